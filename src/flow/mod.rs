@@ -1,0 +1,8 @@
+//! Where a record goes: faults and their classes, the ladder, offsets, and the engine that decides. Pure:
+//! events in, effects out; no I/O, no clock, no async, no randomness of its own.
+
+pub mod code;
+pub mod fault;
+
+pub use code::{Class, Code};
+pub use fault::Fault;

@@ -1,0 +1,131 @@
+//! What is done already: one row per (pipeline, stage, job id), so that a redelivery never runs a finished
+//! stage again and a stored answer is replayed instead of being paid for twice.
+
+pub mod sqlite;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::flow::Fault;
+use crate::message::{Coordinates, Correlation};
+
+/// A stage's wish to run a job.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub pipeline: String,
+    pub stage: String,
+    pub correlation: Correlation,
+    /// Failed attempts so far, as the record's own headers say (0 on an input topic).
+    pub attempt: u32,
+    /// How often the record was redriven, as its headers say.
+    pub redrives: u32,
+    pub at: Coordinates,
+    pub now: Timestamp,
+}
+
+/// The right to finish a job. A later claim of the same job makes an earlier lease void.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub pipeline: String,
+    pub stage: String,
+    pub job: String,
+    /// Fencing token, unique in the ledger.
+    pub token: i64,
+}
+
+/// What a claim gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Run it.
+    Fresh(Lease),
+    /// It ran, and its result was stored but perhaps never produced: produce it, do not run it.
+    Stored(Lease, Vec<u8>),
+    /// The stage finished this job, or this very attempt was already sent to a rung or to the dead letter
+    /// topic: commit and go on.
+    Finished,
+    /// Another copy of the job is being run by this process: look again later.
+    Busy,
+}
+
+/// How an attempt ended, written after Kafka acknowledged where the record went.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    Done,
+    /// Sent to a rung; `attempt` failures so far.
+    Waiting {
+        attempt: u32,
+        due: Timestamp,
+        rung: String,
+        fault: Fault,
+    },
+    /// Sent to the dead letter topic under this `dlq.id`.
+    Dead {
+        attempt: u32,
+        dead_letter: String,
+        fault: Fault,
+    },
+    /// Handed back without a verdict (systemic failure, revoked partition, shutdown); no attempt counted.
+    Released {
+        fault: Option<Fault>,
+    },
+}
+
+/// One line in the life of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Timestamp,
+    pub pipeline: String,
+    pub stage: String,
+    pub job: String,
+    /// `started`, `stored`, `done`, `waiting`, `dead`, `released`, `replayed`, `duplicate`.
+    pub kind: String,
+    pub attempt: u32,
+    pub redrives: u32,
+    pub tenant: Option<String>,
+    pub resource: Option<String>,
+    pub traceparent: String,
+    /// `topic-partition@offset` of the record that caused it.
+    pub record: Option<String>,
+    pub fault: Option<Fault>,
+    /// Rung topic or dead letter id, where the record went.
+    pub went_to: Option<String>,
+    pub due: Option<Timestamp>,
+}
+
+/// Rows per (pipeline, stage, state).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StateCount {
+    pub pipeline: String,
+    pub stage: String,
+    /// `running`, `stored`, `done`, `waiting`, `dead`, `released`.
+    pub state: String,
+    pub jobs: u64,
+}
+
+/// The ledger cannot do its work. Always systemic.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Not openable, not writable, disk full, corrupt: message says which and what to do.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The lease was taken over by a later claim: whoever held it must not produce.
+    #[error("the lease on job {0} was taken over")]
+    Fenced(String),
+}
+
+/// The job ledger. Implementations batch writes; a returned `Ok` is durable.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    async fn begin(&self, claim: Claim) -> Result<Begin, LedgerError>;
+
+    /// Stores the result before anything is produced.
+    async fn store(&self, lease: &Lease, result: Vec<u8>, now: Timestamp) -> Result<(), LedgerError>;
+
+    async fn settle(&self, lease: &Lease, end: End, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// The life of a job and of its children (`id/…`), in time order.
+    async fn history(&self, job: &str) -> Result<Vec<Event>, LedgerError>;
+
+    async fn counts(&self) -> Result<Vec<StateCount>, LedgerError>;
+}

@@ -1,0 +1,68 @@
+//! Kafka headers as an ordered list, and the names of the ones Lazaret reads or writes on every hop.
+
+/// Correlation headers, on every hop. UTF-8 text.
+pub const JOB_ID: &str = "job-id";
+pub const TENANT_ID: &str = "tenant-id";
+pub const RESOURCE_ID: &str = "resource-id";
+pub const TRACEPARENT: &str = "traceparent";
+
+/// Headers in the order of the record; names may repeat and values may be null, as Kafka allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, Option<Vec<u8>>)>);
+
+impl Headers {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a header, whatever is there already.
+    pub fn push(&mut self, name: impl Into<String>, value: Option<Vec<u8>>) {
+        self.0.push((name.into(), value));
+    }
+
+    /// Appends a text header.
+    pub fn push_text(&mut self, name: &str, value: impl Into<String>) {
+        self.push(name, Some(value.into().into_bytes()));
+    }
+
+    /// The last header of this name, if it is there and is UTF-8 text. Last, because every writer appends.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().rev().find(|(n, _)| n == name)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+
+    /// Splits before the last header of this name: what stood before it, and it with everything after.
+    /// `None` when no header has the name.
+    pub fn split_at_last(&self, name: &str) -> Option<(Headers, Headers)> {
+        let at = self.0.iter().rposition(|(n, _)| n == name)?;
+        let (before, after) = self.0.split_at(at);
+        Some((Headers(before.to_vec()), Headers(after.to_vec())))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes of all names and values.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(n, v)| n.len() + v.as_ref().map_or(0, Vec::len)).sum()
+    }
+}
+
+impl FromIterator<(String, Option<Vec<u8>>)> for Headers {
+    fn from_iter<T: IntoIterator<Item = (String, Option<Vec<u8>>)>>(items: T) -> Self {
+        Self(items.into_iter().collect())
+    }
+}

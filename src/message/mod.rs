@@ -1,0 +1,10 @@
+//! What travels: a Kafka record as Lazaret sees it, its identity, its headers and its payloads. Pure.
+
+pub mod headers;
+pub mod id;
+pub mod payload;
+pub mod record;
+
+pub use headers::Headers;
+pub use id::{Correlation, JobId};
+pub use record::{Coordinates, OutRecord, Record, TopicPartition};
