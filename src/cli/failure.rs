@@ -16,7 +16,7 @@ pub struct Failure {
     pub place: Option<String>,
     pub hint: Option<String>,
     /// The line of the file, when the place is one.
-    pub excerpt: Option<String>,
+    pub excerpt: Option<Box<str>>,
     /// `warning` for something that would not have failed alone.
     pub severity: Severity,
     /// What else is wrong.
@@ -51,7 +51,7 @@ impl Failure {
         Self {
             place: Some(problem.place(file)),
             hint: problem.hint.clone(),
-            excerpt: problem.excerpt.clone(),
+            excerpt: problem.excerpt.as_deref().map(Box::from),
             severity: problem.severity,
             ..Self::new(ExitCode::Usage, problem.message.clone())
         }
@@ -85,7 +85,12 @@ impl Failure {
             true => format!("{paint}{word}\x1b[0m: {}\n", self.message),
             false => format!("{word}: {}\n", self.message),
         };
-        for (label, value) in [("at", &self.place), ("line", &self.excerpt), ("hint", &self.hint)] {
+        let details = [
+            ("at", self.place.as_deref()),
+            ("line", self.excerpt.as_deref()),
+            ("hint", self.hint.as_deref()),
+        ];
+        for (label, value) in details {
             if let Some(value) = value {
                 text.push_str(&format!("  {label}: {value}\n"));
             }

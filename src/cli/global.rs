@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::failure::Failure;
-use crate::config::{Config, load_file};
+use crate::config::Config;
 
 /// How results are written to stdout, and failures to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -31,7 +31,14 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// The configuration file.
-    #[arg(short, long, global = true, value_name = "FILE", env = "LAZARET_CONFIG", default_value = "lazaret.yaml")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LAZARET_CONFIG",
+        default_value = "lazaret.yaml"
+    )]
     pub config: PathBuf,
 
     /// How to write results.
@@ -58,12 +65,7 @@ pub struct Global {
 impl Global {
     /// The configuration, read and checked. A failure carries all its problems and exit code 2.
     pub fn load_config(&self) -> Result<Config, Failure> {
-        let loaded = load_file(&self.config)?;
-        for warning in &loaded.warnings {
-            let file = self.config.display().to_string();
-            tracing::warn!(hint = warning.hint, at = warning.place(&file), "{}", warning.message);
-        }
-        Ok(loaded.config)
+        Ok(Config::load(&self.config)?)
     }
 
     pub fn format(&self) -> Format {

@@ -11,7 +11,9 @@ const MESSAGE_MAX: usize = 300;
 /// Replaces the backtrace of a panic by one line. The main thread then ends with exit code 101.
 pub fn install_hook() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = one_line(panic.payload_as_str().unwrap_or("no message"), MESSAGE_MAX);
+        let said = panic.payload();
+        let text = said.downcast_ref::<&str>().copied().or(said.downcast_ref::<String>().map(String::as_str));
+        let message = one_line(text.unwrap_or("no message"), MESSAGE_MAX);
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if std::thread::current().name() == Some("main") {
             super::output::to_stderr(&format!(

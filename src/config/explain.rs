@@ -14,10 +14,14 @@ pub fn explain(error: &Error, source: &Source<'_>) -> Problem {
         None => (0, 0),
     };
     let path = match error {
-        Error::SerdeMissingField { .. } => source.path_of_value_at(line, column),
-        _ => None,
+        Error::SerdeMissingField { field, .. } if !lacks_settings(field, source.path_at(line, column)) => {
+            source.path_lacking(line, column)
+        }
+        _ => source.path_at(line, column),
     };
-    let path = path.or_else(|| source.path_at(line, column)).unwrap_or_default().to_owned();
+    let path = path.unwrap_or_default().to_owned();
+    // What is missing is missing from the whole mapping, so that one's own line is shown.
+    let line = (line > 0 && !matches!(error, Error::SerdeMissingField { .. })).then_some(line);
     let (message, hint) = match is_secret(&path) {
         true => (
             "a secret is never written into this file".to_owned(),
@@ -25,8 +29,7 @@ pub fn explain(error: &Error, source: &Source<'_>) -> Problem {
         ),
         false => in_words(error),
     };
-    let problem = Problem { hint, line: (line > 0).then_some(line), ..Problem::error(path, message) };
-    source.located(problem)
+    source.located(Problem { hint, line, ..Problem::error(path, message) })
 }
 
 fn innermost(error: &Error) -> &Error {
@@ -36,9 +39,14 @@ fn innermost(error: &Error) -> &Error {
     }
 }
 
-/// What stands at these keys must not be quoted, however wrong it is.
+/// True when a kind stands alone and needs settings: what it lacks is not lacking in the stage.
+fn lacks_settings(field: &str, path: Option<&str>) -> bool {
+    path.is_some_and(|p| p.ends_with("].kind")) && !["name", "kind"].contains(&field)
+}
+
+/// What stands at or below these keys must not be quoted, however wrong it is.
 fn is_secret(path: &str) -> bool {
-    ["password", "api_key"].iter().any(|key| path.rsplit('.').next() == Some(key))
+    path.split('.').any(|key| ["password", "api_key"].contains(&key))
 }
 
 fn in_words(error: &Error) -> (String, Option<String>) {
@@ -62,6 +70,13 @@ fn in_words(error: &Error) -> (String, Option<String>) {
             (format!("found {unexpected} where {expected} belongs"), None)
         }
         Error::InvalidScalar { ty, .. } => (format!("this is not {}", in_english(ty)), None),
+        Error::Eof { .. } => ("the file is empty".to_owned(), None),
+        Error::Unexpected { expected: "mapping start", .. } => {
+            ("keys with values belong here".to_owned(), Some("write 'key: value' lines".to_owned()))
+        }
+        Error::Unexpected { expected: "sequence start", .. } => {
+            ("a list belongs here".to_owned(), Some("write '- item' lines or [a, b]".to_owned()))
+        }
         Error::MultipleDocuments { .. } => {
             ("a second YAML document begins here".to_owned(), Some("remove the line '---'".to_owned()))
         }

@@ -79,8 +79,10 @@ fn read(path: &Path) -> Result<String, Problem> {
             .hint("this is probably another file; name the right one with --config"));
     }
     String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes().iter().take(e.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
-        let problem = Problem::error("", "the configuration is not UTF-8 text").hint("save the file as UTF-8");
+        let line =
+            e.as_bytes().iter().take(e.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
+        let problem =
+            Problem::error("", "the configuration is not UTF-8 text").hint("save the file as UTF-8");
         Problem { line: Some(line), ..problem }
     })
 }

@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn one_trailing_newline_is_dropped_and_nothing_else() {
-        for (content, expected) in [("s3 cret\n", "s3 cret"), ("a\r\n", "a"), (" b \n\n", " b \n"), ("c", "c")] {
+        for (content, expected) in
+            [("s3 cret\n", "s3 cret"), ("a\r\n", "a"), (" b \n\n", " b \n"), ("c", "c")]
+        {
             let (_folder, secret) = file_with(content.as_bytes());
             assert_eq!(secret.read().unwrap().expose_secret(), expected);
         }

@@ -95,7 +95,8 @@ fn the_shipped_example_is_right_and_says_what_it_contains() {
 fn a_shown_configuration_is_a_configuration_of_the_same_meaning() {
     let shown = ran(&["config", "show"]);
     let again = load_text(stdout(&shown), "shown", &|_| None).unwrap();
-    let json: serde_json::Value = serde_json::from_str(stdout(&ran(&["config", "show", "-o", "json"]))).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(stdout(&ran(&["config", "show", "-o", "json"]))).unwrap();
     assert_eq!(serde_json::to_value(&again.config).unwrap(), json);
 }
 
@@ -146,7 +147,8 @@ fn a_failure_is_json_when_the_output_is() {
 fn the_environment_names_the_file_unless_the_flag_does() {
     let by_environment = lazaret(&["check"]).env("LAZARET_CONFIG", "no/such.yaml").output().unwrap();
     assert!(stderr(&by_environment).contains("no/such.yaml"));
-    let both = lazaret(&["check", "-c", "lazaret.yaml"]).env("LAZARET_CONFIG", "no/such.yaml").output().unwrap();
+    let both =
+        lazaret(&["check", "-c", "lazaret.yaml"]).env("LAZARET_CONFIG", "no/such.yaml").output().unwrap();
     assert_eq!(both.status.code(), Some(0));
 }
 
@@ -171,7 +173,8 @@ fn an_unknown_code_matches_nothing_and_the_nearest_is_suggested() {
 fn colours_are_kept_from_pipes_unless_they_are_forced() {
     let plain = ran(&["codes", "none"]);
     assert!(!stderr(&plain).contains('\x1b'));
-    let forced = lazaret(&["codes", "none"]).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").output().unwrap();
+    let forced =
+        lazaret(&["codes", "none"]).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").output().unwrap();
     assert!(stderr(&forced).contains("\x1b[1;31merror"));
 }
 

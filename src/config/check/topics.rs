@@ -30,7 +30,10 @@ pub fn check(config: &Config, found: &mut Findings) {
         if pipeline.input.topic == pipeline.output.topic {
             found.error(
                 format!("{path}.output.topic"),
-                format!("input and output are the same topic '{}': records would go round", pipeline.input.topic),
+                format!(
+                    "input and output are the same topic '{}': records would go round",
+                    pipeline.input.topic
+                ),
                 "write the results to another topic",
             );
         }
@@ -66,15 +69,19 @@ fn own_topics(config: &Config, found: &mut Findings) -> BTreeMap<String, String>
             if pipeline.stages.iter().take(n).any(|s| s.name == stage.name) {
                 continue;
             }
+            let mut shared = None;
             for (topic, what) in topics {
                 let what = format!("the {what} topic of stage '{}' in '{name}'", stage.name);
                 if let Some(other) = own.insert(collision_key(&topic), what.clone()) {
-                    found.error(
-                        &path,
-                        format!("'{topic}' would be {what}, but it is {other} already"),
-                        "rename one of them; for Kafka '.' and '_' are the same in topic names",
-                    );
+                    shared.get_or_insert((topic, what, other));
                 }
+            }
+            if let Some((topic, what, other)) = shared {
+                found.error(
+                    &path,
+                    format!("'{topic}' would be {what}, but it is {other} already"),
+                    "rename one of them; for Kafka '.' and '_' are the same in topic names",
+                );
             }
         }
     }
