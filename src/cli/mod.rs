@@ -1,1 +1,75 @@
-//! To be written.
+//! The command line: what may be typed (`Cli`), what every verb gets (`Global`), how a failure is shown
+//! (`failure`) and which exit code it has (`exit`). One file per verb, each with `Args` and
+//! `pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure>`.
+//!
+//! Data goes to stdout, everything else to stderr. Nothing here knows Kafka.
+
+mod check;
+mod codes;
+mod completions;
+mod config;
+mod exit;
+mod failure;
+pub mod global;
+mod log;
+pub mod output;
+mod panic;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::ExitCode;
+pub use failure::Failure;
+pub use global::{Format, Global};
+
+/// Runs the stages of RAG and LLM pipelines on Kafka, with a retry ladder and dead letters that can be traced.
+#[derive(Debug, Parser)]
+#[command(name = "lazaret", version, propagate_version = false, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 nothing matched, \
+    4 precondition refused, 5 partly done, 8 timed out, 130 interrupted.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Check the configuration and report every problem with line and hint.
+    Check(check::Args),
+    /// List the failure codes, or show the page of one: what happened, cause, remedy.
+    Codes(codes::Args),
+    /// Print the JSON Schema of the configuration, or the configuration with all its defaults.
+    Config(config::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// Reads the command line, does what it says, and shows a failure. Never panics on what a user types.
+pub fn main() -> std::process::ExitCode {
+    panic::install_hook();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(stop) => return exit::of_usage(&stop),
+    };
+    let global = cli.global;
+    log::init(&global);
+    let done = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(cli.verb, &global)),
+        Err(e) => Err(Failure::new(ExitCode::Failed, format!("cannot start threads: {e}"))),
+    };
+    done.unwrap_or_else(|failure| failure.show(&global)).into()
+}
+
+async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
+    match verb {
+        Verb::Check(args) => check::run(args, global).await,
+        Verb::Codes(args) => codes::run(args, global).await,
+        Verb::Config(args) => config::run(args, global).await,
+        Verb::Completions(args) => completions::run(args, global).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,29 @@
-//! The one YAML file: what it may say (`model`), the units it says it in (`units`).
+//! The one YAML file: what it may say (`model`), in which units (`units`), how it is read (`load`) and what
+//! must fit together (`check`).
+//!
+//! ```text
+//! text ─► source (variables, lines) ─► YAML ─► model ─► check ─► Config
+//!             └──────────── problems, each with place and hint ───────┘
+//! ```
 
-mod kind;
 pub mod model;
 pub mod units;
 
+mod check;
+mod explain;
+mod kind;
+mod load;
+mod problem;
+mod schema;
+mod secret;
+mod source;
+pub mod suggest;
+mod variables;
+
+pub use check::topic_count;
+pub use load::{Loaded, load_file, load_text};
 pub use model::*;
+pub use problem::{ConfigErrors, Problem, Severity};
+pub use schema::schema;
+pub use secret::SecretError;
 pub use units::{Size, Span};

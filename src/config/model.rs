@@ -364,6 +364,7 @@ pub struct RetryOverride {
 /// Written as a kind alone (`parse`) or as a kind with settings (`parse: { size_max: 20MiB }`); see `kind.rs`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(transform = super::kind::allow_kind_alone)]
 pub enum Kind {
     Validate(Validate),
     Parse(Parse),

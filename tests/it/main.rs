@@ -1,1 +1,3 @@
+//! One binary for all tests that use the library from outside.
 
+mod config_cli;

@@ -1,0 +1,191 @@
+//! Rules about what Lazaret talks to: Kafka and how it logs in, the registry, the providers, its own address.
+
+use std::net::IpAddr;
+
+use url::Url;
+
+use super::Findings;
+use crate::config::model::{Config, Kafka, Protocol, Secret, Security};
+
+/// librdkafka properties that Lazaret sets itself, and where the user says it instead.
+const OWNED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "use kafka.bootstrap"),
+    ("metadata.broker.list", "use kafka.bootstrap"),
+    ("group.id", "use kafka.group_prefix; groups are named <prefix><pipeline>.<stage>"),
+    ("group.protocol", "remove it; the consumer is built for the group protocol it chooses"),
+    ("partition.assignment.strategy", "remove it; rebalances are cooperative"),
+    ("enable.auto.commit", "remove it; offsets are committed without gaps, by Lazaret"),
+    ("auto.commit.interval.ms", "remove it; offsets are committed without gaps, by Lazaret"),
+    ("enable.auto.offset.store", "remove it; offsets are committed without gaps, by Lazaret"),
+    ("auto.offset.reset", "remove it; a new group starts at the first record, so that none is missed"),
+    ("isolation.level", "remove it; only committed records are read"),
+    ("enable.idempotence", "remove it; the producer is idempotent"),
+    ("transactional.id", "remove it; Lazaret names its transactions"),
+    ("acks", "remove it; a record counts as written when all in-sync replicas have it"),
+    ("request.required.acks", "remove it; a record counts as written when all in-sync replicas have it"),
+    ("delivery.timeout.ms", "use kafka.delivery_timeout"),
+    ("message.timeout.ms", "use kafka.delivery_timeout"),
+    ("message.max.bytes", "use record_max of the pipeline"),
+    ("security.protocol", "use kafka.security.protocol"),
+    ("sasl.mechanism", "use kafka.security.mechanism"),
+    ("sasl.mechanisms", "use kafka.security.mechanism"),
+    ("sasl.username", "use kafka.security.username"),
+    ("ssl.ca.location", "use kafka.security.ca_file"),
+    ("ssl.certificate.location", "use kafka.security.certificate_file"),
+    ("ssl.key.location", "use kafka.security.key_file"),
+];
+
+const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+pub fn check(config: &Config, found: &mut Findings) {
+    kafka(&config.kafka, found);
+    security(&config.kafka.security, found);
+    if let Some(registry) = &config.registry {
+        url(&registry.url, "registry.url", found);
+        login(&registry.username, &registry.password, "registry", found);
+        found.not_zero("registry.timeout", registry.timeout);
+    }
+    for (name, provider) in &config.providers {
+        let path = format!("providers.{name}");
+        url(&provider.base_url, &format!("{path}.base_url"), found);
+        found.not_zero(&format!("{path}.timeout"), provider.timeout);
+        if provider.response_max.0 == 0 {
+            found.error(format!("{path}.response_max"), "no answer would fit", "write a size such as 16MiB");
+        }
+    }
+    found.not_zero("sources.timeout", config.sources.timeout);
+    found.not_zero("ledger.retention", config.ledger.retention);
+    if config.ledger.path == config.index.path {
+        found.error("index.path", "ledger and index are the same file", "give each a file of its own");
+    }
+    listen(&config.http.listen, found);
+}
+
+fn kafka(kafka: &Kafka, found: &mut Findings) {
+    for server in kafka.bootstrap.split(',') {
+        let server = server.trim();
+        if host_and_port(server).is_none() {
+            let message = match server {
+                "" => "a broker is missing".to_owned(),
+                other => format!("'{other}' is not a broker"),
+            };
+            found.error("kafka.bootstrap", message, "write host:port, several separated by commas");
+        }
+    }
+    found.not_zero("kafka.timeout", kafka.timeout);
+    found.not_zero("kafka.delivery_timeout", kafka.delivery_timeout);
+    for name in kafka.properties.keys() {
+        let path = format!("kafka.properties.{name}");
+        if let Some((_, instead)) = OWNED.iter().find(|(owned, _)| owned == name) {
+            found.error(path, format!("'{name}' belongs to Lazaret"), *instead);
+        } else if holds_a_secret(name) {
+            found.error(
+                path,
+                format!("'{name}' is a secret, and secrets are never written into this file"),
+                "use kafka.security.password with { env: VARIABLE } or { file: PATH }, or a key file",
+            );
+        }
+    }
+}
+
+fn holds_a_secret(property: &str) -> bool {
+    ["password", "secret", "key.pem", "sasl.jaas.config", "sasl.oauthbearer.config"]
+        .iter()
+        .any(|telling| property.contains(telling))
+}
+
+fn security(security: &Security, found: &mut Findings) {
+    let path = "kafka.security";
+    let sasl = matches!(security.protocol, Protocol::SaslPlaintext | Protocol::SaslSsl);
+    let tls = matches!(security.protocol, Protocol::Ssl | Protocol::SaslSsl);
+    let given = [
+        ("mechanism", security.mechanism.is_some(), sasl),
+        ("username", security.username.is_some(), sasl),
+        ("password", security.password.is_some(), sasl),
+        ("ca_file", security.ca_file.is_some(), tls),
+        ("certificate_file", security.certificate_file.is_some(), tls),
+        ("key_file", security.key_file.is_some(), tls),
+    ];
+    for (name, is_given, is_used) in given {
+        if sasl && !is_given && ["mechanism", "username", "password"].contains(&name) {
+            let hint = match name {
+                "mechanism" => format!("add 'mechanism: …'; known are {}", MECHANISMS.join(", ")),
+                "password" => "add 'password: { env: VARIABLE }' or 'password: { file: PATH }'".to_owned(),
+                _ => "add 'username: …'".to_owned(),
+            };
+            found.error(path, format!("SASL needs a {name}"), hint);
+        }
+        if is_given && !is_used {
+            let needed = if tls || ["ca_file", "certificate_file", "key_file"].contains(&name) {
+                "ssl or sasl_ssl"
+            } else {
+                "sasl_ssl or sasl_plaintext"
+            };
+            found.error(
+                format!("{path}.{name}"),
+                format!("'{name}' has no effect with this protocol"),
+                format!("set 'protocol' to {needed}, or remove it"),
+            );
+        }
+    }
+    if let Some(mechanism) = security.mechanism.as_deref().filter(|m| !MECHANISMS.contains(m)) {
+        let hint = crate::config::suggest::hint(mechanism, "known are", MECHANISMS);
+        found.error(format!("{path}.mechanism"), format!("'{mechanism}' is not a mechanism"), hint);
+    }
+    if security.certificate_file.is_some() != security.key_file.is_some() {
+        found.error(path, "a client certificate and its key go together", "give both, or neither");
+    }
+}
+
+fn login(username: &Option<String>, password: &Option<Secret>, path: &str, found: &mut Findings) {
+    if username.is_some() != password.is_some() {
+        found.error(path, "username and password go together", "give both, or neither");
+    }
+}
+
+/// The address itself is never quoted: somebody may have written a password into it.
+fn url(text: &str, path: &str, found: &mut Findings) {
+    let hint = "write a URL such as http://127.0.0.1:8089/v1";
+    let Ok(url) = Url::parse(text) else {
+        return found.error(path, "this is not a URL", hint);
+    };
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return found.error(path, "this is not an http or https URL", hint);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        found.error(
+            path,
+            "a URL must not carry credentials: it is shown in logs",
+            "remove them from the URL and name the secret with { env: VARIABLE } or { file: PATH }",
+        );
+    }
+}
+
+fn listen(listen: &str, found: &mut Findings) {
+    let Some((host, _)) = host_and_port(listen) else {
+        return found.error(
+            "http.listen",
+            format!("'{listen}' is not an address"),
+            "write host:port, such as 127.0.0.1:9464",
+        );
+    };
+    let loopback = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost",
+    };
+    if !loopback {
+        found.warning(
+            "http.listen",
+            format!("{listen} can be reached from other machines, without a login"),
+            "keep it on 127.0.0.1, or let only the monitoring reach it",
+        );
+    }
+}
+
+/// `host:port` or `[v6]:port`.
+fn host_and_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let bare = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+    let clean = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
+    if bare && clean { Some((host, port.parse().ok()?)) } else { None }
+}

@@ -1,0 +1,76 @@
+//! What is allowed. What is not is told by `tests/it/config`.
+
+use super::*;
+use crate::config::load::load_text;
+
+fn config(pipelines: &str) -> Config {
+    let text = format!(
+        "version: 1\nkafka: {{ bootstrap: 'a:1, [::1]:2' }}\nproviders: {{ p: {{ base_url: 'http://h/v1' }} }}\npipelines:\n{pipelines}"
+    );
+    load_text(&text, "test.yaml", &|_| None).unwrap_or_else(|e| panic!("{e}")).config
+}
+
+fn pipeline(name: &str, input: &str, output: &str) -> String {
+    format!(
+        "  {name}: {{ input: {{ topic: {input} }}, output: {{ topic: {output} }}, stages: [{{ name: v, kind: validate }}] }}\n"
+    )
+}
+
+#[test]
+fn two_pipelines_may_read_the_same_topic_or_write_the_same() {
+    config(&(pipeline("a", "in", "one") + &pipeline("b", "in", "two")));
+    config(&(pipeline("a", "in", "out") + &pipeline("b", "other", "out")));
+}
+
+#[test]
+fn a_pipeline_may_feed_another() {
+    config(&(pipeline("a", "one", "two") + &pipeline("b", "two", "three") + &pipeline("c", "two", "four")));
+}
+
+#[test]
+fn a_side_branch_of_a_circle_is_not_part_of_it() {
+    let mut config =
+        config(&(pipeline("a", "x", "one") + &pipeline("b", "one", "two") + &pipeline("c", "two", "z")));
+    config.pipelines.get_mut("c").unwrap().output.topic = "one".into();
+    let found = check(&config);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.ends_with("b → c → b"), "{}", found[0].message);
+}
+
+#[test]
+fn each_topic_is_counted_once() {
+    let config = config(&(pipeline("a", "in", "mid") + &pipeline("b", "mid", "out")));
+    // in, mid, out; and redrive, dlq and five rungs for each of the two stages.
+    assert_eq!(topic_count(&config), 3 + 2 * 7);
+}
+
+#[test]
+fn an_ipv6_loopback_address_is_loopback() {
+    let mut config = config(&pipeline("a", "in", "out"));
+    for (listen, found) in
+        [("[::1]:9464", 0), ("localhost:0", 0), ("[::]:9464", 1), ("::1:9464", 1), ("h:99999", 1)]
+    {
+        config.http.listen = listen.into();
+        assert_eq!(check(&config).len(), found, "{listen}");
+    }
+}
+
+#[test]
+fn a_factor_that_is_no_number_is_refused() {
+    let mut config = config(&pipeline("a", "in", "out"));
+    for factor in [f64::NAN, f64::INFINITY, -1.0] {
+        config.pipelines.get_mut("a").unwrap().retry.factor = factor;
+        assert_eq!(check(&config).len(), 1, "{factor}");
+    }
+}
+
+#[test]
+fn a_topic_of_the_longest_name_is_allowed_and_one_more_letter_is_not() {
+    let mut config = config(&pipeline("a", "in", "out"));
+    // "a." + name + ".retry.10m" is the longest; "a." + name + ".redrive" is shorter.
+    let name = "v".repeat(249 - "a.".len() - ".retry.10m".len());
+    config.pipelines.get_mut("a").unwrap().stages[0].name = name.clone();
+    assert_eq!(check(&config), []);
+    config.pipelines.get_mut("a").unwrap().stages[0].name = name + "v";
+    assert_eq!(check(&config).len(), 1);
+}

@@ -1,0 +1,176 @@
+//! Rules about topics: names that Kafka takes, no topic with two meanings, no pipelines in a circle.
+
+use std::collections::BTreeMap;
+
+use super::Findings;
+use crate::config::model::{Config, Pipeline};
+
+/// Longest topic name Kafka takes, bytes.
+const NAME_MAX: usize = 249;
+
+pub fn check(config: &Config, found: &mut Findings) {
+    let own = own_topics(config, found);
+    for (name, pipeline) in &config.pipelines {
+        let path = format!("pipelines.{name}");
+        for (key, topic) in [("input", &pipeline.input.topic), ("output", &pipeline.output.topic)] {
+            let path = format!("{path}.{key}.topic");
+            legal(topic, "topic", &path, found);
+            if topic.len() > NAME_MAX {
+                let message = format!("the topic name has {} characters", topic.len());
+                found.error(&path, message, format!("Kafka allows {NAME_MAX}"));
+            }
+            if let Some(owner) = own.get(&collision_key(topic)) {
+                found.error(
+                    path,
+                    format!("'{topic}' is {owner}"),
+                    "choose another topic: this one belongs to the stage alone",
+                );
+            }
+        }
+        if pipeline.input.topic == pipeline.output.topic {
+            found.error(
+                format!("{path}.output.topic"),
+                format!(
+                    "input and output are the same topic '{}': records would go round",
+                    pipeline.input.topic
+                ),
+                "write the results to another topic",
+            );
+        }
+    }
+    circles(config, found);
+}
+
+/// Kafka's metric names cannot tell `.` from `_`, so a broker refuses `a_b` where there is `a.b`.
+fn collision_key(topic: &str) -> String {
+    topic.replace('.', "_")
+}
+
+/// Every topic that a stage owns, with words for what it is. Reports names that Kafka refuses and topics that
+/// two stages would share.
+fn own_topics(config: &Config, found: &mut Findings) -> BTreeMap<String, String> {
+    let mut own: BTreeMap<String, String> = BTreeMap::new();
+    for (name, pipeline) in &config.pipelines {
+        legal(name, "pipeline name", &format!("pipelines.{name}"), found);
+        for (n, stage) in pipeline.stages.iter().enumerate() {
+            let path = format!("pipelines.{name}.stages[{n}].name");
+            legal(&stage.name, "stage name", &path, found);
+            let topics = stage_topics(name, pipeline, n);
+            if let Some((longest, _)) = topics.iter().max_by_key(|(topic, _)| topic.len())
+                && longest.len() > NAME_MAX
+            {
+                found.error(
+                    &path,
+                    format!("the topic '{longest}' would have {} characters", longest.len()),
+                    format!("Kafka allows {NAME_MAX}; shorten the names of pipeline and stage"),
+                );
+            }
+            // Two stages of one name are reported as such, not topic by topic.
+            if pipeline.stages.iter().take(n).any(|s| s.name == stage.name) {
+                continue;
+            }
+            let mut shared = None;
+            for (topic, what) in topics {
+                let what = format!("the {what} topic of stage '{}' in '{name}'", stage.name);
+                if let Some(other) = own.insert(collision_key(&topic), what.clone()) {
+                    shared.get_or_insert((topic, what, other));
+                }
+            }
+            if let Some((topic, what, other)) = shared {
+                found.error(
+                    &path,
+                    format!("'{topic}' would be {what}, but it is {other} already"),
+                    "rename one of them; for Kafka '.' and '_' are the same in topic names",
+                );
+            }
+        }
+    }
+    own
+}
+
+/// The topics a stage owns: its input (but for the first stage, whose input is shared), rungs, redrive, dead
+/// letters.
+fn stage_topics(pipeline_name: &str, pipeline: &Pipeline, n: usize) -> Vec<(String, &'static str)> {
+    let Some(stage) = pipeline.stages.get(n) else { return Vec::new() };
+    let base = format!("{pipeline_name}.{}", stage.name);
+    let retry = stage.retry.as_ref().unwrap_or(&pipeline.retry);
+    let mut rungs = retry.rungs.clone();
+    rungs.sort();
+    rungs.dedup();
+    let mut topics = vec![(format!("{base}.redrive"), "redrive"), (format!("{base}.dlq"), "dead letter")];
+    topics.extend(rungs.iter().map(|rung| (format!("{base}.retry.{rung}"), "retry")));
+    if n > 0 {
+        topics.push((base, "input"));
+    }
+    topics
+}
+
+/// Number of topics the configuration needs, shared ones counted once.
+pub fn count(config: &Config) -> usize {
+    let mut names = std::collections::BTreeSet::new();
+    for (name, pipeline) in &config.pipelines {
+        names.insert(pipeline.input.topic.clone());
+        names.insert(pipeline.output.topic.clone());
+        for n in 0..pipeline.stages.len() {
+            names.extend(stage_topics(name, pipeline, n).into_iter().map(|(topic, _)| topic));
+        }
+    }
+    names.len()
+}
+
+/// Kafka's rule for topic names, which pipeline and stage names become part of.
+fn legal(name: &str, what: &str, path: &str, found: &mut Findings) {
+    let hint = "use letters, digits, '.', '_' and '-'";
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() {
+        found.error(path, format!("the {what} is empty"), hint);
+    } else if let Some(bad) = name.chars().find(|c| !allowed(*c)) {
+        found.error(path, format!("Kafka does not take '{bad}' in the {what} '{name}'"), hint);
+    } else if name == "." || name == ".." {
+        found.error(path, format!("'{name}' is not a {what}"), hint);
+    }
+}
+
+/// A pipeline may feed another, but none may end up feeding itself. Each circle is reported once, at the
+/// pipeline of its members that comes first.
+fn circles(config: &Config, found: &mut Findings) {
+    for start in config.pipelines.keys() {
+        if let Some(way) = way_back(config, start)
+            && way.iter().min() == Some(&start.as_str())
+        {
+            found.error(
+                format!("pipelines.{start}.output.topic"),
+                format!("pipelines feed each other in a circle: {} → {start}", way.join(" → ")),
+                "let one of them write to another topic",
+            );
+        }
+    }
+}
+
+/// The pipelines on the shortest way from a pipeline's output back to its input, itself first. A pipeline that
+/// feeds itself directly is reported elsewhere.
+fn way_back<'a>(config: &'a Config, start: &'a str) -> Option<Vec<&'a str>> {
+    let goal = &config.pipelines.get(start)?.input.topic;
+    let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut queue = std::collections::VecDeque::from([start]);
+    while let Some(name) = queue.pop_front() {
+        let output = &config.pipelines.get(name)?.output.topic;
+        if output == goal && name != start {
+            let mut way = vec![name];
+            let mut at = name;
+            while at != start {
+                at = came_from.get(at)?;
+                way.push(at);
+            }
+            way.reverse();
+            return Some(way);
+        }
+        for (next, pipeline) in &config.pipelines {
+            if pipeline.input.topic == *output && next != start && !came_from.contains_key(next.as_str()) {
+                came_from.insert(next, name);
+                queue.push_back(next);
+            }
+        }
+    }
+    None
+}
