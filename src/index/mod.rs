@@ -1,6 +1,11 @@
 //! What is known: passages that can be searched by words and by meaning, per tenant.
 
+mod fuse;
 pub mod sqlite;
+mod tokens;
+
+#[cfg(test)]
+mod contract;
 
 use async_trait::async_trait;
 

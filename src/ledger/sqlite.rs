@@ -21,6 +21,7 @@ use crate::sqlite::{Failure, Place, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x4c5a_4c47, // "LZLG"
+    page_size: 4096,
     migrations: &[include_str!("../../schemas/sql/sqlite/0001_ledger.sql")],
 };
 

@@ -21,6 +21,8 @@ pub type Migration = &'static str;
 pub struct Schema {
     /// Marks the file as ours: `PRAGMA application_id`.
     pub application_id: i32,
+    /// Bytes of a page of a new file; a power of two.
+    pub page_size: u32,
     /// In order; `PRAGMA user_version` counts those that were applied. Never edited once released.
     pub migrations: &'static [Migration],
 }
@@ -75,6 +77,7 @@ fn prepare(db: &mut Connection, place: &Place, schema: &Schema) -> Result<(), Fa
 
     // FULL, because an answer that was given must survive a power cut.
     let pragmas = || {
+        db.pragma_update(None, "page_size", schema.page_size)?;
         db.pragma_update(None, "journal_mode", "wal")?;
         db.pragma_update(None, "synchronous", "full")?;
         db.pragma_update(None, "foreign_keys", true)

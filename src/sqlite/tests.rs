@@ -10,6 +10,7 @@ use super::*;
 
 const SCHEMA: Schema = Schema {
     application_id: 1,
+    page_size: 4096,
     migrations: &["CREATE TABLE t (n INTEGER PRIMARY KEY, even INTEGER CHECK (n % 2 = 0))"],
 };
 
