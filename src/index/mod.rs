@@ -1,6 +1,7 @@
 //! What is known: passages that can be searched by words and by meaning, per tenant.
 
 mod fuse;
+mod signs;
 pub mod sqlite;
 mod tokens;
 

@@ -37,14 +37,16 @@ CREATE TABLE passages (
 );
 CREATE INDEX passages_by_document ON passages (document, part);
 
--- Unit-length vectors: 32-bit floats, little endian. Apart from the text, because a search reads all of a
--- tenant's vectors and few of its texts.
+-- Unit-length vectors: 32-bit floats, little endian. Apart from the text, because a search needs few of the
+-- texts. `signs` has one bit per dimension, set where the number is positive, lowest bit first: a search looks
+-- at the signs of all of a tenant's vectors, in the index, and at the numbers of the nearest only.
 CREATE TABLE vectors (
   passage   INTEGER PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,
   document  INTEGER NOT NULL,
+  signs     BLOB NOT NULL,
   embedding BLOB NOT NULL
 );
-CREATE INDEX vectors_by_document ON vectors (document);
+CREATE INDEX vectors_by_document ON vectors (document, passage, signs);
 
 -- Words, as src/index/tokens.rs makes them, separated by spaces. rowid is passages.id. The first column
 -- holds one token that stands for the tenant: a search asks for it together with the words, so that the

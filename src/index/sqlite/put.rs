@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::index::signs::signs;
 use crate::index::{Put, tokens};
 use crate::message::payload::{Passage, Passages};
 
@@ -99,8 +100,9 @@ fn write(db: &Connection, row: i64, page: &Page) -> rusqlite::Result<()> {
     let mut words = db.prepare_cached(
         "INSERT INTO words (rowid, tenant, title, heading, body) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
-    let mut vectors =
-        db.prepare_cached("INSERT INTO vectors (passage, document, embedding) VALUES (?1, ?2, ?3)")?;
+    let mut vectors = db.prepare_cached(
+        "INSERT INTO vectors (passage, document, signs, embedding) VALUES (?1, ?2, ?3, ?4)",
+    )?;
     for (passage, (heading, body)) in page.part.passages.iter().zip(&page.words) {
         let Passage { ordinal, text, heading: shown, page: number, embedding } = passage;
         passages.execute(params![row, part, ordinal, number, shown, text])?;
@@ -108,7 +110,7 @@ fn write(db: &Connection, row: i64, page: &Page) -> rusqlite::Result<()> {
         words.execute(params![id, page.tenant, page.title, heading, body])?;
         if let Some(embedding) = embedding {
             let bytes: Vec<u8> = embedding.iter().flat_map(|x| x.to_le_bytes()).collect();
-            vectors.execute(params![id, row, bytes])?;
+            vectors.execute(params![id, row, signs(embedding), bytes])?;
         }
     }
     Ok(())

@@ -8,11 +8,14 @@ use rusqlite::{Connection, Row, named_params, params};
 
 use super::put::tenant_term;
 use crate::index::fuse::{Candidate, Ranking, choose, fuse};
+use crate::index::signs::Sieve;
 use crate::index::{Query, tokens};
 use crate::message::payload::{DocumentRef, Evidence};
 
 /// Passages taken from each ranking.
 const CANDIDATES: usize = 50;
+/// Passages of which a closer look is taken before a ranking is cut to its candidates.
+const CUT: usize = 400;
 /// How much each ranking counts. Words count more: documentation is asked about by its names.
 const BY_WORDS: f64 = 1.0;
 const BY_MEANING: f64 = 0.7;
@@ -63,58 +66,76 @@ pub fn search(db: &Connection, wish: &Wish) -> rusqlite::Result<Vec<Evidence>> {
 }
 
 /// BM25; a term in the title or in a heading counts more than one in the text.
+///
+/// The ranking is cut before it is joined, since joining everything that has one of the words would take most
+/// of the time. Of versions that are still incomplete there may be so many that the cut leaves too little:
+/// then it is done once more without.
 fn by_words(db: &Connection, wish: &Wish) -> rusqlite::Result<Vec<Candidate>> {
     let Some(expression) = &wish.words else { return Ok(Vec::new()) };
-    db.prepare_cached(
-        "SELECT p.id, p.document
-         FROM words JOIN passages p ON p.id = words.rowid JOIN documents d ON d.id = p.document
-         WHERE words MATCH :words AND d.tenant = :tenant AND d.active
-         ORDER BY bm25(words, 0.0, 3.0, 2.0, 1.0), p.id LIMIT :most",
-    )?
-    .query_map(
-        named_params! { ":words": expression, ":tenant": wish.tenant, ":most": CANDIDATES as i64 },
-        |row| Ok(Candidate { passage: row.get(0)?, document: row.get(1)? }),
-    )?
-    .collect()
+    let mut statement = db.prepare_cached(
+        "WITH hits AS MATERIALIZED (
+           SELECT rowid AS passage, rank AS score FROM words
+           WHERE words MATCH :words AND rank MATCH 'bm25(0.0, 3.0, 2.0, 1.0)' ORDER BY rank LIMIT :cut)
+         SELECT p.id, p.document
+         FROM hits JOIN passages p ON p.id = hits.passage JOIN documents d ON d.id = p.document
+         WHERE d.tenant = :tenant AND d.active
+         ORDER BY hits.score, p.id LIMIT :most",
+    )?;
+    let mut ask = |cut: i64| {
+        let named = named_params! {
+            ":words": expression, ":tenant": wish.tenant, ":cut": cut, ":most": CANDIDATES as i64
+        };
+        let candidate = |row: &Row<'_>| Ok(Candidate { passage: row.get(0)?, document: row.get(1)? });
+        statement.query_map(named, candidate)?.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let candidates = ask(CUT as i64)?;
+    if candidates.len() == CANDIDATES { Ok(candidates) } else { ask(-1) }
 }
 
-/// The nearest vectors by dot product, which is the cosine since vectors are of unit length. Exact: looks
-/// at all vectors of the tenant.
+/// The nearest vectors by dot product, which is the cosine since vectors are of unit length. The signs of all
+/// of the tenant's vectors are looked at, and the numbers of the [`CUT`] that these put first.
 fn by_meaning(db: &Connection, wish: &Wish) -> rusqlite::Result<Vec<Candidate>> {
     if wish.embedding.is_empty() {
         return Ok(Vec::new());
     }
+    let mut likely = Best::of(CUT);
+    let sieve = Sieve::of(&wish.embedding);
     let mut statement = db.prepare_cached(
-        "SELECT v.passage, v.document, v.embedding
+        "SELECT v.passage, v.document, v.signs
          FROM documents d JOIN vectors v ON v.document = d.id WHERE d.tenant = ?1 AND d.active",
     )?;
     let mut rows = statement.query([&wish.tenant])?;
-    let mut best = Best::default();
     while let Some(row) = rows.next()? {
-        let stored = row.get_ref(2)?.as_blob().map_err(|e| {
-            rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Blob, e.into())
-        })?;
-        match similarity(stored, &wish.embedding) {
-            // Opposite and unrelated passages are no candidates at all.
-            Some(score) if score > 0.0 => {
-                best.offer(score, Candidate { passage: row.get(0)?, document: row.get(1)? });
-            }
-            Some(_) => {}
-            None => wish.strangers.report(stored.len() / 4, wish.embedding.len()),
+        let signs = row.get_ref(2)?.as_blob()?;
+        match sieve.score(signs) {
+            Some(score) => likely.offer(score, Candidate { passage: row.get(0)?, document: row.get(1)? }),
+            None => wish.strangers.report(wish.embedding.len()),
         }
     }
-    Ok(best.0.into_iter().map(|(_, candidate)| candidate).collect())
+
+    let mut nearest = Best::of(CANDIDATES);
+    let mut statement = db.prepare_cached("SELECT embedding FROM vectors WHERE passage = ?1")?;
+    for (_, candidate) in likely.kept {
+        let mut rows = statement.query([candidate.passage])?;
+        let Some(row) = rows.next()? else { continue };
+        // Opposite and unrelated passages are no candidates at all.
+        match similarity(row.get_ref(0)?.as_blob()?, &wish.embedding) {
+            Some(score) if score > 0.0 => nearest.offer(score, candidate),
+            Some(_) => {}
+            None => wish.strangers.report(wish.embedding.len()),
+        }
+    }
+    Ok(nearest.kept.into_iter().map(|(_, candidate)| candidate).collect())
 }
 
 impl Strangers {
-    fn report(&self, stored: usize, asked: usize) {
+    fn report(&self, asked: usize) {
         if !self.0.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                stored,
                 asked,
-                "the search index holds vectors of another length than the question's: they are found by \
-                 their words only; use the same embedding model in embed and retrieve, and send the documents \
-                 of the other model again"
+                "the search index holds vectors of another length than the question's: their passages are found \
+                 by words only; use the same embedding model in embed and retrieve, and send the documents of \
+                 the other model again"
             );
         }
     }
@@ -133,18 +154,24 @@ fn similarity(stored: &[u8], vector: &[f32]) -> Option<f32> {
 }
 
 /// The best candidates so far, best first; of equals, the one with the lower id.
-#[derive(Default)]
-struct Best(Vec<(f32, Candidate)>);
+struct Best {
+    kept: Vec<(f32, Candidate)>,
+    most: usize,
+}
 
 impl Best {
+    fn of(most: usize) -> Self {
+        Self { kept: Vec::with_capacity(most + 1), most }
+    }
+
     fn offer(&mut self, score: f32, candidate: Candidate) {
-        let behind = |(s, c): &(f32, Candidate)| *s > score || (*s == score && c.passage < candidate.passage);
-        if self.0.len() == CANDIDATES && self.0.last().is_some_and(behind) {
+        let ahead = |(s, c): &(f32, Candidate)| *s > score || (*s == score && c.passage < candidate.passage);
+        if score.is_nan() || self.kept.len() == self.most && self.kept.last().is_some_and(ahead) {
             return;
         }
-        let at = self.0.partition_point(behind);
-        self.0.insert(at, (score, candidate));
-        self.0.truncate(CANDIDATES);
+        let at = self.kept.partition_point(ahead);
+        self.kept.insert(at, (score, candidate));
+        self.kept.truncate(self.most);
     }
 }
 
