@@ -16,7 +16,8 @@ use crate::message::payload::{DocumentRef, Evidence};
 const CANDIDATES: usize = 50;
 /// Passages of which a closer look is taken before a ranking is cut to its candidates.
 const CUT: usize = 400;
-/// How much each ranking counts. Words count more: documentation is asked about by its names.
+/// How much each ranking counts. Words count more: documentation is asked about by its names, and a small
+/// embedding model is a weak judge of them (numbers in `docs/benchmarks.md`).
 const BY_WORDS: f64 = 1.0;
 const BY_MEANING: f64 = 0.7;
 
@@ -75,7 +76,7 @@ fn by_words(db: &Connection, wish: &Wish) -> rusqlite::Result<Vec<Candidate>> {
     let mut statement = db.prepare_cached(
         "WITH hits AS MATERIALIZED (
            SELECT rowid AS passage, rank AS score FROM words
-           WHERE words MATCH :words AND rank MATCH 'bm25(0.0, 3.0, 2.0, 1.0)' ORDER BY rank LIMIT :cut)
+           WHERE words MATCH :words AND rank MATCH 'bm25(0.0, 5.0, 3.0, 1.0)' ORDER BY rank LIMIT :cut)
          SELECT p.id, p.document
          FROM hits JOIN passages p ON p.id = hits.passage JOIN documents d ON d.id = p.document
          WHERE d.tenant = :tenant AND d.active
