@@ -20,6 +20,8 @@ pub mod telemetry;
 pub mod kafka;
 pub mod schema;
 
+pub mod sqlite;
+
 pub mod ledger;
 
 pub mod extract;

@@ -1,6 +1,12 @@
 //! What is known: passages that can be searched by words and by meaning, per tenant.
 
+mod fuse;
+mod signs;
 pub mod sqlite;
+mod tokens;
+
+#[cfg(test)]
+mod contract;
 
 use async_trait::async_trait;
 

@@ -1,7 +1,16 @@
 //! What is done already: one row per (pipeline, stage, job id), so that a redelivery never runs a finished
 //! stage again and a stored answer is replayed instead of being paid for twice.
 
+mod read;
 pub mod sqlite;
+pub mod state;
+
+pub use read::LedgerReader;
+
+#[cfg(test)]
+mod contract;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -21,6 +30,9 @@ pub struct Claim {
     /// How often the record was redriven, as its headers say.
     pub redrives: u32,
     pub at: Coordinates,
+    /// How long nobody else may take the job over while this process lives: longer than the stage's timeout,
+    /// with room to produce and settle. A restart of the same instance does not wait for it.
+    pub lease: Duration,
     pub now: Timestamp,
 }
 
@@ -44,7 +56,7 @@ pub enum Begin {
     /// The stage finished this job, or this very attempt was already sent to a rung or to the dead letter
     /// topic: commit and go on.
     Finished,
-    /// Another copy of the job is being run by this process: look again later.
+    /// Another copy of the job is being run, by this process or by another one that lives: look again later.
     Busy,
 }
 

@@ -1,0 +1,293 @@
+//! What every ledger must do, as tests over the trait. A store runs them by giving a way to open it:
+//! `open(instance)` opens the same store again, as a restart or as another instance would.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Begin, Claim, End, Lease, Ledger, LedgerError};
+use crate::flow::{Code, Fault};
+use crate::message::{Coordinates, Correlation, JobId};
+
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Opens the store under test, as this instance.
+pub trait Open: Fn(&str) -> Arc<dyn Ledger> {}
+impl<F: Fn(&str) -> Arc<dyn Ledger>> Open for F {}
+
+/// The tests' time starts here.
+pub fn second(n: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + n).expect("a time in range")
+}
+
+pub fn claim(job: &str) -> Claim {
+    Claim {
+        pipeline: "rag".into(),
+        stage: "embed".into(),
+        correlation: Correlation {
+            job: JobId(job.into()),
+            tenant: Some("acme".into()),
+            resource: Some("doc-1".into()),
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
+        },
+        attempt: 0,
+        redrives: 0,
+        at: Coordinates { topic: "in".into(), partition: 2, offset: 7, timestamp: None },
+        lease: LEASE,
+        now: second(0),
+    }
+}
+
+pub fn attempt(job: &str, redrives: u32, attempt: u32) -> Claim {
+    Claim { redrives, attempt, ..claim(job) }
+}
+
+fn fault() -> Fault {
+    Fault::new(Code::LlmTimeout, "the provider was silent")
+}
+
+fn waiting(attempt: u32) -> End {
+    End::Waiting { attempt, due: second(30), rung: "rag.embed.retry.30s".into(), fault: fault() }
+}
+
+fn dead(attempt: u32) -> End {
+    End::Dead { attempt, dead_letter: "letter-1".into(), fault: fault() }
+}
+
+pub async fn fresh(ledger: &dyn Ledger, claim: Claim) -> Lease {
+    match ledger.begin(claim).await {
+        Ok(Begin::Fresh(lease)) => lease,
+        other => panic!("expected a fresh lease, got {other:?}"),
+    }
+}
+
+async fn replayed(ledger: &dyn Ledger, claim: Claim, result: &[u8]) -> Lease {
+    match ledger.begin(claim).await {
+        Ok(Begin::Stored(lease, stored)) => {
+            assert_eq!(stored, result);
+            lease
+        }
+        other => panic!("expected the stored result, got {other:?}"),
+    }
+}
+
+async fn begin(ledger: &dyn Ledger, claim: Claim) -> Begin {
+    ledger.begin(claim).await.expect("the ledger works")
+}
+
+fn fenced<T: std::fmt::Debug>(result: Result<T, LedgerError>) -> bool {
+    matches!(result, Err(LedgerError::Fenced(_)))
+}
+
+/// Runs everything. Each test uses jobs of its own, so one store serves them all.
+pub async fn contract(open: impl Open) {
+    a_done_job_is_finished_for_ever(open("a")).await;
+    a_running_job_is_busy_for_everybody_else(&open).await;
+    a_lease_ends_with_its_time(&open).await;
+    a_restart_voids_the_leases_of_the_same_instance(&open).await;
+    a_stored_result_is_replayed_after_a_restart(&open).await;
+    a_released_job_runs_again_or_replays(open("a")).await;
+    an_attempt_that_was_sent_to_a_rung_is_finished(open("a")).await;
+    a_dead_job_runs_again_by_a_redrive_only(open("a")).await;
+    a_stored_result_survives_death_and_redrive(open("a")).await;
+    a_lost_lease_can_neither_store_nor_settle(&open).await;
+    settling_the_same_way_twice_is_settling_once(open("a")).await;
+    stages_and_pipelines_do_not_see_each_other(open("a")).await;
+    the_history_tells_the_life_of_a_job_and_its_children(open("a")).await;
+    counts_say_how_many_jobs_stand_where(open("a")).await;
+    an_instance_that_was_opened_elsewhere_takes_no_more_jobs(&open).await;
+}
+
+async fn a_done_job_is_finished_for_ever(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("done")).await;
+    ledger.store(&lease, b"result".to_vec(), second(1)).await.expect("held");
+    ledger.settle(&lease, End::Done, second(2)).await.expect("held");
+    for again in [claim("done"), attempt("done", 0, 3), attempt("done", 2, 0)] {
+        assert_eq!(begin(&*ledger, again).await, Begin::Finished);
+    }
+}
+
+async fn a_running_job_is_busy_for_everybody_else(open: &impl Open) {
+    let (mine, other) = (open("busy-1"), open("busy-2"));
+    let lease = fresh(&*mine, claim("busy")).await;
+    assert_eq!(begin(&*mine, claim("busy")).await, Begin::Busy);
+    assert_eq!(begin(&*other, claim("busy")).await, Begin::Busy);
+    mine.store(&lease, b"result".to_vec(), second(1)).await.expect("held");
+    assert_eq!(begin(&*mine, claim("busy")).await, Begin::Busy, "its holder is producing");
+    mine.settle(&lease, End::Done, second(2)).await.expect("held");
+    assert_eq!(begin(&*other, claim("busy")).await, Begin::Finished);
+}
+
+async fn a_lease_ends_with_its_time(open: &impl Open) {
+    let (mine, other) = (open("late-1"), open("late-2"));
+    let at = |s: i64| Claim { now: second(s), ..claim("late") };
+    let lost = fresh(&*mine, at(0)).await;
+    assert_eq!(begin(&*other, at(59)).await, Begin::Busy);
+    fresh(&*other, at(60)).await;
+    assert!(fenced(mine.settle(&lost, End::Done, second(61)).await));
+    fresh(&*mine, at(120)).await;
+    fresh(&*mine, at(180)).await;
+}
+
+async fn a_restart_voids_the_leases_of_the_same_instance(open: &impl Open) {
+    let first = open("killed");
+    let lost = fresh(&*first, claim("killed")).await;
+    let (other, again) = (open("bystander"), open("killed"));
+    drop(first);
+    let taken = fresh(&*other, claim("killed")).await;
+    assert_eq!(begin(&*again, claim("killed")).await, Begin::Busy, "the bystander lives");
+    assert!(fenced(again.store(&lost, vec![1], second(1)).await));
+    other.settle(&taken, End::Done, second(2)).await.expect("held");
+}
+
+async fn a_stored_result_is_replayed_after_a_restart(open: &impl Open) {
+    let first = open("replay");
+    let lease = fresh(&*first, claim("replay")).await;
+    first.store(&lease, b"dear".to_vec(), second(1)).await.expect("held");
+    drop(first);
+    let again = open("replay");
+    let lease = replayed(&*again, claim("replay"), b"dear").await;
+    drop(again);
+    let again = open("replay");
+    let last = replayed(&*again, claim("replay"), b"dear").await;
+    assert!(fenced(again.settle(&lease, End::Done, second(2)).await));
+    again.settle(&last, End::Done, second(3)).await.expect("held");
+    assert_eq!(begin(&*again, claim("replay")).await, Begin::Finished);
+}
+
+async fn a_released_job_runs_again_or_replays(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("released")).await;
+    let released = End::Released { fault: Some(fault()) };
+    ledger.settle(&lease, released.clone(), second(1)).await.expect("held");
+    let lease = fresh(&*ledger, claim("released")).await;
+    ledger.store(&lease, b"dear".to_vec(), second(2)).await.expect("held");
+    ledger.settle(&lease, released, second(3)).await.expect("held");
+    replayed(&*ledger, claim("released"), b"dear").await;
+}
+
+async fn an_attempt_that_was_sent_to_a_rung_is_finished(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("rung")).await;
+    ledger.settle(&lease, waiting(1), second(1)).await.expect("held");
+    assert_eq!(begin(&*ledger, claim("rung")).await, Begin::Finished);
+    let lease = fresh(&*ledger, attempt("rung", 0, 1)).await;
+    assert_eq!(begin(&*ledger, claim("rung")).await, Begin::Finished, "the rung has the later copy");
+    ledger.settle(&lease, waiting(2), second(2)).await.expect("held");
+    assert_eq!(begin(&*ledger, attempt("rung", 0, 1)).await, Begin::Finished);
+    fresh(&*ledger, attempt("rung", 0, 2)).await;
+}
+
+async fn a_dead_job_runs_again_by_a_redrive_only(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("dead")).await;
+    ledger.settle(&lease, dead(1), second(1)).await.expect("held");
+    for same in [claim("dead"), attempt("dead", 0, 1), attempt("dead", 0, 5)] {
+        assert_eq!(begin(&*ledger, same).await, Begin::Finished);
+    }
+    let lease = fresh(&*ledger, attempt("dead", 1, 0)).await;
+    ledger.settle(&lease, waiting(1), second(2)).await.expect("held");
+    assert_eq!(begin(&*ledger, claim("dead")).await, Begin::Finished);
+    assert_eq!(begin(&*ledger, attempt("dead", 1, 0)).await, Begin::Finished);
+    let lease = fresh(&*ledger, attempt("dead", 1, 1)).await;
+    ledger.settle(&lease, End::Done, second(3)).await.expect("held");
+}
+
+async fn a_stored_result_survives_death_and_redrive(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("paid")).await;
+    ledger.store(&lease, b"dear".to_vec(), second(1)).await.expect("held");
+    ledger.settle(&lease, dead(1), second(2)).await.expect("held");
+    let lease = replayed(&*ledger, attempt("paid", 1, 0), b"dear").await;
+    ledger.settle(&lease, End::Done, second(3)).await.expect("held");
+}
+
+async fn a_lost_lease_can_neither_store_nor_settle(open: &impl Open) {
+    let first = open("zombie");
+    let lost = fresh(&*first, claim("zombie")).await;
+    let again = open("zombie");
+    let held = fresh(&*again, claim("zombie")).await;
+    assert!(fenced(first.store(&lost, vec![1], second(1)).await));
+    assert!(fenced(first.settle(&lost, End::Done, second(1)).await));
+    assert!(fenced(first.settle(&lost, waiting(1), second(1)).await));
+    again.settle(&held, End::Done, second(2)).await.expect("held");
+    assert!(fenced(again.store(&held, vec![1], second(3)).await), "a settled lease is over");
+    assert!(fenced(again.settle(&held, waiting(1), second(3)).await));
+}
+
+async fn settling_the_same_way_twice_is_settling_once(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("twice")).await;
+    ledger.settle(&lease, End::Done, second(1)).await.expect("held");
+    ledger.settle(&lease, End::Done, second(2)).await.expect("said before");
+    let kinds: Vec<_> = kinds(&*ledger, "twice").await;
+    assert_eq!(kinds, ["started", "done"]);
+}
+
+async fn stages_and_pipelines_do_not_see_each_other(ledger: Arc<dyn Ledger>) {
+    let here = fresh(&*ledger, claim("apart")).await;
+    ledger.settle(&here, End::Done, second(1)).await.expect("held");
+    fresh(&*ledger, Claim { stage: "index".into(), ..claim("apart") }).await;
+    fresh(&*ledger, Claim { pipeline: "chat".into(), ..claim("apart") }).await;
+}
+
+async fn kinds(ledger: &dyn Ledger, job: &str) -> Vec<String> {
+    ledger.history(job).await.expect("the ledger works").into_iter().map(|event| event.kind).collect()
+}
+
+async fn the_history_tells_the_life_of_a_job_and_its_children(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("life")).await;
+    ledger.settle(&lease, waiting(1), second(1)).await.expect("held");
+    assert_eq!(begin(&*ledger, claim("life")).await, Begin::Finished);
+    let lease = fresh(&*ledger, Claim { now: second(31), ..attempt("life", 0, 1) }).await;
+    ledger.store(&lease, vec![1], second(32)).await.expect("held");
+    ledger.settle(&lease, End::Done, second(33)).await.expect("held");
+    fresh(&*ledger, claim("life/4")).await;
+    fresh(&*ledger, claim("life-2")).await;
+    fresh(&*ledger, claim("lifeboat")).await;
+
+    let life = ledger.history("life").await.expect("the ledger works");
+    let told: Vec<_> = life.iter().map(|e| (e.job.as_str(), e.kind.as_str(), e.attempt)).collect();
+    assert_eq!(
+        told,
+        [
+            ("life", "started", 0),
+            ("life", "waiting", 1),
+            ("life", "duplicate", 0),
+            ("life", "started", 1),
+            ("life", "stored", 1),
+            ("life", "done", 1),
+            ("life/4", "started", 0),
+        ]
+    );
+    let waiting = &life[1];
+    assert_eq!((waiting.at, waiting.due), (second(1), Some(second(30))));
+    assert_eq!(waiting.fault, Some(fault()));
+    assert_eq!(waiting.went_to.as_deref(), Some("rag.embed.retry.30s"));
+    assert_eq!(life[0].record.as_deref(), Some("in-2@7"));
+    assert_eq!(life[0].tenant.as_deref(), Some("acme"));
+    assert_eq!(life[0].traceparent, claim("life").correlation.traceparent);
+    assert!(ledger.history("nobody").await.expect("the ledger works").is_empty());
+}
+
+async fn counts_say_how_many_jobs_stand_where(ledger: Arc<dyn Ledger>) {
+    let of = |job: &str| Claim { pipeline: "counted".into(), ..claim(job) };
+    for (job, end) in [("1", End::Done), ("2", End::Done), ("3", dead(1))] {
+        let lease = fresh(&*ledger, of(job)).await;
+        ledger.settle(&lease, end, second(1)).await.expect("held");
+    }
+    fresh(&*ledger, of("4")).await;
+    let counts = ledger.counts().await.expect("the ledger works");
+    let counts: Vec<_> = counts
+        .iter()
+        .filter(|count| count.pipeline == "counted")
+        .map(|count| (count.stage.as_str(), count.state.as_str(), count.jobs))
+        .collect();
+    assert_eq!(counts, [("embed", "dead", 1), ("embed", "done", 2), ("embed", "running", 1)]);
+}
+
+async fn an_instance_that_was_opened_elsewhere_takes_no_more_jobs(open: &impl Open) {
+    let first = open("twin");
+    let lease = fresh(&*first, claim("twin-1")).await;
+    let second_twin = open("twin");
+    let refused = first.begin(claim("twin-2")).await;
+    assert!(matches!(&refused, Err(LedgerError::Unavailable(m)) if m.contains("'twin'")), "{refused:?}");
+    fresh(&*second_twin, claim("twin-2")).await;
+    first.settle(&lease, End::Done, second(1)).await.expect("nobody took it over");
+}

@@ -1,0 +1,235 @@
+//! The statements behind the ledger's methods. Each function runs inside a transaction of the writer.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::Who;
+use crate::ledger::state::{Known, Ruling, State, rule};
+use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
+
+/// An answer of the ledger inside an answer of SQLite.
+type Answer<T> = rusqlite::Result<Result<T, LedgerError>>;
+
+pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64, until: i64) -> Answer<Begin> {
+    if let Err(error) = still_current(db, who)? {
+        return Ok(Err(error));
+    }
+    let found = find(db, claim, now)?;
+    let ruling = rule(found.as_ref().map(|(_, known)| *known), claim.redrives, claim.attempt);
+    let row = found.map(|(row, _)| row);
+    Ok(Ok(match (ruling, row) {
+        (Ruling::Busy, _) => Begin::Busy,
+        (Ruling::Finished, row) => {
+            if let Some(row) = row {
+                Note { row, kind: "duplicate", at: now, record: Some(claim), ..Note::default() }.write(db)?;
+            }
+            Begin::Finished
+        }
+        (Ruling::Run | Ruling::Replay, row) => {
+            let (row, token, result) = take(db, who, claim, row, now, until)?;
+            let kind = if result.is_some() { "replayed" } else { "started" };
+            Note { row, kind, at: now, record: Some(claim), ..Note::default() }.write(db)?;
+            let lease = Lease {
+                pipeline: claim.pipeline.clone(),
+                stage: claim.stage.clone(),
+                job: claim.correlation.job.0.clone(),
+                token,
+            };
+            result.map_or_else(|| Begin::Fresh(lease.clone()), |result| Begin::Stored(lease.clone(), result))
+        }
+    }))
+}
+
+/// A process whose instance was opened again elsewhere must not take jobs: the two would void each other's
+/// leases for ever.
+fn still_current(db: &Connection, who: &Who) -> Answer<()> {
+    let epoch: i64 = db
+        .prepare_cached("SELECT epoch FROM instances WHERE name = ?1")?
+        .query_row([&who.instance], |row| row.get(0))?;
+    Ok(if epoch == who.epoch {
+        Ok(())
+    } else {
+        Err(LedgerError::Unavailable(format!(
+            "another process has opened the job ledger as instance '{}'; end one of them, or give each its own \
+             `instance` in the configuration",
+            who.instance
+        )))
+    })
+}
+
+fn find(db: &Connection, claim: &Claim, now: i64) -> rusqlite::Result<Option<(i64, Known)>> {
+    db.prepare_cached(
+        "SELECT id, state, redrives, attempt, result IS NOT NULL,
+                lease_until > ?4 AND epoch = (SELECT epoch FROM instances WHERE name = holder)
+         FROM jobs WHERE job = ?1 AND stage = ?2 AND pipeline = ?3",
+    )?
+    .query_row(params![claim.correlation.job.0, claim.stage, claim.pipeline, now], |row| {
+        let known = Known {
+            state: state(row, 1)?,
+            redrives: row.get(2)?,
+            attempt: row.get(3)?,
+            result: row.get(4)?,
+            held: row.get::<_, Option<bool>>(5)?.unwrap_or(false),
+        };
+        Ok((row.get(0)?, known))
+    })
+    .optional()
+}
+
+fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
+    let word: String = row.get(column)?;
+    State::parse(&word).ok_or_else(|| {
+        let error = format!("'{word}' is no state of a job");
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
+}
+
+/// Gives the job to `who` under a new token, whoever had it. Returns row, token and the stored result.
+fn take(
+    db: &Connection,
+    who: &Who,
+    claim: &Claim,
+    row: Option<i64>,
+    now: i64,
+    until: i64,
+) -> rusqlite::Result<(i64, i64, Option<Vec<u8>>)> {
+    let token: i64 = db
+        .prepare_cached("UPDATE tokens SET last = last + 1 RETURNING last")?
+        .query_row([], |row| row.get(0))?;
+    let id = &claim.correlation;
+    db.prepare_cached(
+        "INSERT INTO jobs (id, job, stage, pipeline, state, attempt, redrives, token, holder, epoch, lease_until,
+                           tenant, resource, traceparent, created_at, updated_at)
+         VALUES (:row, :job, :stage, :pipeline, 'running', :attempt, :redrives, :token, :holder, :epoch, :until,
+                 :tenant, :resource, :traceparent, :now, :now)
+         ON CONFLICT (id) DO UPDATE SET
+           state = iif(result IS NULL, 'running', 'stored'),
+           attempt = :attempt, redrives = :redrives, token = :token, holder = :holder, epoch = :epoch,
+           lease_until = :until, updated_at = :now
+         RETURNING id, result",
+    )?
+    .query_row(
+        named_params! {
+            ":row": row, ":job": id.job.0, ":stage": claim.stage, ":pipeline": claim.pipeline,
+            ":attempt": claim.attempt, ":redrives": claim.redrives, ":token": token,
+            ":holder": who.instance, ":epoch": who.epoch, ":until": until,
+            ":tenant": id.tenant, ":resource": id.resource, ":traceparent": id.traceparent, ":now": now,
+        },
+        |row| Ok((row.get(0)?, token, row.get(1)?)),
+    )
+}
+
+pub fn store(db: &Connection, lease: &Lease, result: &[u8], now: i64) -> Answer<()> {
+    let row: Option<i64> = db
+        .prepare_cached(
+            "UPDATE jobs SET state = 'stored', result = ?5, updated_at = ?6
+             WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4 AND state IN ('running', 'stored')
+             RETURNING id",
+        )?
+        .query_row(params![lease.job, lease.stage, lease.pipeline, lease.token, result, now], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let Some(row) = row else { return Ok(Err(LedgerError::Fenced(lease.job.clone()))) };
+    Note { row, kind: "stored", at: now, ..Note::default() }.write(db)?;
+    Ok(Ok(()))
+}
+
+/// An [`End`] as columns.
+pub struct Ending {
+    state: State,
+    attempt: Option<u32>,
+    /// JSON.
+    fault: Option<String>,
+    went_to: Option<String>,
+    due: Option<i64>,
+}
+
+impl Ending {
+    pub fn of(end: &End) -> Self {
+        let (state, attempt, fault, went_to, due) = match end {
+            End::Done => (State::Done, None, None, None, None),
+            End::Waiting { attempt, due, rung, fault } => {
+                (State::Waiting, Some(*attempt), Some(fault), Some(rung.clone()), Some(due.as_millisecond()))
+            }
+            End::Dead { attempt, dead_letter, fault } => {
+                (State::Dead, Some(*attempt), Some(fault), Some(dead_letter.clone()), None)
+            }
+            End::Released { fault } => (State::Released, None, fault.as_ref(), None, None),
+        };
+        let fault = fault.and_then(|fault| serde_json::to_string(fault).ok());
+        Self { state, attempt, fault, went_to, due }
+    }
+}
+
+/// Ends the lease. Saying the same end again is no second end, so a caller that got no answer may ask again.
+pub fn settle(db: &Connection, lease: &Lease, ending: &Ending, now: i64) -> Answer<()> {
+    let word = ending.state.as_str();
+    let row: Option<i64> = db
+        .prepare_cached(
+            "UPDATE jobs SET state = :state, attempt = coalesce(:attempt, attempt),
+               finishes = finishes + (:state = 'done'), result = iif(:state = 'done', NULL, result),
+               fault = coalesce(:fault, fault), updated_at = :now
+             WHERE job = :job AND stage = :stage AND pipeline = :pipeline AND token = :token
+               AND state IN ('running', 'stored')
+             RETURNING id",
+        )?
+        .query_row(
+            named_params! {
+                ":state": word, ":attempt": ending.attempt, ":fault": ending.fault, ":now": now,
+                ":job": lease.job, ":stage": lease.stage, ":pipeline": lease.pipeline, ":token": lease.token,
+            },
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(row) = row else { return repeated(db, lease, word) };
+    let Ending { fault, went_to, due, .. } = ending;
+    let (fault, went_to, due) = (fault.as_deref(), went_to.as_deref(), *due);
+    Note { row, kind: word, at: now, fault, went_to, due, ..Note::default() }.write(db)?;
+    Ok(Ok(()))
+}
+
+fn repeated(db: &Connection, lease: &Lease, word: &str) -> Answer<()> {
+    let already = db
+        .prepare_cached(
+            "SELECT 1 FROM jobs WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4 AND state = ?5",
+        )?
+        .exists(params![lease.job, lease.stage, lease.pipeline, lease.token, word])?;
+    Ok(if already { Ok(()) } else { Err(LedgerError::Fenced(lease.job.clone())) })
+}
+
+/// One line in the life of a job.
+#[derive(Default)]
+struct Note<'a> {
+    row: i64,
+    kind: &'a str,
+    at: i64,
+    /// The claim that caused it; without one, the attempt is the row's.
+    record: Option<&'a Claim>,
+    fault: Option<&'a str>,
+    went_to: Option<&'a str>,
+    due: Option<i64>,
+}
+
+impl Note<'_> {
+    fn write(&self, db: &Connection) -> rusqlite::Result<()> {
+        let record = self.record.map(|claim| claim.at.to_string());
+        db.prepare_cached(
+            "INSERT INTO events (row, at, kind, attempt, redrives, record, fault, went_to, due)
+             SELECT id, ?2, ?3, coalesce(?4, attempt), coalesce(?5, redrives), ?6, ?7, ?8, ?9
+             FROM jobs WHERE id = ?1",
+        )?
+        .execute(params![
+            self.row,
+            self.at,
+            self.kind,
+            self.record.map(|claim| claim.attempt),
+            self.record.map(|claim| claim.redrives),
+            record,
+            self.fault,
+            self.went_to,
+            self.due,
+        ])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! What a claim gets, given what the ledger knows of the job. Pure, so that every store rules alike.
+//!
+//! A claim and a row are compared by (redrives, attempt). An *older* claim is a record that was already sent
+//! on: to a rung, to the dead letter topic, or back by a redrive. A lease is *held* while its holder's epoch
+//! is the current one and its time is not over.
+//!
+//! | row                      | older claim | same claim       | newer attempt    | newer redrive    |
+//! |--------------------------|-------------|------------------|------------------|------------------|
+//! | none                     | –           | run              | run              | run              |
+//! | done                     | finished    | finished         | finished         | finished         |
+//! | dead                     | finished    | finished         | finished         | run or replay    |
+//! | waiting                  | finished    | run or replay    | run or replay    | run or replay    |
+//! | released                 | finished    | run or replay    | run or replay    | run or replay    |
+//! | running, stored: held    | finished    | busy             | busy             | busy             |
+//! | running, stored: void    | finished    | run or replay    | run or replay    | run or replay    |
+//!
+//! *Run or replay*: replay when a result is stored, otherwise run. A result outlives failure, restart and
+//! redrive until the stage is done, because it may have cost money.
+
+/// How far a job is in its stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// A lease was given and nothing is stored yet.
+    Running,
+    /// The result is stored and not yet acknowledged by Kafka.
+    Stored,
+    Done,
+    /// On a rung.
+    Waiting,
+    /// In the dead letter topic.
+    Dead,
+    /// Handed back without a verdict.
+    Released,
+}
+
+impl State {
+    const ALL: [State; 6] =
+        [State::Running, State::Stored, State::Done, State::Waiting, State::Dead, State::Released];
+
+    /// The word in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Stored => "stored",
+            State::Done => "done",
+            State::Waiting => "waiting",
+            State::Dead => "dead",
+            State::Released => "released",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// What the ledger knows of a job when it is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub state: State,
+    pub redrives: u32,
+    pub attempt: u32,
+    /// The lease is held.
+    pub held: bool,
+    /// A result is stored.
+    pub result: bool,
+}
+
+/// What the claim gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    Run,
+    Replay,
+    Finished,
+    Busy,
+}
+
+/// The table above.
+pub fn rule(known: Option<Known>, redrives: u32, attempt: u32) -> Ruling {
+    let Some(known) = known else { return Ruling::Run };
+    let older = (redrives, attempt) < (known.redrives, known.attempt);
+    let finished = match known.state {
+        State::Done => true,
+        State::Dead => redrives <= known.redrives,
+        State::Running | State::Stored | State::Waiting | State::Released => older,
+    };
+    let leased = matches!(known.state, State::Running | State::Stored) && known.held;
+    match (finished, leased, known.result) {
+        (true, _, _) => Ruling::Finished,
+        (_, true, _) => Ruling::Busy,
+        (_, _, true) => Ruling::Replay,
+        (_, _, false) => Ruling::Run,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(state: State) -> Known {
+        Known { state, redrives: 1, attempt: 2, held: false, result: false }
+    }
+
+    #[test]
+    fn an_unknown_job_runs() {
+        assert_eq!(rule(None, 0, 0), Ruling::Run);
+    }
+
+    #[test]
+    fn a_done_job_never_runs_again() {
+        for (redrives, attempt) in [(0, 9), (1, 2), (1, 3), (2, 0)] {
+            assert_eq!(rule(Some(known(State::Done)), redrives, attempt), Ruling::Finished);
+        }
+    }
+
+    #[test]
+    fn a_dead_job_runs_again_only_by_a_redrive() {
+        let dead = Some(known(State::Dead));
+        assert_eq!(rule(dead, 1, 2), Ruling::Finished);
+        assert_eq!(rule(dead, 1, 3), Ruling::Finished);
+        assert_eq!(rule(dead, 2, 0), Ruling::Run);
+    }
+
+    #[test]
+    fn a_record_that_was_sent_on_is_finished_whatever_became_of_the_job() {
+        for state in State::ALL {
+            for held in [false, true] {
+                let known = Some(Known { held, ..known(state) });
+                assert_eq!(rule(known, 1, 1), Ruling::Finished, "{state:?}");
+                assert_eq!(rule(known, 0, 7), Ruling::Finished, "{state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_held_lease_keeps_every_other_copy_waiting() {
+        for state in [State::Running, State::Stored] {
+            let held = Some(Known { held: true, result: state == State::Stored, ..known(state) });
+            assert_eq!(rule(held, 1, 2), Ruling::Busy);
+            assert_eq!(rule(held, 1, 3), Ruling::Busy);
+            assert_eq!(rule(held, 2, 0), Ruling::Busy);
+        }
+    }
+
+    #[test]
+    fn what_nobody_holds_runs_or_is_replayed() {
+        for state in [State::Running, State::Stored, State::Waiting, State::Released] {
+            for (redrives, attempt) in [(1, 2), (1, 3), (2, 0)] {
+                let without = Known { held: state == State::Waiting, ..known(state) };
+                assert_eq!(rule(Some(without), redrives, attempt), Ruling::Run);
+                let with = Known { result: true, ..without };
+                assert_eq!(rule(Some(with), redrives, attempt), Ruling::Replay);
+            }
+        }
+    }
+
+    #[test]
+    fn every_state_reads_back_from_its_word() {
+        for state in State::ALL {
+            assert_eq!(State::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(State::parse("asleep"), None);
+    }
+}

@@ -1,0 +1,15 @@
+//! What the ledger and the index share about SQLite: opening a file, one writer that commits in groups,
+//! a few readers, and errors that help. It knows no table.
+
+mod open;
+mod place;
+mod readers;
+mod writer;
+
+pub use open::{Migration, Schema, open, reopen};
+pub use place::{Failure, Place};
+pub use readers::Readers;
+pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;
