@@ -2,7 +2,9 @@
 
 mod kind;
 pub mod model;
+pub mod secret;
 pub mod units;
 
 pub use model::*;
+pub use secret::SecretError;
 pub use units::{Size, Span};
