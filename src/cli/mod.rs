@@ -1,1 +1,3 @@
-//! To be written.
+//! The commands, one file per verb.
+
+pub mod provider;
