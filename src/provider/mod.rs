@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::calls::{Calls, Stats};
+use self::calls::{Call, Calls, Stats};
 use self::faults::{Rates, RatesError};
 
 /// The names `/v1/models` shows when none were given.
@@ -84,6 +84,11 @@ impl Running {
     /// What was asked so far; the same as `GET /admin/stats`.
     pub fn stats(&self) -> Stats {
         self.calls.stats()
+    }
+
+    /// The latest calls, oldest first; the same as `GET /admin/calls`.
+    pub fn log(&self) -> Vec<Call> {
+        self.calls.log()
     }
 
     /// Takes no more calls, ends those that hang, and waits for the rest.

@@ -289,3 +289,6 @@ async fn calls(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo
         Err(refused) => refused,
     }
 }
+
+#[cfg(test)]
+mod tests;
