@@ -2,6 +2,7 @@
 //! this machine, and fails as often and in the way it is told to. The pipeline does not know it from a real one.
 //! It is no model: it matches and quotes, and writes nothing of its own.
 
+mod admin;
 pub mod answerer;
 pub mod calls;
 pub mod embedder;

@@ -190,8 +190,8 @@ pub fn chat(body: &Bytes, rules: &Rules<'_>) -> Result<Value, Refusal> {
     if asked > CHAT_TOKENS_MAX {
         return Err(Refusal::too_long(asked, CHAT_TOKENS_MAX));
     }
-    let users = request.messages.iter().zip(&texts).filter(|(message, _)| message.role == "user");
-    let Some((_, user)) = users.last() else {
+    let mut users = request.messages.iter().zip(&texts).filter(|(message, _)| message.role == "user");
+    let Some((_, user)) = users.next_back() else {
         return Err(Refusal::invalid("'messages' has no message of the role user"));
     };
     let limit = request.max_completion_tokens.or(request.max_tokens).unwrap_or(ANSWER_TOKENS);

@@ -1,13 +1,12 @@
-//! The HTTP side of the simulator: who may ask, what fate a call has, and the switches for tests. The answers
-//! themselves come from `protocol`.
+//! The HTTP side of the simulator: who may ask, and what fate a call has. The answers themselves come from
+//! `protocol`, the switches for tests from `admin`.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -16,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::admin;
 use super::calls::{Call, Calls};
 use super::faults::{self, BodyHash, Fate, Rates};
 use super::protocol::{self, Refusal, Rules};
@@ -33,6 +33,13 @@ pub struct Shared {
     pub filter_phrase: String,
     pub api_key: Option<SecretString>,
     pub stop: CancellationToken,
+}
+
+impl Shared {
+    pub fn rates(&self) -> RwLockReadGuard<'_, Rates> {
+        // They are only ever replaced as a whole, so a panic elsewhere does not leave them torn.
+        self.rates.read().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An endpoint that costs money.
@@ -73,9 +80,7 @@ pub fn routes(shared: Arc<Shared>) -> Router {
         )
         .route("/v1/models", get(models))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/admin/faults", get(show_faults).post(set_faults))
-        .route("/admin/stats", get(stats))
-        .route("/admin/calls", get(calls))
+        .merge(admin::routes())
         .layer(DefaultBodyLimit::max(REQUEST_MAX))
         .with_state(shared)
 }
@@ -88,8 +93,7 @@ async fn ask(endpoint: Endpoint, shared: Arc<Shared>, headers: HeaderMap, body: 
     let hash = hash(endpoint, &body);
     let attempt = shared.calls.arrived(&hash);
     let (fate, latency) = {
-        // Poisoned only by a panic while the rates were being replaced as a whole, so they are whole.
-        let rates = shared.rates.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let rates = shared.rates();
         (
             faults::fate(shared.seed, &hash, attempt, &rates),
             faults::latency(shared.seed, &hash, attempt, &rates),
@@ -195,7 +199,7 @@ fn with_retry_after(mut response: Response, wait: Option<Wait>) -> Response {
     response
 }
 
-fn refuse(refusal: &Refusal) -> Response {
+pub fn refuse(refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, Json(refusal.body())).into_response()
 }
@@ -234,60 +238,6 @@ async fn models(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respon
         named => named.iter().map(|id| model(id)).collect(),
     };
     Json(json!({ "object": "list", "data": served })).into_response()
-}
-
-/// The switches are for whoever sits at this machine.
-fn is_here(peer: &SocketAddr) -> Result<(), Response> {
-    if peer.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(refuse(&Refusal::new(403, "invalid_request_error", None, "/admin answers to loopback only.")))
-}
-
-async fn show_faults(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-) -> Result<Json<Rates>, Response> {
-    is_here(&peer)?;
-    Ok(Json(shared.rates.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()))
-}
-
-/// Changes the rates that are named and leaves the others as they are.
-async fn set_faults(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    body: Bytes,
-) -> Result<Json<Rates>, Response> {
-    is_here(&peer)?;
-    let invalid = |message: String| refuse(&Refusal::new(400, "invalid_request_error", None, message));
-    let mut rates = shared.rates.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let changed = merge(&rates, &body).map_err(|e| invalid(e.to_string()))?;
-    let changed = changed.checked().map_err(|e| invalid(e.to_string()))?;
-    *rates = changed.clone();
-    Ok(Json(changed))
-}
-
-fn merge(rates: &Rates, changes: &[u8]) -> Result<Rates, serde_json::Error> {
-    let changes: serde_json::Map<String, Value> = serde_json::from_slice(changes)?;
-    let mut merged = serde_json::to_value(rates)?;
-    if let Value::Object(fields) = &mut merged {
-        fields.extend(changes);
-    }
-    serde_json::from_value(merged)
-}
-
-async fn stats(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Response {
-    match is_here(&peer) {
-        Ok(()) => Json(shared.calls.stats()).into_response(),
-        Err(refused) => refused,
-    }
-}
-
-async fn calls(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Response {
-    match is_here(&peer) {
-        Ok(()) => Json(json!({ "calls": shared.calls.log() })).into_response(),
-        Err(refused) => refused,
-    }
 }
 
 #[cfg(test)]

@@ -15,20 +15,20 @@ async fn get_json(running: &Running, path: &str) -> Value {
     http().get(url(running, path)).send().await.unwrap().json().await.unwrap()
 }
 
-async fn embed(running: &Running, text: &str) -> u16 {
+async fn embed(http: &reqwest::Client, running: &Running, text: &str) -> u16 {
     let request = json!({ "model": "m", "input": text });
-    http().post(url(running, "/v1/embeddings")).json(&request).send().await.unwrap().status().as_u16()
+    http.post(url(running, "/v1/embeddings")).json(&request).send().await.unwrap().status().as_u16()
 }
 
 #[tokio::test]
 async fn the_rates_can_be_changed_while_it_runs() {
     let running = start(Options::default()).await.unwrap();
-    assert_eq!(embed(&running, "x").await, 200);
+    assert_eq!(embed(&http(), &running, "x").await, 200);
 
     let change = json!({ "server_error": 1.0, "latency": "1ms" });
     let reply = http().post(url(&running, "/admin/faults")).json(&change).send().await.unwrap();
     assert_eq!(reply.status(), 200);
-    assert_eq!(embed(&running, "x").await, 500);
+    assert_eq!(embed(&http(), &running, "x").await, 500);
     let shown = get_json(&running, "/admin/faults").await;
     assert_eq!((&shown["server_error"], &shown["latency"]), (&json!(1.0), &json!("1ms")));
 
@@ -41,13 +41,14 @@ async fn the_rates_can_be_changed_while_it_runs() {
 
 #[tokio::test]
 async fn the_same_seed_gives_the_same_run() {
+    let http = http();
     let rates = Rates { rate_limit: 0.3, server_error: 0.3, ..Rates::default() };
     let mut runs = Vec::new();
     for seed in [5, 5, 6] {
         let running = start(Options { seed, rates: rates.clone(), ..Options::default() }).await.unwrap();
         let mut statuses = Vec::new();
         for n in 0..40 {
-            statuses.push(embed(&running, &format!("text {}", n % 10)).await);
+            statuses.push(embed(&http, &running, &format!("text {}", n % 10)).await);
         }
         runs.push(statuses);
     }
@@ -59,7 +60,7 @@ async fn the_same_seed_gives_the_same_run() {
 async fn stats_tell_what_was_answered_more_than_once() {
     let running = start(Options::default()).await.unwrap();
     for text in ["once", "twice", "twice"] {
-        embed(&running, text).await;
+        embed(&http(), &running, text).await;
     }
     let stats = get_json(&running, "/admin/stats").await;
     assert_eq!(stats["calls"]["embeddings"]["200"], 3);
@@ -81,7 +82,7 @@ async fn without_the_key_only_health_is_told() {
     assert_eq!(status("/healthz", "wrong").await, 200);
     assert_eq!(status("/v1/models", "wrong").await, 401);
     assert_eq!(status("/v1/models", "sesame").await, 200);
-    assert_eq!(embed(&running, "x").await, 401);
+    assert_eq!(embed(&http(), &running, "x").await, 401);
 }
 
 #[tokio::test]
