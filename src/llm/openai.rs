@@ -26,8 +26,8 @@ const ERROR_BODY_MAX: u64 = 64 * 1024;
 pub enum ClientError {
     #[error("providers.{name}.base_url: {cause}; write for example https://api.openai.com/v1")]
     BaseUrl { name: String, cause: String },
-    #[error("providers.{name}.api_key: {source}")]
-    Key { name: String, source: SecretError },
+    #[error("providers.{name}.api_key: {cause}")]
+    Key { name: String, cause: SecretError },
     #[error("providers.{name}.api_key: the key has characters that no HTTP header can carry")]
     KeyCharacters { name: String },
     #[error("providers.{name}: cannot set up the HTTP client")]
@@ -60,7 +60,7 @@ impl Client {
     pub fn new(name: &str, provider: &config::Provider) -> Result<Self, ClientError> {
         let base_url = base_url(name, &provider.base_url)?;
         let key = provider.api_key.as_ref().map(config::Secret::read).transpose();
-        let key = key.map_err(|source| ClientError::Key { name: name.to_owned(), source })?;
+        let key = key.map_err(|cause| ClientError::Key { name: name.to_owned(), cause })?;
         let mut headers = HeaderMap::new();
         if let Some(key) = &key {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()))

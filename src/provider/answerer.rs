@@ -1,7 +1,7 @@
 //! The local chat model: it answers a question with the sentences of the given passages that fit best, each with
 //! its mark. It writes nothing of its own, so it cannot invent; it says [`NO_ANSWER`] when nothing fits.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::embedder::{cosine, embed};
 use super::prompt::{Passage, Prompt};
@@ -15,9 +15,9 @@ const SENTENCES_MAX: usize = 5;
 /// Most sentences from passages of one title, so that one long document does not fill the answer.
 const PER_TITLE_MAX: usize = 2;
 /// Least share of the question's weight that some passage has to cover.
-const COVERAGE_MIN: f32 = 0.2;
+const COVERAGE_MIN: f32 = 0.25;
 /// Sentences below this share of the best one's score are left out.
-const RELATIVE_MIN: f32 = 0.4;
+const RELATIVE_MIN: f32 = 0.3;
 
 /// A sentence that may be part of the answer.
 struct Candidate<'a> {
@@ -56,7 +56,8 @@ fn title_key(passage: &Passage) -> &str {
 
 /// What is asked, with the weight of each of its terms among the given passages.
 struct Question {
-    weights: HashMap<String, f32>,
+    /// Ordered, so that sums over it are the same each time.
+    weights: BTreeMap<String, f32>,
     total: f32,
     vector: Vec<f32>,
 }
@@ -65,7 +66,7 @@ impl Question {
     /// `None` when no passage speaks of it.
     fn new(prompt: &Prompt) -> Option<Self> {
         let passages: Vec<HashSet<String>> = prompt.passages.iter().map(terms_of_passage).collect();
-        let mut weights: HashMap<String, f32> = HashMap::new();
+        let mut weights: BTreeMap<String, f32> = BTreeMap::new();
         for term in words::terms(&words::normalise(&prompt.question)) {
             let with = passages.iter().filter(|p| p.contains(&term.text)).count() as f32;
             let rarity = (1.0 + passages.len() as f32 / (with + 0.5)).ln();

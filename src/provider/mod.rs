@@ -3,7 +3,7 @@
 //! It is no model: it matches and quotes, and writes nothing of its own.
 
 mod admin;
-pub mod answerer;
+mod answerer;
 pub mod calls;
 pub mod embedder;
 pub mod faults;
@@ -65,8 +65,8 @@ impl Default for Options {
 pub enum StartError {
     #[error("{listen} is in use; stop what listens there or name another address")]
     InUse { listen: String },
-    #[error("cannot listen on '{listen}' ({source}); write host:port, such as 127.0.0.1:8089")]
-    Bind { listen: String, source: io::Error },
+    #[error("cannot listen on '{listen}' ({cause}); write host:port, such as 127.0.0.1:8089")]
+    Bind { listen: String, cause: io::Error },
     #[error(transparent)]
     Rates(#[from] RatesError),
 }
@@ -107,9 +107,9 @@ impl Running {
 pub async fn start(options: Options) -> Result<Running, StartError> {
     let rates = options.rates.checked()?;
     let listen = options.listen;
-    let bind = |source: io::Error| match source.kind() {
+    let bind = |cause: io::Error| match cause.kind() {
         io::ErrorKind::AddrInUse => StartError::InUse { listen: listen.clone() },
-        _ => StartError::Bind { listen: listen.clone(), source },
+        _ => StartError::Bind { listen: listen.clone(), cause },
     };
     let listener = TcpListener::bind(&listen).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;

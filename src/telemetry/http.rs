@@ -64,8 +64,8 @@ impl Readiness {
 pub enum HttpError {
     #[error("http.listen: {listen} is in use; stop what listens there or name another address")]
     InUse { listen: String },
-    #[error("http.listen: cannot listen on '{listen}' ({source}); write host:port, such as 127.0.0.1:9464")]
-    Bind { listen: String, source: io::Error },
+    #[error("http.listen: cannot listen on '{listen}' ({cause}); write host:port, such as 127.0.0.1:9464")]
+    Bind { listen: String, cause: io::Error },
 }
 
 /// Opens the port and serves until `stop` is cancelled. Returns the address, which tells the port where
@@ -76,9 +76,9 @@ pub async fn serve(
     readiness: Readiness,
     stop: CancellationToken,
 ) -> Result<SocketAddr, HttpError> {
-    let bind = |source: io::Error| match source.kind() {
+    let bind = |cause: io::Error| match cause.kind() {
         io::ErrorKind::AddrInUse => HttpError::InUse { listen: listen.to_owned() },
-        _ => HttpError::Bind { listen: listen.to_owned(), source },
+        _ => HttpError::Bind { listen: listen.to_owned(), cause },
     };
     let listener = TcpListener::bind(listen).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
