@@ -14,6 +14,7 @@ pub mod global;
 mod log;
 pub mod output;
 mod panic;
+mod provider;
 
 use clap::{Parser, Subcommand};
 
@@ -42,6 +43,8 @@ pub enum Verb {
     Codes(codes::Args),
     /// Print the JSON Schema of the configuration, or the configuration with all its defaults.
     Config(config::Args),
+    /// Serve a simulated OpenAI-compatible model provider with seeded faults, to test a set-up with.
+    Provider(provider::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -67,6 +70,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Check(args) => check::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,
         Verb::Config(args) => config::run(args, global).await,
+        Verb::Provider(args) => provider::run(args, global).await,
         Verb::Completions(args) => completions::run(args, global).await,
     }
 }

@@ -1,7 +1,11 @@
 //! Who is asked: an OpenAI-compatible provider over HTTP, and what its failures mean.
 
 pub mod classify;
+mod error_body;
 pub mod openai;
+mod retry_after;
+mod wire;
+mod withhold;
 
 use crate::message::payload::Usage;
 
@@ -18,6 +22,17 @@ pub struct ChatMessage {
     /// `system`, `user` or `assistant`.
     pub role: &'static str,
     pub content: String,
+}
+
+/// What a chat model is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest {
+    pub model: String,
+    pub messages: Vec<ChatMessage>,
+    /// Most tokens of the answer.
+    pub max_tokens: u32,
+    /// 0 to 2; 0 is as repeatable as the provider can be.
+    pub temperature: f64,
 }
 
 /// What the model answered.

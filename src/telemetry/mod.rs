@@ -1,1 +1,5 @@
-//! To be written.
+//! Seen from outside: log lines, metrics, and the HTTP port that shows metrics and probes.
+
+pub mod http;
+pub mod log;
+pub mod metrics;

@@ -1,0 +1,169 @@
+//! `/metrics`, `/livez` and `/readyz`. It shows no payload and changes nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::metrics::Metrics;
+
+/// How often histogram samples are folded when nobody scrapes.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// What has to be true before this process takes work. Cheap to clone; all clones say the same.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Mutex<BTreeMap<String, String>>>);
+
+/// A condition that is not met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    pub condition: String,
+    pub reason: String,
+}
+
+impl Readiness {
+    /// Nothing to wait for yet: ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Not ready until `condition` is [met](Self::met). Said again, the newer reason stands.
+    pub fn wait_for(&self, condition: impl Into<String>, reason: impl Into<String>) {
+        self.conditions().insert(condition.into(), reason.into());
+    }
+
+    /// The condition holds. A condition that nobody waited for may be met.
+    pub fn met(&self, condition: &str) {
+        self.conditions().remove(condition);
+    }
+
+    /// What is waited for, by name of the condition; empty when ready.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let conditions = self.conditions();
+        conditions.iter().map(|(c, r)| Waiting { condition: c.clone(), reason: r.clone() }).collect()
+    }
+
+    fn conditions(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        // The map is whole after every call, so a panic elsewhere while it was held does not matter.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The port could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("http.listen: {listen} is in use; stop what listens there or name another address")]
+    InUse { listen: String },
+    #[error("http.listen: cannot listen on '{listen}' ({cause}); write host:port, such as 127.0.0.1:9464")]
+    Bind { listen: String, cause: io::Error },
+}
+
+/// Opens the port and serves until `stop` is cancelled. Returns the address, which tells the port where
+/// `listen` says 0.
+pub async fn serve(
+    listen: &str,
+    metrics: Metrics,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> Result<SocketAddr, HttpError> {
+    let bind = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::AddrInUse => HttpError::InUse { listen: listen.to_owned() },
+        _ => HttpError::Bind { listen: listen.to_owned(), cause },
+    };
+    let listener = TcpListener::bind(listen).await.map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let routes = Router::new()
+        .route("/metrics", get(render).with_state(metrics.clone()))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready).with_state(readiness));
+    tokio::spawn(fold(metrics, stop.clone()));
+    tokio::spawn(async move {
+        let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the port for metrics and probes failed");
+        }
+    });
+    Ok(address)
+}
+
+async fn fold(metrics: Metrics, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(FOLD_EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        metrics.fold();
+    }
+}
+
+async fn render(State(metrics): State<Metrics>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    let waiting_for = readiness.waiting();
+    let ready = waiting_for.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(serde_json::json!({ "ready": ready, "waiting_for": waiting_for }))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::telemetry::metrics;
+
+    async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let reply = client.get(format!("http://{address}{path}")).send().await.unwrap();
+        (reply.status().as_u16(), reply.text().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn readiness_says_what_it_waits_for() {
+        let (readiness, stop) = (Readiness::new(), CancellationToken::new());
+        let metrics = metrics::install().unwrap();
+        let address = serve("127.0.0.1:0", metrics, readiness.clone(), stop.clone()).await.unwrap();
+
+        readiness.wait_for("ledger", "cannot open data/ledger.db");
+        let (status, body) = get(address, "/readyz").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(status, 503);
+        assert_eq!(
+            body["waiting_for"],
+            json!([{ "condition": "ledger", "reason": "cannot open data/ledger.db" }])
+        );
+
+        readiness.met("ledger");
+        assert_eq!(get(address, "/readyz").await.0, 200);
+        assert_eq!(get(address, "/livez").await, (200, "ok\n".into()));
+        assert!(get(address, "/metrics").await.1.contains("lazaret_build_info{"));
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listen = taken.local_addr().unwrap().to_string();
+        let metrics = metrics::install().unwrap();
+        let refused = serve(&listen, metrics, Readiness::new(), CancellationToken::new()).await;
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains(&listen) && message.contains("in use"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_none_is_an_error_with_an_example() {
+        let metrics = metrics::install().unwrap();
+        let refused = serve("here", metrics, Readiness::new(), CancellationToken::new()).await;
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("'here'") && message.contains("127.0.0.1:9464"), "{message}");
+    }
+}

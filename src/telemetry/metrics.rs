@@ -1,0 +1,300 @@
+//! Every metric: name, kind, unit, help and labels stand here and nowhere else. The rest of the code calls
+//! functions with typed arguments, so that no name or label can be mistyped.
+//!
+//! Naming follows prometheus.io/docs/practices/naming: base units, `_total` on counters. A series that exists
+//! stays: it goes to zero, it does not vanish. No label carries an id of a record, job or tenant.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics::{Unit, counter, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::flow::{Class, Code};
+
+/// Bounds of duration histograms, in seconds. A model may take minutes, so they end at ten.
+const SECONDS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+/// Bounds of histograms that count things.
+const COUNTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+macro_rules! catalogue {
+    ($($variant:ident $name:literal $kind:ident $unit:ident $help:literal;)*) => {
+        #[derive(Clone, Copy)]
+        enum Metric { $($variant,)* }
+
+        impl Metric {
+            const ALL: &'static [Metric] = &[$(Metric::$variant,)*];
+
+            fn name(self) -> &'static str {
+                match self { $(Metric::$variant => concat!("lazaret_", $name),)* }
+            }
+
+            fn kind(self) -> Kind {
+                match self { $(Metric::$variant => Kind::$kind,)* }
+            }
+
+            fn unit(self) -> Unit {
+                match self { $(Metric::$variant => Unit::$unit,)* }
+            }
+
+            fn help(self) -> &'static str {
+                match self { $(Metric::$variant => $help,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    BuildInfo "build_info" Gauge Count "Always 1; the labels say which build this is.";
+
+    RecordsProcessed "records_processed_total" Counter Count "Records that reached a durable end in a stage, by outcome.";
+    StageDuration "stage_duration_seconds" Histogram Seconds "Time from the start of an attempt to its outcome.";
+    StagePaused "stage_paused" Gauge Count "1 while the stage is paused for this reason, otherwise 0.";
+    InFlight "in_flight_records" Gauge Count "Records that are being worked on.";
+    ConsumerLag "consumer_lag_records" Gauge Count "Records between the committed offset and the end of the partition.";
+
+    RetryWaiting "retry_waiting_records" Gauge Count "Records held until they are due, by rung.";
+    RetryLateness "retry_lateness_seconds" Histogram Seconds "Time from a record's due time to the start of its next attempt.";
+
+    DlqRecords "dlq_records_total" Counter Count "Dead letters written, by failure code and class.";
+    DlqPublishFailures "dlq_publish_failures_total" Counter Count "Dead letters that Kafka did not accept; their records are held, not lost.";
+
+    ProviderRequests "provider_requests_total" Counter Count "Calls to model providers, by HTTP status, timeout or connect.";
+    ProviderRequestDuration "provider_request_duration_seconds" Histogram Seconds "Time of a call to a model provider, connect to last byte.";
+    ProviderTokens "provider_tokens_total" Counter Count "Tokens as the provider counted them.";
+
+    LedgerDuplicatesSuppressed "ledger_duplicates_suppressed_total" Counter Count "Records whose stage had finished before; the stored result was used.";
+    LedgerErrors "ledger_errors_total" Counter Count "Failed ledger operations.";
+    LedgerBatchSize "ledger_batch_size" Histogram Count "Ledger operations per commit.";
+}
+
+/// How a record left a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its output is written.
+    Ok,
+    /// It went to a rung.
+    Retry,
+    /// It went to the dead letter topic.
+    Dlq,
+    /// The ledger knew its result.
+    Duplicate,
+    /// It was handed back unfinished: the partition was revoked or the process stops.
+    Released,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 5] =
+        [Outcome::Ok, Outcome::Retry, Outcome::Dlq, Outcome::Duplicate, Outcome::Released];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Retry => "retry",
+            Outcome::Dlq => "dlq",
+            Outcome::Duplicate => "duplicate",
+            Outcome::Released => "released",
+        }
+    }
+}
+
+/// What a provider is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Embeddings,
+    Chat,
+}
+
+impl Operation {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Embeddings => "embeddings",
+            Operation::Chat => "chat",
+        }
+    }
+}
+
+/// The recorder could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    #[error("cannot set the histogram buckets of the metrics")]
+    Buckets(#[from] BuildError),
+    #[error("another metrics recorder is installed in this process")]
+    Occupied,
+}
+
+/// Reads the recorded metrics.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// All metrics in the Prometheus text format, version 0.0.4.
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Folds the samples that histograms collected; to be called every few seconds, so that they do not pile
+    /// up when nobody scrapes.
+    pub fn fold(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+/// Installs the recorder of this process, or finds the one installed before.
+pub fn install() -> Result<Metrics, InstallError> {
+    static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(metrics) = &*installed {
+        return Ok(metrics.clone());
+    }
+    let recorder = builder()?.build_recorder();
+    let metrics = Metrics(recorder.handle());
+    metrics::set_global_recorder(recorder).map_err(|_| InstallError::Occupied)?;
+    describe();
+    Ok(installed.insert(metrics).clone())
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    let mut builder = PrometheusBuilder::new();
+    for metric in Metric::ALL.iter().filter(|m| m.kind() == Kind::Histogram) {
+        let bounds = if metric.unit() == Unit::Seconds { SECONDS } else { COUNTS };
+        builder = builder.set_buckets_for_metric(Matcher::Full(metric.name().to_owned()), bounds)?;
+    }
+    Ok(builder)
+}
+
+fn describe() {
+    for metric in Metric::ALL {
+        match metric.kind() {
+            Kind::Counter => metrics::describe_counter!(metric.name(), metric.unit(), metric.help()),
+            Kind::Gauge => metrics::describe_gauge!(metric.name(), metric.unit(), metric.help()),
+            Kind::Histogram => metrics::describe_histogram!(metric.name(), metric.unit(), metric.help()),
+        }
+    }
+    let revision = option_env!("LAZARET_REVISION").unwrap_or("unknown");
+    gauge!(Metric::BuildInfo.name(), "version" => env!("CARGO_PKG_VERSION"), "revision" => revision).set(1.0);
+}
+
+/// Shows a stage's series at zero before anything happened, so that a first failure is an increase from 0 and
+/// an alert sees it.
+pub fn stage_known(pipeline: &str, stage: &str) {
+    let labels = stage_labels(pipeline, stage);
+    for outcome in Outcome::ALL {
+        processed(pipeline, stage, outcome).increment(0);
+    }
+    counter!(Metric::DlqPublishFailures.name(), &labels).increment(0);
+    counter!(Metric::LedgerDuplicatesSuppressed.name(), &labels).increment(0);
+    gauge!(Metric::InFlight.name(), &labels).set(0.0);
+}
+
+/// A record reached a durable end.
+pub fn record_processed(pipeline: &str, stage: &str, outcome: Outcome) {
+    processed(pipeline, stage, outcome).increment(1);
+}
+
+fn processed(pipeline: &str, stage: &str, outcome: Outcome) -> metrics::Counter {
+    counter!(Metric::RecordsProcessed.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "outcome" => outcome.as_str())
+}
+
+/// An attempt took this long.
+pub fn stage_duration(pipeline: &str, stage: &str, outcome: Outcome, took: Duration) {
+    histogram!(Metric::StageDuration.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "outcome" => outcome.as_str())
+    .record(took);
+}
+
+/// The stage paused, or resumed, because of this failure.
+pub fn stage_paused(pipeline: &str, stage: &str, reason: Code, paused: bool) {
+    gauge!(Metric::StagePaused.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "reason" => reason.as_str())
+    .set(if paused { 1.0 } else { 0.0 });
+}
+
+/// Number of records being worked on.
+pub fn in_flight(pipeline: &str, stage: &str, records: usize) {
+    gauge!(Metric::InFlight.name(), &stage_labels(pipeline, stage)).set(records as f64);
+}
+
+/// Lag of one partition. Set it to 0 when the partition is revoked: its new owner reports it.
+pub fn consumer_lag(pipeline: &str, stage: &str, topic: &str, partition: i32, records: i64) {
+    gauge!(Metric::ConsumerLag.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(),
+        "topic" => topic.to_owned(), "partition" => partition.to_string())
+    .set(records as f64);
+}
+
+/// Number of records held until they are due. `rung` is the rung's delay, such as `30s`.
+pub fn retry_waiting(pipeline: &str, stage: &str, rung: &str, records: usize) {
+    gauge!(Metric::RetryWaiting.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "rung" => rung.to_owned())
+    .set(records as f64);
+}
+
+/// A retry began this long after it was due.
+pub fn retry_lateness(pipeline: &str, stage: &str, late: Duration) {
+    histogram!(Metric::RetryLateness.name(), &stage_labels(pipeline, stage)).record(late);
+}
+
+/// A dead letter was written.
+pub fn dlq_record(pipeline: &str, stage: &str, code: Code, class: Class) {
+    counter!(Metric::DlqRecords.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(),
+        "code" => code.as_str(), "class" => class.to_string())
+    .increment(1);
+}
+
+/// A dead letter was not accepted by Kafka.
+pub fn dlq_publish_failure(pipeline: &str, stage: &str) {
+    counter!(Metric::DlqPublishFailures.name(), &stage_labels(pipeline, stage)).increment(1);
+}
+
+/// A call to a provider ended. `status` is the HTTP status, or `timeout` or `connect` where there was none.
+pub fn provider_call(provider: &str, model: &str, operation: Operation, status: &str, took: Duration) {
+    counter!(Metric::ProviderRequests.name(),
+        "provider" => provider.to_owned(), "model" => model.to_owned(),
+        "operation" => operation.as_str(), "status" => status.to_owned())
+    .increment(1);
+    histogram!(Metric::ProviderRequestDuration.name(),
+        "provider" => provider.to_owned(), "model" => model.to_owned(), "operation" => operation.as_str())
+    .record(took);
+}
+
+/// Tokens of one call.
+pub fn provider_tokens(provider: &str, model: &str, usage: crate::message::payload::Usage) {
+    for (token_type, tokens) in [("prompt", usage.prompt_tokens), ("completion", usage.completion_tokens)] {
+        counter!(Metric::ProviderTokens.name(),
+            "provider" => provider.to_owned(), "model" => model.to_owned(), "token_type" => token_type)
+        .increment(tokens);
+    }
+}
+
+/// A finished job came again and its stored result was used.
+pub fn ledger_duplicate_suppressed(pipeline: &str, stage: &str) {
+    counter!(Metric::LedgerDuplicatesSuppressed.name(), &stage_labels(pipeline, stage)).increment(1);
+}
+
+/// A ledger operation failed. `operation` is the ledger's method.
+pub fn ledger_error(operation: &'static str) {
+    counter!(Metric::LedgerErrors.name(), "operation" => operation).increment(1);
+}
+
+/// Number of operations in one commit of the ledger.
+pub fn ledger_batch(operations: usize) {
+    histogram!(Metric::LedgerBatchSize.name()).record(operations as f64);
+}
+
+fn stage_labels(pipeline: &str, stage: &str) -> [(&'static str, String); 2] {
+    [("pipeline", pipeline.to_owned()), ("stage", stage.to_owned())]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use super::*;
+use crate::message::payload::Usage;
+
+/// Records one sample of every metric in a recorder of its own and renders it.
+fn everything() -> String {
+    let recorder = builder().unwrap().build_recorder();
+    let metrics = Metrics(recorder.handle());
+    metrics::with_local_recorder(&recorder, || {
+        describe();
+        stage_known("rag-ingest", "embed");
+        record_processed("rag-ingest", "embed", Outcome::Ok);
+        stage_duration("rag-ingest", "embed", Outcome::Ok, Duration::from_millis(30));
+        stage_paused("rag-ingest", "embed", Code::LlmUnauthorized, true);
+        in_flight("rag-ingest", "embed", 3);
+        consumer_lag("rag-ingest", "embed", "rag-ingest.chunk", 2, 17);
+        retry_waiting("rag-ingest", "embed", "30s", 4);
+        retry_lateness("rag-ingest", "embed", Duration::from_millis(8));
+        dlq_record("rag-ingest", "embed", Code::LlmContextLength, Class::Permanent);
+        dlq_publish_failure("rag-ingest", "embed");
+        provider_call("main", "m", Operation::Chat, "429", Duration::from_secs(200));
+        provider_tokens("main", "m", Usage { prompt_tokens: 5, completion_tokens: 7 });
+        ledger_duplicate_suppressed("rag-ingest", "embed");
+        ledger_error("begin");
+        ledger_batch(12);
+    });
+    metrics.render()
+}
+
+#[test]
+fn every_metric_is_shown_with_its_help_and_type() {
+    let text = everything();
+    for metric in Metric::ALL {
+        let name = metric.name();
+        let kind = match metric.kind() {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        assert!(text.contains(&format!("# HELP {name} {}", metric.help())), "no help for {name}:\n{text}");
+        assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} is not a {kind}:\n{text}");
+    }
+}
+
+#[test]
+fn counters_end_in_total_and_nothing_else_does() {
+    for metric in Metric::ALL {
+        assert_eq!(metric.kind() == Kind::Counter, metric.name().ends_with("_total"), "{}", metric.name());
+        assert_eq!(metric.unit() == Unit::Seconds, metric.name().ends_with("_seconds"), "{}", metric.name());
+    }
+}
+
+#[test]
+fn a_known_stage_shows_zero_before_anything_happened() {
+    let text = everything();
+    let zero = r#"lazaret_records_processed_total{pipeline="rag-ingest",stage="embed",outcome="dlq"} 0"#;
+    assert!(text.contains(zero), "{text}");
+}
+
+#[test]
+fn a_long_call_has_a_bucket_of_its_own() {
+    let text = everything();
+    let bucket = |le: &str| {
+        format!(
+            r#"lazaret_provider_request_duration_seconds_bucket{{provider="main",model="m",operation="chat",le="{le}"}}"#
+        )
+    };
+    assert!(text.contains(&format!("{} 0", bucket("120"))), "{text}");
+    assert!(text.contains(&format!("{} 1", bucket("300"))), "{text}");
+}
+
+#[test]
+fn installing_twice_gives_the_same_recorder() {
+    let first = install().unwrap();
+    ledger_error("installing_twice");
+    assert!(install().unwrap().render().contains("installing_twice"));
+    assert!(first.render().contains("installing_twice"));
+}
