@@ -1,10 +1,14 @@
 //! What travels: a Kafka record as Lazaret sees it, its identity, its headers and its payloads. Pure.
 
+pub mod deadletter;
 pub mod headers;
 pub mod id;
 pub mod payload;
 pub mod record;
+pub mod trail;
 
+pub use deadletter::DeadLetter;
 pub use headers::Headers;
 pub use id::{Correlation, JobId};
 pub use record::{Coordinates, OutRecord, Record, TopicPartition};
+pub use trail::{Envelope, Trail};
