@@ -1,1 +1,4 @@
+//! Tests of the whole: against a real Kafka where they say so, otherwise against librdkafka's mock cluster.
 
+mod support;
+mod topics;
