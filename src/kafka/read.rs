@@ -56,15 +56,18 @@ pub struct ReadReport {
     pub end: End,
 }
 
-/// Shows each record to `visit`, in order within a partition, until it breaks off. Topics that do not exist are an error.
-pub async fn read<F>(
+/// Shows each record to `visit`, in order within a partition, until it breaks off. What `visit` gathers in `state`
+/// comes back. Topics that do not exist are an error.
+pub async fn read<S, F>(
     kafka: &Kafka,
     message_max: Size,
     reading: Reading,
+    state: S,
     visit: F,
-) -> Result<ReadReport, KafkaProblem>
+) -> Result<(S, ReadReport), KafkaProblem>
 where
-    F: FnMut(Record) -> ControlFlow<()> + Send + 'static,
+    S: Send + 'static,
+    F: FnMut(&mut S, Record) -> ControlFlow<()> + Send + 'static,
 {
     let mut config = client::consumer(kafka, "read", &format!("{}read", kafka.group_prefix), message_max)?;
     config
@@ -81,27 +84,28 @@ where
     let timeout = kafka.timeout.0;
     let run = move || {
         let deadline = Instant::now() + reading.deadline;
-        let mut reader = Reader { consumer, reading, timeout, deadline, visit, records: 0 };
+        let mut reader = Reader { consumer, reading, timeout, deadline, state, visit, records: 0 };
         let outcome = reader.all();
         dispose(reader.consumer);
-        outcome
+        Ok((reader.state, outcome?))
     };
     tokio::task::spawn_blocking(run)
         .await
         .unwrap_or_else(|e| Err(KafkaProblem::Other { what: "read".into(), cause: e.to_string() }))
 }
 
-struct Reader<F> {
+struct Reader<S, F> {
     consumer: BaseConsumer<Context>,
     reading: Reading,
     /// For one request.
     timeout: Duration,
     deadline: Instant,
+    state: S,
     visit: F,
     records: u64,
 }
 
-impl<F: FnMut(Record) -> ControlFlow<()>> Reader<F> {
+impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
     fn all(&mut self) -> Result<ReadReport, KafkaProblem> {
         for topic in self.reading.topics.clone() {
             let end = self.topic(&topic)?;
@@ -158,7 +162,7 @@ impl<F: FnMut(Record) -> ControlFlow<()>> Reader<F> {
             return ControlFlow::Continue(());
         }
         self.records += 1;
-        (self.visit)(record)
+        (self.visit)(&mut self.state, record)
     }
 
     /// First offset to read and end (exclusive) of each partition that has anything to read.

@@ -1,7 +1,6 @@
 //! What the tests against a real Kafka share: where it is, names that no other test uses, and reading back.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lazaret::config::{Config, Size};
@@ -32,16 +31,11 @@ pub fn config(bootstrap: &str, yaml: &str) -> Config {
 
 /// Everything that stands in these topics now.
 pub async fn records(config: &Config, topics: &[&str]) -> Vec<Record> {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&seen);
     let topics = topics.iter().map(|t| (*t).to_owned()).collect();
     let reading = Reading { topics, start: Start::Beginning, deadline: Duration::from_secs(30) };
-    read(&config.kafka, Size::mib(16), reading, move |record| {
-        sink.lock().expect("the lock").push(record);
+    let all = read(&config.kafka, Size::mib(16), reading, Vec::new(), |all, record| {
+        all.push(record);
         ControlFlow::Continue(())
-    })
-    .await
-    .expect("the topics can be read");
-    let records = seen.lock().expect("the lock").clone();
-    records
+    });
+    all.await.expect("the topics can be read").0
 }

@@ -1,7 +1,6 @@
 //! What the producer writes and what it says about failures, against librdkafka's own mock cluster.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -42,16 +41,15 @@ fn to(topic: &str, key: &str, value: &str) -> OutRecord {
 }
 
 async fn all(config: &Config, topics: &[&str], start: Start) -> Vec<Record> {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&seen);
     let topics = topics.iter().map(|t| (*t).to_owned()).collect();
     let reading = Reading { topics, start, deadline: Duration::from_secs(20) };
-    let report = read(&config.kafka, Size::mib(1), reading, move |record| {
-        sink.lock().expect("the lock").push(record);
+    let (records, report) = read(&config.kafka, Size::mib(1), reading, Vec::new(), |all, record| {
+        all.push(record);
         ControlFlow::Continue(())
-    });
-    assert_eq!(report.await.expect("a report").end, End::Complete);
-    let records = seen.lock().expect("the lock").clone();
+    })
+    .await
+    .expect("a report");
+    assert_eq!(report.end, End::Complete);
     records
 }
 
@@ -182,11 +180,10 @@ async fn reading_ends_where_the_topics_ended_and_respects_start_and_break() {
 
     let reading =
         Reading { topics: vec!["in".into()], start: Start::Beginning, deadline: Duration::from_secs(20) };
-    let mut left = 3;
-    let report = read(&config.kafka, Size::mib(1), reading, move |_| {
-        left -= 1;
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let report = read(&config.kafka, Size::mib(1), reading, 0, |seen, _| {
+        *seen += 1;
+        if *seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    let report = report.await.expect("a report");
-    assert_eq!((report.records, report.end), (3, End::Stopped));
+    let (seen, report) = report.await.expect("a report");
+    assert_eq!((seen, report.records, report.end), (3, 3, End::Stopped));
 }
