@@ -44,12 +44,8 @@ pub struct Admin {
 impl Admin {
     pub fn new(kafka: &Kafka, verb: &str) -> Result<Self, KafkaProblem> {
         let config = client::base(kafka, verb)?;
-        let client = config.create_with_context(Context::default()).map_err(|error: KafkaError| {
-            KafkaProblem::Config {
-                place: "properties".into(),
-                message: format!("librdkafka refuses them: {error}"),
-            }
-        })?;
+        let made = config.create_with_context(Context::default());
+        let client = made.map_err(|e| KafkaProblem::properties(&e))?;
         Ok(Self { client: Some(Arc::new(client)), timeout: kafka.timeout.0 })
     }
 
@@ -139,7 +135,7 @@ impl Admin {
         let options = self.options();
         let results = self.bounded(&what, self.client()?.alter_configs([&request], &options)).await?;
         match results.into_iter().next() {
-            Some(Err((_, code))) => Err(refused(&what, code)),
+            Some(Err((_, code))) => Err(KafkaProblem::from_code(&what, code)),
             _ => Ok(()),
         }
     }
@@ -198,11 +194,7 @@ impl Drop for Admin {
 
 fn single(what: &str, results: Vec<TopicResult>) -> Result<(), KafkaProblem> {
     match results.into_iter().next() {
-        Some(Err((_, code))) => Err(refused(what, code)),
+        Some(Err((_, code))) => Err(KafkaProblem::from_code(what, code)),
         _ => Ok(()),
     }
-}
-
-fn refused(what: &str, code: RDKafkaErrorCode) -> KafkaProblem {
-    KafkaProblem::from_error(what, &KafkaError::AdminOp(code))
 }

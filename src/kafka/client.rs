@@ -75,7 +75,6 @@ pub fn base(kafka: &Kafka, verb: &str) -> Result<ClientConfig, KafkaProblem> {
     default(&mut config, "reconnect.backoff.max.ms", "5000");
     config.set("bootstrap.servers", &kafka.bootstrap);
     config.set("client.id", format!("lazaret-{verb}"));
-    config.set("log.connection.close", "false");
     config.set_log_level(RDKafkaLogLevel::Info);
     secure(&mut config, kafka)?;
     Ok(config)
@@ -187,6 +186,11 @@ pub struct ClusterInfo {
     pub topics: BTreeMap<String, usize>,
 }
 
+/// [`ensure_reachable`] with the configuration's own time-out: what every verb does first.
+pub async fn reach(kafka: &Kafka, verb: &str) -> Result<ClusterInfo, KafkaProblem> {
+    ensure_reachable(&base(kafka, verb)?, kafka.timeout.0).await
+}
+
 /// Asks the cluster for its metadata and waits at most `timeout`. `config` comes from [`base`].
 ///
 /// Refused credentials and failed TLS are told at once, since they do not heal by waiting; a broker that is not there
@@ -202,11 +206,8 @@ pub async fn ensure_reachable(config: &ClientConfig, timeout: Duration) -> Resul
 fn look(config: &ClientConfig, timeout: Duration) -> Result<ClusterInfo, KafkaProblem> {
     const SLICE: Duration = Duration::from_millis(250);
     let context = Context::default();
-    let client: BaseProducer<Context> =
-        config.create_with_context(context.clone()).map_err(|error| KafkaProblem::Config {
-            place: "properties".into(),
-            message: format!("librdkafka refuses them: {error}"),
-        })?;
+    let made = config.create_with_context(context.clone());
+    let client: BaseProducer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
     let deadline = Instant::now() + timeout;
     let outcome = loop {
         let left = deadline.saturating_duration_since(Instant::now());

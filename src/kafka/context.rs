@@ -55,7 +55,7 @@ impl Context {
         let Some(kind) = trouble_kind(code, text) else { return };
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if trouble.as_ref().is_none_or(|known| known.kind <= kind) {
-            *trouble = Some(Trouble { kind, text: one_line(text, TEXT_MAX) });
+            *trouble = Some(Trouble { kind, text: one_line(without_thread(text), TEXT_MAX) });
         }
     }
 
@@ -68,7 +68,8 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
-        if matches!(level, Emerg | Alert | Critical | Error) {
+        // A broker that hangs up is told of on a lower level than an error, but it is what went wrong.
+        if matches!(level, Emerg | Alert | Critical | Error) || facility == "FAIL" {
             self.note(None, text);
         }
         let Some(suppressed) = self.heard(facility) else { return };
@@ -95,6 +96,14 @@ impl ProducerContext for Context {
     type DeliveryOpaque = ();
 
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+/// librdkafka puts the name of its thread before a log line; the broker's name follows in the text.
+fn without_thread(text: &str) -> &str {
+    match text.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")) {
+        Some((_, rest)) => rest,
+        None => text,
+    }
 }
 
 /// Tells what kind of trouble an error is, by its code where there is one and else by librdkafka's wording.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::config::Span;
 
@@ -13,7 +13,7 @@ pub enum KafkaProblem {
     #[error("kafka.{place}: {message}")]
     Config { place: String, message: String },
     #[error(
-        "cannot reach Kafka at {bootstrap} within {}: {cause}; is it running there, and is the port right (kafka.bootstrap)?",
+        "cannot reach Kafka at {bootstrap} within {}: {cause}; is it running there, and are the address (kafka.bootstrap) and kafka.security.protocol right?",
         Span(*.waited)
     )]
     Unreachable { bootstrap: String, waited: Duration, cause: String },
@@ -41,16 +41,32 @@ pub enum KafkaProblem {
 impl KafkaProblem {
     /// Sorts a client error that came up while doing `what` (a phrase such as "read topic x").
     pub fn from_error(what: impl Into<String>, error: &KafkaError) -> Self {
-        use rdkafka::types::RDKafkaErrorCode as Code;
-        let (what, cause) = (what.into(), error.to_string());
-        match error.rdkafka_error_code() {
-            Some(
-                Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed
-                | Code::TransactionalIdAuthorizationFailed,
-            ) => Self::NotAuthorized { what, cause },
+        // Not every kind of error hands out its code.
+        let code = match error {
+            KafkaError::AdminOp(code) => Some(*code),
+            other => other.rdkafka_error_code(),
+        };
+        match code {
+            Some(code) => Self::from_code(what, code),
+            None => Self::Other { what: what.into(), cause: error.to_string() },
+        }
+    }
+
+    /// Sorts an error code in the same way.
+    pub fn from_code(what: impl Into<String>, code: RDKafkaErrorCode) -> Self {
+        use RDKafkaErrorCode as Code;
+        let (what, cause) = (what.into(), code.to_string());
+        match code {
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed => Self::NotAuthorized { what, cause },
             _ => Self::Other { what, cause },
         }
+    }
+
+    /// The configuration makes no client.
+    pub fn properties(error: &KafkaError) -> Self {
+        Self::Config { place: "properties".into(), message: format!("librdkafka refuses them: {error}") }
     }
 }

@@ -156,10 +156,7 @@ impl Drop for Producer {
 }
 
 fn create(config: &ClientConfig, context: &Context) -> Result<FutureProducer<Context>, KafkaProblem> {
-    config.create_with_context(context.clone()).map_err(|error| KafkaProblem::Config {
-        place: "properties".into(),
-        message: format!("librdkafka refuses them: {error}"),
-    })
+    config.create_with_context(context.clone()).map_err(|e| KafkaProblem::properties(&e))
 }
 
 fn size_of(record: &OutRecord) -> usize {

@@ -75,12 +75,8 @@ where
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "50")
         .set("queued.max.messages.kbytes", (16 * 1024).to_string());
-    let context = Context::default();
-    let consumer: BaseConsumer<Context> =
-        config.create_with_context(context).map_err(|error| KafkaProblem::Config {
-            place: "properties".into(),
-            message: format!("librdkafka refuses them: {error}"),
-        })?;
+    let made = config.create_with_context(Context::default());
+    let consumer: BaseConsumer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
     let timeout = kafka.timeout.0;
     let run = move || {
         let deadline = Instant::now() + reading.deadline;
@@ -195,10 +191,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
         if let Some(error) = found.error() {
             return Err(match RDKafkaErrorCode::from(error) {
                 RDKafkaErrorCode::UnknownTopicOrPartition => KafkaProblem::UnknownTopic(topic.to_owned()),
-                code => KafkaProblem::from_error(
-                    format!("read topic '{topic}'"),
-                    &KafkaError::MetadataFetch(code),
-                ),
+                code => KafkaProblem::from_code(format!("read topic '{topic}'"), code),
             });
         }
         Ok(found.partitions().iter().map(|p| p.id()).collect())

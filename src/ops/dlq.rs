@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::KafkaProblem;
+use crate::kafka::client::reach;
 use crate::kafka::read::{End, Reading, Start, read};
 use crate::message::deadletter::DeadLetter;
 use crate::message::{Headers, Record};
@@ -150,6 +151,7 @@ async fn scan<S: Send + 'static>(
     state: S,
     visit: impl FnMut(&mut S, Record) -> ControlFlow<()> + Send + 'static,
 ) -> Result<(S, bool), DlqError> {
+    reach(&config.kafka, "dlq").await?;
     let reading = Reading { topics, start: Start::Beginning, deadline: DEADLINE };
     let message_max = Topology::derive(config).message_max();
     let (state, report) = read(&config.kafka, message_max, reading, state, visit).await?;

@@ -6,10 +6,12 @@ pub mod questions;
 
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::config::{Config, Format, Kind, Pipeline, Subject};
 use crate::flow::Topology;
+use crate::kafka::client::reach;
 use crate::kafka::{KafkaProblem, ProduceError, Producer, Sent};
 use crate::message::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
 use crate::message::id::derived_traceparent;
@@ -43,8 +45,34 @@ pub enum SubmitError {
 pub trait Item: Send {
     /// Id of the document or question; its job id when it has none.
     fn resource(&self) -> Option<String>;
-    /// Reads it and makes the value: bytes, and headers besides the correlation.
-    fn load(self, format: Format, tenant: &str, job: &JobId) -> Result<(Vec<u8>, Headers), SubmitError>;
+    /// Reads it.
+    fn load(self, format: Format, tenant: &str, job: &JobId) -> Result<Loaded, SubmitError>;
+}
+
+/// What goes into a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    pub body: Body,
+    /// Media type of the value, where it is known.
+    pub content_type: Option<&'static str>,
+    pub file_name: Option<String>,
+}
+
+/// The value before it is written in the topic's format.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// One of `message::payload`.
+    Payload(Value),
+    /// A document as it is.
+    Bytes(Vec<u8>),
+}
+
+impl Loaded {
+    fn payload<T: Serialize>(payload: &T) -> Result<Self, SubmitError> {
+        let value = serde_json::to_value(payload)
+            .map_err(|e| SubmitError::Usage(format!("the record cannot be written as JSON: {e}")))?;
+        Ok(Self { body: Body::Payload(value), content_type: Some("application/json"), file_name: None })
+    }
 }
 
 /// What was submitted.
@@ -107,14 +135,24 @@ pub async fn submit<I: Item>(
     mut on_sent: impl FnMut(&Submitted),
 ) -> Result<Vec<Submitted>, SubmitError> {
     check_tenant(tenant)?;
+    reach(&config.kafka, "submit").await?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "submit")?;
     let topic = &pipeline.input;
     let one = async |item: I| {
         let job = JobId(Uuid::now_v7().to_string());
         let resource = item.resource().unwrap_or_else(|| job.to_string());
-        let (value, extra) = item.load(topic.format, tenant, &job)?;
-        let record = record(&topic.topic, tenant, &job, &resource, value, extra);
-        match producer.send(record).await {
+        let loaded = item.load(topic.format, tenant, &job)?;
+        let headers = headers(tenant, &job, &resource, &loaded);
+        let out = OutRecord {
+            topic: topic.topic.clone(),
+            partition: None,
+            // Versions of one document keep their order.
+            key: Some(resource.as_bytes().to_vec()),
+            value: Some(encode(loaded.body, topic.format, &resource)?),
+            headers,
+            timestamp: None,
+        };
+        match producer.send(out).await {
             Ok(Sent { partition, offset }) => {
                 Ok(Submitted { job, resource, topic: topic.topic.clone(), partition, offset })
             }
@@ -141,50 +179,30 @@ fn check_tenant(tenant: &str) -> Result<(), SubmitError> {
     Ok(())
 }
 
-/// The key is the resource's id, so that versions of one document keep their order.
-fn record(
-    topic: &str,
-    tenant: &str,
-    job: &JobId,
-    resource: &str,
-    value: Vec<u8>,
-    extra: Headers,
-) -> OutRecord {
+fn headers(tenant: &str, job: &JobId, resource: &str, loaded: &Loaded) -> Headers {
     let mut headers = Headers::new();
     headers.push_text(JOB_ID, job.to_string());
     headers.push_text(TENANT_ID, tenant);
     headers.push_text(RESOURCE_ID, resource);
     headers.push_text(TRACEPARENT, derived_traceparent(job));
-    for (name, value) in extra.iter() {
-        headers.push(name, value.map(<[u8]>::to_vec));
+    if let Some(content_type) = loaded.content_type {
+        headers.push_text(CONTENT_TYPE, content_type);
     }
-    OutRecord {
-        topic: topic.to_owned(),
-        partition: None,
-        key: Some(resource.as_bytes().to_vec()),
-        value: Some(value),
-        headers,
-        timestamp: None,
+    if let Some(file_name) = &loaded.file_name {
+        headers.push_text(FILE_NAME, file_name.clone());
     }
+    headers
 }
 
-/// A payload as JSON with its header; other formats are said to be impossible here.
-fn json_value<T: Serialize>(
-    payload: &T,
-    format: Format,
-    resource: &str,
-) -> Result<(Vec<u8>, Headers), SubmitError> {
-    if format != Format::Json {
-        return Err(SubmitError::Usage(format!(
-            "'{resource}' cannot be written as {}: `submit` writes JSON, and documents also as bytes; set the input topic's format, or produce with a tool that writes it",
-            if format == Format::Avro { "Avro" } else { "bytes" }
-        )));
+/// The value in the format of the input topic.
+fn encode(body: Body, format: Format, resource: &str) -> Result<Vec<u8>, SubmitError> {
+    match (body, format) {
+        (Body::Bytes(bytes), _) => Ok(bytes),
+        (Body::Payload(payload), Format::Json) => Ok(payload.to_string().into_bytes()),
+        (Body::Payload(_), Format::Avro | Format::Bytes) => Err(SubmitError::Usage(format!(
+            "'{resource}' cannot be written in the format of the input topic: `submit` writes JSON, and documents also as bytes"
+        ))),
     }
-    let value = serde_json::to_vec(payload)
-        .map_err(|e| SubmitError::Usage(format!("'{resource}' cannot be written as JSON: {e}")))?;
-    let mut headers = Headers::new();
-    headers.push_text(CONTENT_TYPE, "application/json");
-    Ok((value, headers))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::flow::Topology;
 use crate::flow::topology::{Purpose, TopicPlan};
 use crate::kafka::KafkaProblem;
 use crate::kafka::admin::{Admin, TopicState};
+use crate::kafka::client::reach;
 
 /// How one topic differs from what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -147,6 +148,7 @@ fn leave_to_owner(change: Change) -> Change {
 
 /// Looks at the cluster and says how it differs from the configuration.
 pub async fn drift(config: &Config) -> Result<Vec<TopicDrift>, KafkaProblem> {
+    reach(&config.kafka, "topics").await?;
     let admin = Admin::new(&config.kafka, "topics")?;
     look(&admin, &Topology::derive(config)).await
 }
@@ -178,6 +180,7 @@ pub enum Outcome {
 /// Makes the cluster what the configuration says. A change that fails does not keep the others from being made. Partitions
 /// are added only when `grow` is true.
 pub async fn apply(config: &Config, grow: bool) -> Result<Vec<Applied>, KafkaProblem> {
+    reach(&config.kafka, "topics").await?;
     let admin = Admin::new(&config.kafka, "topics")?;
     let topology = Topology::derive(config);
     let mut applied = Vec::new();

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{CONTENT_TYPE, FILE_NAME, Item, SubmitError, json_value};
+use super::{Body, Item, Loaded, SubmitError};
 use crate::config::{Format, Size};
+use crate::message::JobId;
 use crate::message::payload::Document;
-use crate::message::{Headers, JobId};
 
 /// Documents up to this size travel in the record; larger ones by reference.
 pub const INLINE_MAX: Size = Size::kib(512);
@@ -104,12 +104,13 @@ impl Item for DocumentFile {
         Some(self.id.clone())
     }
 
-    fn load(self, format: Format, tenant: &str, _: &JobId) -> Result<(Vec<u8>, Headers), SubmitError> {
+    fn load(self, format: Format, tenant: &str, _: &JobId) -> Result<Loaded, SubmitError> {
         let file_name = self.path.file_name().map(|n| n.to_string_lossy().into_owned());
         let media_type = media_type(&self.path);
         let inline = self.read_inline()?;
         if format == Format::Bytes {
-            return self.as_bytes(inline, file_name, media_type);
+            let body = Body::Bytes(inline.ok_or_else(|| self.too_large_for_bytes())?);
+            return Ok(Loaded { body, content_type: media_type, file_name });
         }
         let mut document = Document {
             id: self.id.clone(),
@@ -123,7 +124,7 @@ impl Item for DocumentFile {
             Some(bytes) => document.content = Some(STANDARD.encode(bytes)),
             None => document.uri = Some(self.file_url()?),
         }
-        json_value(&document, format, &self.id)
+        Loaded::payload(&document)
     }
 }
 
@@ -139,27 +140,11 @@ impl DocumentFile {
         Ok((bytes.len() as u64 <= INLINE_MAX.0).then_some(bytes))
     }
 
-    /// The value is the document; a reference is not possible in this format.
-    fn as_bytes(
-        self,
-        inline: Option<Vec<u8>>,
-        file_name: Option<String>,
-        media_type: Option<&str>,
-    ) -> Result<(Vec<u8>, Headers), SubmitError> {
-        let bytes = inline.ok_or_else(|| {
-            SubmitError::Usage(format!(
-                "{} is larger than {INLINE_MAX}, and the input topic takes documents as bytes; give it the format json, which can refer to files",
-                self.path.display()
-            ))
-        })?;
-        let mut headers = Headers::new();
-        if let Some(media_type) = media_type {
-            headers.push_text(CONTENT_TYPE, media_type);
-        }
-        if let Some(name) = file_name {
-            headers.push_text(FILE_NAME, name);
-        }
-        Ok((bytes, headers))
+    fn too_large_for_bytes(&self) -> SubmitError {
+        SubmitError::Usage(format!(
+            "{} is larger than {INLINE_MAX}, and the input topic takes documents as bytes; give it the format json, which can refer to files",
+            self.path.display()
+        ))
     }
 
     fn file_url(&self) -> Result<String, SubmitError> {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Item, SubmitError, json_value};
+use super::{Item, Loaded, SubmitError};
 use crate::config::{Format, Size};
+use crate::message::JobId;
 use crate::message::payload::Question;
-use crate::message::{Headers, JobId};
 
 /// Largest file of questions, and most that is read from standard input.
 pub const FILE_MAX: Size = Size::mib(64);
@@ -96,9 +96,8 @@ impl Item for Asked {
         self.id.clone()
     }
 
-    fn load(self, format: Format, tenant: &str, job: &JobId) -> Result<(Vec<u8>, Headers), SubmitError> {
+    fn load(self, _: Format, tenant: &str, job: &JobId) -> Result<Loaded, SubmitError> {
         let id = self.id.unwrap_or_else(|| job.to_string());
-        let question = Question { id: id.clone(), tenant: tenant.to_owned(), text: self.text };
-        json_value(&question, format, &id)
+        Loaded::payload(&Question { id, tenant: tenant.to_owned(), text: self.text })
     }
 }

@@ -18,9 +18,15 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     folder
 }
 
-fn load<I: Item>(item: I, format: Format) -> (Value, Headers) {
-    let (value, headers) = item.load(format, "acme", &JobId("job-1".into())).expect("loaded");
-    (serde_json::from_slice(&value).expect("JSON"), headers)
+fn load<I: Item>(item: I, format: Format) -> Loaded {
+    item.load(format, "acme", &JobId("job-1".into())).expect("loaded")
+}
+
+fn payload<I: Item>(item: I) -> Value {
+    match load(item, Format::Json).body {
+        Body::Payload(value) => value,
+        Body::Bytes(_) => panic!("a payload"),
+    }
 }
 
 #[test]
@@ -41,13 +47,12 @@ fn a_folder_is_searched_in_a_fixed_order_and_ids_are_paths_below_it() {
 fn a_small_document_travels_in_the_record_with_its_media_type() {
     let folder = folder(&[("note.md", b"# hi")]);
     let file = find(&[folder.path().join("note.md")], Some(7)).expect("found").remove(0);
-    let (value, headers) = load(file, Format::Json);
+    let value = payload(file);
     let expected = json!({
         "id": "note.md", "tenant": "acme", "version": 7, "file_name": "note.md",
         "media_type": "text/markdown", "content": "IyBoaQ=="
     });
     assert_eq!(value, expected);
-    assert_eq!(headers.text(CONTENT_TYPE), Some("application/json"));
 }
 
 #[test]
@@ -55,7 +60,7 @@ fn a_large_document_travels_as_an_absolute_reference() {
     let bytes = vec![b'x'; usize::try_from(INLINE_MAX.0).expect("small") + 1];
     let folder = folder(&[("big ü.txt", &bytes)]);
     let file = find(&[folder.path().to_owned()], None).expect("found").remove(0);
-    let (value, _) = load(file, Format::Json);
+    let value = payload(file);
     let uri = value["uri"].as_str().expect("a reference");
     assert!(uri.starts_with("file:///") && uri.ends_with("/big%20%C3%BC.txt"), "{uri}");
     assert!(value.get("content").is_none());
@@ -65,12 +70,12 @@ fn a_large_document_travels_as_an_absolute_reference() {
 fn a_topic_of_bytes_gets_the_document_itself() {
     let folder = folder(&[("a.pdf", b"%PDF")]);
     let file = find(&[folder.path().to_owned()], None).expect("found").remove(0);
-    let (value, headers) = file.load(Format::Bytes, "acme", &JobId("j".into())).expect("loaded");
-    assert_eq!(value, b"%PDF");
-    assert_eq!(
-        (headers.text(CONTENT_TYPE), headers.text(FILE_NAME)),
-        (Some("application/pdf"), Some("a.pdf"))
-    );
+    let expected = Loaded {
+        body: Body::Bytes(b"%PDF".to_vec()),
+        content_type: Some("application/pdf"),
+        file_name: Some("a.pdf".into()),
+    };
+    assert_eq!(load(file, Format::Bytes), expected);
 }
 
 #[test]
@@ -101,7 +106,7 @@ fn questions_are_plain_lines_or_json_lines() {
         Asked { id: Some("q7".into()), text: "なぜ待つのですか？".into() },
     ];
     assert_eq!(questions, expected);
-    let (value, _) = load(questions[0].clone(), Format::Json);
+    let value = payload(questions[0].clone());
     assert_eq!(value, json!({ "id": "job-1", "tenant": "acme", "text": "What is a rung?" }));
 }
 
@@ -137,14 +142,21 @@ pipelines:
 }
 
 #[test]
-fn a_record_carries_its_correlation_as_text_and_is_keyed_by_the_resource() {
-    let job = JobId("0193".into());
-    let record = record("in", "acme", &job, "a/b.md", b"v".to_vec(), Headers::new());
-    assert_eq!(record.key.as_deref(), Some(b"a/b.md".as_slice()));
-    let text = |name| record.headers.text(name);
+fn a_record_carries_its_correlation_as_text() {
+    let loaded = Loaded::payload(&json!({})).expect("loaded");
+    let headers = headers("acme", &JobId("0193".into()), "a/b.md", &loaded);
+    let text = |name| headers.text(name);
     assert_eq!(
         (text(JOB_ID), text(TENANT_ID), text(RESOURCE_ID)),
         (Some("0193"), Some("acme"), Some("a/b.md"))
     );
+    assert_eq!(text(CONTENT_TYPE), Some("application/json"));
     assert!(crate::message::id::is_traceparent(text(TRACEPARENT).expect("a traceparent")));
+}
+
+#[test]
+fn a_format_that_submit_does_not_write_is_refused() {
+    let body = || Body::Payload(json!({}));
+    assert!(matches!(encode(body(), Format::Avro, "q"), Err(SubmitError::Usage(m)) if m.starts_with("'q'")));
+    assert_eq!(encode(body(), Format::Json, "q").expect("JSON"), b"{}");
 }
