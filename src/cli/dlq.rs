@@ -70,6 +70,7 @@ async fn list(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Failu
     match global.format() {
         Format::Json => output::json(&listing)?,
         Format::Ndjson => listing.letters.iter().try_for_each(output::ndjson)?,
+        Format::Table if listing.letters.is_empty() => output::to_stderr("no dead letters\n"),
         Format::Table => {
             let heading = ["id", "stage", "code", "class", "tenant", "job", "age", "attempts", "message"];
             let rows = listing.letters.iter().map(|found| row(found, now)).collect();

@@ -3,10 +3,9 @@
 use serde_json::json;
 
 use super::{ExitCode, Failure, Format, Global, output};
-use crate::ledger::sqlite::SqliteLedger;
-use crate::ledger::{Event, LedgerError};
+use crate::ledger::{Event, LedgerError, LedgerReader};
 use crate::ops::dlq::explain::printable;
-use crate::ops::job::{JobError, detail, history, since};
+use crate::ops::job::{JobError, detail, life, since};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -16,8 +15,8 @@ pub struct Args {
 
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let config = global.load_config()?;
-    let ledger = SqliteLedger::open_readonly(&config.ledger.path).map_err(JobError::from)?;
-    let events = history(&ledger, &args.id).await?;
+    let events = LedgerReader::of(&config.ledger.path).history(&args.id).await.map_err(JobError::from)?;
+    let events = life(&args.id, events)?;
     match global.format() {
         Format::Json => output::json(&json!({ "job": args.id, "events": events }))?,
         Format::Ndjson => events.iter().try_for_each(output::ndjson)?,

@@ -68,6 +68,7 @@ fn show_drift(drift: &[TopicDrift], global: &Global) -> Result<(), Failure> {
     match global.format() {
         Format::Json => output::json(&json!({ "topics": drift })),
         Format::Ndjson => drift.iter().try_for_each(output::ndjson),
+        Format::Table if drift.is_empty() => output::to_stdout("ok: all topics are as they should be\n"),
         Format::Table => {
             let row = |topic: &TopicDrift| {
                 let changes: Vec<_> = topic.changes.iter().map(ToString::to_string).collect();

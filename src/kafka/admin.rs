@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier,
-    TopicReplication, TopicResult,
+    TopicReplication,
 };
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
@@ -94,21 +94,45 @@ impl Admin {
         Ok(known.map(|t| (t.name().to_owned(), state(t))).collect())
     }
 
-    /// Makes a topic. One that exists already is not an error: somebody else was quicker.
-    pub async fn create(&self, plan: &TopicPlan) -> Result<(), KafkaProblem> {
-        let configs = plan.configs();
-        let replication = plan.replication.map_or(-1, |n| i32::try_from(n).unwrap_or(-1));
-        let partitions = i32::try_from(plan.partitions).unwrap_or(i32::MAX);
-        let topic = configs.iter().fold(
-            NewTopic::new(&plan.name, partitions, TopicReplication::Fixed(replication)),
-            |topic, (name, value)| topic.set(name, value),
-        );
-        let what = format!("create topic '{}'", plan.name);
+    /// Makes topics in one request and waits until they can be seen, so that whoever comes next can use them. One that
+    /// exists already is not an error: somebody else was quicker.
+    pub async fn create(
+        &self,
+        plans: &[&TopicPlan],
+    ) -> Result<BTreeMap<String, Result<(), KafkaProblem>>, KafkaProblem> {
+        let configs: Vec<_> = plans.iter().map(|plan| plan.configs()).collect();
+        let topics: Vec<_> =
+            plans.iter().zip(&configs).map(|(plan, configs)| new_topic(plan, configs)).collect();
+        if topics.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let options = self.options();
-        let results = self.bounded(&what, self.client()?.create_topics([&topic], &options)).await?;
-        match single(&what, results) {
-            Err(KafkaProblem::Other { .. }) if self.exists(&plan.name).await => Ok(()),
-            result => result,
+        let results = self.bounded("create topics", self.client()?.create_topics(&topics, &options)).await?;
+        let made = results.into_iter().map(|result| match result {
+            Ok(name) | Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => (name, Ok(())),
+            Err((name, code)) => {
+                let problem = KafkaProblem::from_code(format!("create topic '{name}'"), code);
+                (name, Err(problem))
+            }
+        });
+        let made: BTreeMap<_, _> = made.collect();
+        self.wait_for(made.iter().filter(|(_, r)| r.is_ok()).map(|(name, _)| name.as_str()).collect())
+            .await?;
+        Ok(made)
+    }
+
+    /// A broker learns of a new topic a moment after the controller has acknowledged it.
+    async fn wait_for(&self, names: Vec<&str>) -> Result<(), KafkaProblem> {
+        const PAUSE: Duration = Duration::from_millis(50);
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let there = self.list().await?;
+            let Some(missing) = names.iter().find(|name| !there.contains_key(**name)) else { return Ok(()) };
+            if Instant::now() >= deadline {
+                let what = format!("show the new topic '{missing}'");
+                return Err(KafkaProblem::TimedOut { what, waited: self.timeout });
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -146,11 +170,10 @@ impl Admin {
         let request = NewPartitions::new(topic, usize::try_from(partitions).unwrap_or(usize::MAX));
         let options = self.options();
         let results = self.bounded(&what, self.client()?.create_partitions([&request], &options)).await?;
-        single(&what, results)
-    }
-
-    async fn exists(&self, topic: &str) -> bool {
-        self.list().await.is_ok_and(|topics| topics.contains_key(topic))
+        match results.into_iter().next() {
+            Some(Err((_, code))) => Err(KafkaProblem::from_code(what, code)),
+            _ => Ok(()),
+        }
     }
 
     fn client(&self) -> Result<&Arc<AdminClient<Context>>, KafkaProblem> {
@@ -192,9 +215,10 @@ impl Drop for Admin {
     }
 }
 
-fn single(what: &str, results: Vec<TopicResult>) -> Result<(), KafkaProblem> {
-    match results.into_iter().next() {
-        Some(Err((_, code))) => Err(KafkaProblem::from_code(what, code)),
-        _ => Ok(()),
-    }
+fn new_topic<'a>(plan: &'a TopicPlan, configs: &'a [(&'static str, String)]) -> NewTopic<'a> {
+    // -1 asks for the broker's default.
+    let replication = plan.replication.map_or(-1, |n| i32::try_from(n).unwrap_or(i32::MAX));
+    let partitions = i32::try_from(plan.partitions).unwrap_or(i32::MAX);
+    let topic = NewTopic::new(&plan.name, partitions, TopicReplication::Fixed(replication));
+    configs.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
 }

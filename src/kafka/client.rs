@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 
 use super::context::{Context, Trouble, TroubleKind};
 use super::problem::KafkaProblem;
-use crate::config::{Kafka, Protocol, Secret, Size};
+use crate::config::{Kafka, Protocol, Secret, Size, Span};
 
 /// Properties that Lazaret sets itself, with the reason. A configuration that names one is refused, because
 /// the guarantees rest on them.
@@ -204,27 +204,41 @@ pub async fn ensure_reachable(config: &ClientConfig, timeout: Duration) -> Resul
 }
 
 fn look(config: &ClientConfig, timeout: Duration) -> Result<ClusterInfo, KafkaProblem> {
-    const SLICE: Duration = Duration::from_millis(250);
-    let context = Context::default();
+    let context = Context::quiet();
     let made = config.create_with_context(context.clone());
     let client: BaseProducer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
+    let outcome = ask(&client, &context, config, timeout);
+    dispose(client);
+    outcome
+}
+
+fn ask(
+    client: &BaseProducer<Context>,
+    context: &Context,
+    config: &ClientConfig,
+    timeout: Duration,
+) -> Result<ClusterInfo, KafkaProblem> {
+    const SLICE: Duration = Duration::from_millis(250);
     let deadline = Instant::now() + timeout;
-    let outcome = loop {
+    let mut told = false;
+    loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let answer = client.client().fetch_metadata(None, left.min(SLICE).max(Duration::from_millis(1)));
         // Logs and errors of librdkafka reach the context only while it is polled.
         client.poll(Duration::ZERO);
         match (answer, context.trouble()) {
-            (Ok(metadata), _) => break Ok(cluster_info(&metadata)),
+            (Ok(metadata), _) => return Ok(cluster_info(&metadata)),
             (Err(_), Some(trouble)) if trouble.kind > TroubleKind::Connection => {
-                break Err(explain(config, timeout, Some(trouble)));
+                return Err(explain(config, timeout, Some(trouble)));
             }
-            (Err(_), trouble) if left.is_zero() => break Err(explain(config, timeout, trouble)),
+            (Err(_), trouble) if left.is_zero() => return Err(explain(config, timeout, trouble)),
+            (Err(_), Some(trouble)) if !told => {
+                tracing::warn!("waiting up to {} for kafka: {}", Span(timeout), trouble.text);
+                told = true;
+            }
             (Err(_), _) => client.poll(left.min(SLICE)),
         }
-    };
-    dispose(client);
-    outcome
+    }
 }
 
 fn cluster_info(metadata: &rdkafka::metadata::Metadata) -> ClusterInfo {

@@ -21,6 +21,8 @@ const TEXT_MAX: usize = 500;
 /// The client context of every Lazaret client; one per client.
 #[derive(Clone, Default)]
 pub struct Context {
+    /// Everything goes to the debug log: whoever made the client tells what is wrong.
+    quiet: bool,
     limiter: Arc<Mutex<Limiter>>,
     trouble: Arc<Mutex<Option<Trouble>>>,
 }
@@ -41,6 +43,11 @@ pub enum TroubleKind {
 }
 
 impl Context {
+    /// For a client whose troubles are reported by its owner.
+    pub fn quiet() -> Self {
+        Self { quiet: true, ..Self::default() }
+    }
+
     /// The most telling trouble so far.
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -74,6 +81,7 @@ impl ClientContext for Context {
         }
         let Some(suppressed) = self.heard(facility) else { return };
         let text = one_line(text, TEXT_MAX);
+        let level = if self.quiet { Debug } else { level };
         // Nothing is lost when librdkafka reconnects by itself, so its errors are our warnings.
         match level {
             Emerg | Alert | Critical => tracing::error!(facility, suppressed, "kafka client: {text}"),
@@ -86,7 +94,12 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.note(error.rdkafka_error_code(), reason);
         let Some(suppressed) = self.heard("ERROR") else { return };
-        tracing::warn!(suppressed, "kafka client: {error}: {}", one_line(reason, TEXT_MAX));
+        let reason = one_line(reason, TEXT_MAX);
+        if self.quiet {
+            tracing::debug!(suppressed, "kafka client: {error}: {reason}");
+        } else {
+            tracing::warn!(suppressed, "kafka client: {error}: {reason}");
+        }
     }
 }
 

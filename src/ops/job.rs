@@ -1,8 +1,8 @@
-//! The life of a job through all stages, as the ledger has it. Reads only.
+//! The life of a job through all stages, as the ledger has it, in words. Pure.
 
 use jiff::Timestamp;
 
-use crate::ledger::{Event, Ledger, LedgerError};
+use crate::ledger::{Event, LedgerError};
 
 /// No such job, or the ledger cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +15,8 @@ pub enum JobError {
     Ledger(#[from] LedgerError),
 }
 
-/// Everything that happened to a job and its children, in time order; never empty.
-pub async fn history(ledger: &dyn Ledger, job: &str) -> Result<Vec<Event>, JobError> {
-    let events = ledger.history(job).await?;
+/// The events of a job and its children, in time order; a job without any is not known.
+pub fn life(job: &str, events: Vec<Event>) -> Result<Vec<Event>, JobError> {
     if events.is_empty() {
         return Err(JobError::NotFound(job.to_owned()));
     }
@@ -45,4 +44,50 @@ pub fn detail(event: &Event) -> String {
 pub fn since(first: Timestamp, at: Timestamp) -> String {
     let ms = at.as_millisecond().saturating_sub(first.as_millisecond());
     format!("+{}.{:03}s", ms / 1000, ms.rem_euclid(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Code, Fault};
+
+    fn event(kind: &str, fault: Option<Fault>, went_to: Option<&str>, due: Option<Timestamp>) -> Event {
+        Event {
+            at: Timestamp::UNIX_EPOCH,
+            pipeline: "p".into(),
+            stage: "s".into(),
+            job: "j".into(),
+            kind: kind.into(),
+            attempt: 1,
+            redrives: 0,
+            tenant: None,
+            resource: None,
+            traceparent: String::new(),
+            record: None,
+            fault,
+            went_to: went_to.map(str::to_owned),
+            due,
+        }
+    }
+
+    #[test]
+    fn a_waiting_attempt_says_why_where_and_until_when() {
+        let due = Timestamp::from_millisecond(1_500).expect("a time");
+        let fault = Fault::new(Code::LlmTimeout, "no answer in 60s");
+        let text = detail(&event("waiting", Some(fault), Some("p.s.retry.5s"), Some(due)));
+        assert_eq!(text, "llm.timeout: no answer in 60s; to p.s.retry.5s; due 1970-01-01T00:00:01.500Z");
+    }
+
+    #[test]
+    fn a_death_names_the_command_that_shows_it() {
+        assert_eq!(detail(&event("dead", None, Some("abc"), None)), "lazaret dlq show abc");
+        assert_eq!(detail(&event("done", None, None, None)), "");
+    }
+
+    #[test]
+    fn a_job_without_events_is_not_known() {
+        assert!(matches!(life("j", Vec::new()), Err(JobError::NotFound(_))));
+        let time = |ms| Timestamp::from_millisecond(ms).expect("a time");
+        assert_eq!(since(time(1_000), time(2_204)), "+1.204s");
+    }
 }

@@ -183,13 +183,21 @@ pub async fn apply(config: &Config, grow: bool) -> Result<Vec<Applied>, KafkaPro
     reach(&config.kafka, "topics").await?;
     let admin = Admin::new(&config.kafka, "topics")?;
     let topology = Topology::derive(config);
+    let found = look(&admin, &topology).await?;
+    let is_missing = |plan: &&TopicPlan| {
+        let creates =
+            |d: &TopicDrift| d.topic == plan.name && matches!(d.changes.as_slice(), [Change::Create { .. }]);
+        found.iter().any(creates)
+    };
+    let missing: Vec<_> = topology.topics.iter().filter(is_missing).collect();
+    let mut created = admin.create(&missing).await?;
     let mut applied = Vec::new();
-    for drift in look(&admin, &topology).await? {
+    for drift in found {
         let Some(plan) = topology.topic(&drift.topic) else { continue };
         let settings = set(&admin, plan, &drift.changes).await;
         for change in drift.changes {
             let outcome = match &change {
-                Change::Create { .. } => outcome(admin.create(plan).await),
+                Change::Create { .. } => outcome(created.remove(&drift.topic).unwrap_or(Ok(()))),
                 Change::Set { .. } => settings.clone(),
                 Change::Grow { to, .. } if grow => outcome(admin.grow(&plan.name, *to).await),
                 Change::Grow { .. } => Outcome::Skipped("--grow was not given".into()),
