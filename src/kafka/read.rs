@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::client::{self, dispose};
 use super::context::Context;
@@ -105,6 +105,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
     fn all(&mut self) -> Result<ReadReport, KafkaProblem> {
         for topic in self.reading.topics.clone() {
             let end = self.topic(&topic)?;
+            let _ = self.consumer.unassign();
             if end != End::Complete {
                 return Ok(ReadReport { records: self.records, end });
             }
@@ -128,7 +129,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
             }
             match self.consumer.poll(Duration::from_millis(100)) {
                 None => {}
-                Some(Ok(message)) => {
+                Some(Ok(message)) if message.topic() == topic => {
                     let record = convert::record(&message);
                     let (partition, offset) = (record.at.partition, record.at.offset);
                     // What came in after the start is left for the next reading.
@@ -140,6 +141,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
                         ends.remove(&partition);
                     }
                 }
+                Some(Ok(_)) => {}
                 // The log may end in transaction markers, which are never handed out.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     ends.remove(&partition);
@@ -165,10 +167,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
     fn ends(&self, topic: &str) -> Result<BTreeMap<i32, (i64, i64)>, KafkaProblem> {
         let mut ends = BTreeMap::new();
         for partition in self.partitions(topic)? {
-            let (low, high) = self
-                .consumer
-                .fetch_watermarks(topic, partition, self.patience())
-                .map_err(|e| self.request_failed(topic, &e))?;
+            let (low, high) = self.watermarks(topic, partition)?;
             let wanted = match &self.reading.start {
                 Start::Offsets(offsets) => offsets.get(&(topic.to_owned(), partition)).copied(),
                 Start::Beginning | Start::Timestamp(_) => None,
@@ -179,6 +178,22 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
             }
         }
         Ok(ends)
+    }
+
+    /// First and next offset of a partition. A new topic's leader, or one that moves, is waited for.
+    fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), KafkaProblem> {
+        const PAUSE: Duration = Duration::from_millis(100);
+        let give_up = Instant::now() + self.patience();
+        loop {
+            match self.consumer.fetch_watermarks(topic, partition, self.patience()) {
+                Ok(marks) => return Ok(marks),
+                Err(error) if is_passing(&error) && Instant::now() < give_up => {
+                    // Nothing is assigned now; polling is a pause in which errors reach the context.
+                    let _ = self.consumer.poll(PAUSE);
+                }
+                Err(error) => return Err(self.request_failed(topic, &error)),
+            }
+        }
     }
 
     fn partitions(&self, topic: &str) -> Result<BTreeSet<i32>, KafkaProblem> {
