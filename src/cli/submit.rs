@@ -25,7 +25,7 @@ enum What {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// A later version replaces the passages of an earlier one; the time of submission when absent.
-        #[arg(long = "doc-version", value_name = "N")]
+        #[arg(long, value_name = "N")]
         version: Option<i64>,
         #[command(flatten)]
         target: Target,
