@@ -9,9 +9,11 @@ pub mod fault;
 pub mod ladder;
 pub mod offsets;
 pub mod rule;
+pub mod topology;
 
 pub use code::{Class, Code};
 pub use decide::{Verdict, decide};
 pub use engine::Engine;
 pub use fault::Fault;
 pub use ladder::Ladder;
+pub use topology::Topology;

@@ -1,1 +1,13 @@
-//! To be written.
+//! The broker: clients, writing, reading, topics. Nothing here decides where a record goes.
+
+pub mod admin;
+pub mod client;
+pub mod context;
+pub mod convert;
+pub mod problem;
+pub mod producer;
+pub mod read;
+
+pub use context::Context;
+pub use problem::KafkaProblem;
+pub use producer::{ProduceError, Producer, Sent};

@@ -1,1 +1,6 @@
-//! To be written.
+//! What operators do. One implementation behind every surface: nothing here prints or parses arguments.
+
+pub mod dlq;
+pub mod job;
+pub mod submit;
+pub mod topics;

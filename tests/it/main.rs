@@ -1,3 +1,8 @@
-//! One binary for all tests that use the library from outside.
+//! Tests of the whole, from outside: against a real Kafka and a real registry where they say so, otherwise
+//! against librdkafka's mock cluster.
 
 mod config_cli;
+mod dlq;
+mod submit;
+mod support;
+mod topics;

@@ -1,0 +1,157 @@
+//! `lazaret dlq`: the dead letters of all stages, and everything about one.
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{ExitCode, Failure, Format, Global, output};
+use crate::config::Span;
+use crate::ops::dlq::explain::{age, explain, payload_text, printable};
+use crate::ops::dlq::{self, DlqError, Filter, Found, Opened};
+
+/// Longest message in the table, in characters.
+const MESSAGE_MAX: usize = 60;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List dead letters, the latest first. Ends with 3 when there is none.
+    Ls(Ls),
+    /// Show one: cause and remedy, who and where from, attempts, and what to do next.
+    Show {
+        /// The id, or as much of its beginning as tells it from the others.
+        id: String,
+        /// Show the payload and the values of the record's own headers too.
+        #[arg(long)]
+        payload: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Ls {
+    #[arg(long)]
+    pipeline: Option<String>,
+    #[arg(long)]
+    stage: Option<String>,
+    /// A failure code, or its area, such as `parse`.
+    #[arg(long)]
+    code: Option<String>,
+    #[arg(long)]
+    tenant: Option<String>,
+    /// A job id; its children count too.
+    #[arg(long)]
+    job: Option<String>,
+    /// Only those that died in this time, such as 2h, or since then, such as 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "SPAN|TIME")]
+    since: Option<String>,
+    /// Show at most this many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    limit: u16,
+}
+
+pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    let now = Timestamp::now();
+    match args.what {
+        What::Ls(ls) => list(ls, now, global).await,
+        What::Show { id, payload } => show(&id, payload, now, global).await,
+    }
+}
+
+async fn list(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
+    let since = ls.since.as_deref().map(|text| since(text, now)).transpose()?;
+    let Ls { pipeline, stage, code, tenant, job, limit, .. } = ls;
+    let filter = Filter { pipeline, stage, code, tenant, job, since };
+    let listing = dlq::list(&global.load_config()?, filter, usize::from(limit)).await?;
+    match global.format() {
+        Format::Json => output::json(&listing)?,
+        Format::Ndjson => listing.letters.iter().try_for_each(output::ndjson)?,
+        Format::Table if listing.letters.is_empty() => output::to_stderr("no dead letters\n"),
+        Format::Table => {
+            let heading = ["id", "stage", "code", "class", "tenant", "job", "age", "attempts", "message"];
+            let rows = listing.letters.iter().map(|found| row(found, now)).collect();
+            output::to_stdout(&output::table(&heading, rows))?;
+        }
+    }
+    let shown = listing.letters.len() as u64;
+    if shown < listing.matched {
+        output::to_stderr(&format!("{shown} of {} dead letters; --limit shows more\n", listing.matched));
+    }
+    if listing.foreign > 0 {
+        output::to_stderr(&format!("{} records there are not dead letters of Lazaret\n", listing.foreign));
+    }
+    if !listing.complete {
+        output::to_stderr("the time was up before all topics were read; name a --stage to read less\n");
+        return Ok(ExitCode::TimedOut);
+    }
+    Ok(if shown == 0 { ExitCode::NothingMatched } else { ExitCode::Done })
+}
+
+fn row(found: &Found, now: Timestamp) -> Vec<String> {
+    let letter = &found.letter;
+    let mut message: String = printable(&letter.message).chars().take(MESSAGE_MAX).collect();
+    if letter.message.chars().nth(MESSAGE_MAX).is_some() {
+        message.push('…');
+    }
+    vec![
+        letter.id.clone(),
+        format!("{}.{}", letter.pipeline, letter.stage),
+        letter.code.clone(),
+        letter.class.clone(),
+        printable(letter.correlation.tenant.as_deref().unwrap_or("-")),
+        printable(&letter.correlation.job.0),
+        age(letter.last_failure, now),
+        letter.attempts.to_string(),
+        message,
+    ]
+}
+
+async fn show(id: &str, payload: bool, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
+    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        let message = format!("'{}' is not the id of a dead letter", printable(id));
+        return Err(Failure::new(ExitCode::Usage, message).hint("`lazaret dlq ls` lists the ids"));
+    }
+    let opened = dlq::show(&global.load_config()?, id).await?;
+    match global.format() {
+        Format::Table => output::to_stdout(&explain(&opened, payload, now))?,
+        Format::Json => output::json(&as_json(&opened, payload))?,
+        Format::Ndjson => output::ndjson(&as_json(&opened, payload))?,
+    }
+    Ok(ExitCode::Done)
+}
+
+fn as_json(opened: &Opened, payload: bool) -> Value {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut value = json!({ "dead_letter": opened.found });
+    if payload {
+        let header = |(name, value): (&str, Option<&[u8]>)| json!({ "name": name, "value": value.map(text) });
+        value["key"] = json!(opened.key.as_deref().map(text));
+        value["headers"] = opened.original.iter().map(header).collect();
+        value["payload"] = json!(opened.value.as_deref().map(payload_text));
+    }
+    value
+}
+
+/// A span counts back from now; anything else is a point in time.
+fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let span = Span::parse(text).map_err(|why| {
+        Failure::new(ExitCode::Usage, format!("--since: {why}")).hint("or a time such as 2026-01-31T12:00:00Z")
+    })?;
+    now.checked_sub(span.0).map_err(|_| Failure::new(ExitCode::Usage, format!("--since: {text} is too long ago")))
+}
+
+impl From<DlqError> for Failure {
+    fn from(error: DlqError) -> Self {
+        match error {
+            DlqError::NotFound(message) => Failure::new(ExitCode::NothingMatched, message),
+            DlqError::Kafka(problem) => Failure::from(problem),
+        }
+    }
+}

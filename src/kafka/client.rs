@@ -1,0 +1,279 @@
+//! `config::Kafka` as librdkafka properties, and the question whether the cluster can be reached. Never logs a
+//! property: some are secrets.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::producer::{BaseProducer, Producer as _};
+
+use super::context::{Context, Trouble, TroubleKind};
+use super::problem::KafkaProblem;
+use crate::config::{Kafka, Protocol, Secret, Size, Span};
+
+/// Properties that Lazaret sets itself, with the reason. A configuration that names one is refused, because
+/// the guarantees rest on them.
+const OWNED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "it is kafka.bootstrap"),
+    ("metadata.broker.list", "it is kafka.bootstrap"),
+    ("security.protocol", "it is kafka.security.protocol"),
+    ("sasl.mechanism", "it is kafka.security.mechanism"),
+    ("sasl.mechanisms", "it is kafka.security.mechanism"),
+    ("sasl.username", "it is kafka.security.username"),
+    ("sasl.password", "secrets do not belong in the file; it is kafka.security.password"),
+    ("ssl.key.password", "secrets do not belong in the file"),
+    ("ssl.keystore.password", "secrets do not belong in the file"),
+    ("ssl.key.pem", "secrets do not belong in the file; use kafka.security.key_file"),
+    ("sasl.oauthbearer.client.secret", "secrets do not belong in the file"),
+    ("client.id", "it names the verb"),
+    ("group.id", "it is derived from kafka.group_prefix, pipeline and stage"),
+    ("enable.auto.commit", "offsets are committed when a record has reached its end"),
+    ("enable.auto.offset.store", "offsets are committed when a record has reached its end"),
+    ("auto.offset.reset", "a new stage starts at the beginning of its topics"),
+    ("partition.assignment.strategy", "planned rebalances must be cooperative"),
+    ("enable.idempotence", "records must not be doubled or reordered by a retry of the client"),
+    ("acks", "a record counts as written when all replicas have it"),
+    ("request.required.acks", "a record counts as written when all replicas have it"),
+    ("partitioner", "a key must land where Java producers put it"),
+    ("delivery.timeout.ms", "it is kafka.delivery_timeout"),
+    ("message.timeout.ms", "it is kafka.delivery_timeout"),
+    ("message.max.bytes", "it follows from record_max"),
+    ("batch.size", "it follows from record_max"),
+    ("receive.message.max.bytes", "it follows from record_max"),
+    ("fetch.max.bytes", "it follows from record_max"),
+    ("enable.partition.eof", "it is how the end of a topic is told"),
+];
+
+/// Room that librdkafka wants above the largest fetch for protocol framing.
+const FRAMING: u64 = 1 << 20;
+
+/// Why a property may not stand under `kafka.properties`.
+pub fn owned(property: &str) -> Option<&'static str> {
+    OWNED.iter().find(|(name, _)| *name == property).map(|(_, why)| *why)
+}
+
+/// Properties that every client has. `verb` is the command it serves.
+pub fn base(kafka: &Kafka, verb: &str) -> Result<ClientConfig, KafkaProblem> {
+    let mut config = ClientConfig::new();
+    for (name, value) in &kafka.properties {
+        if let Some(why) = owned(name) {
+            let message = format!("Lazaret sets this property itself ({why}); remove it");
+            return Err(KafkaProblem::Config { place: format!("properties.{name}"), message });
+        }
+        config.set(name, value);
+    }
+    let default = |config: &mut ClientConfig, name: &str, value: &str| {
+        if config.get(name).is_none() {
+            config.set(name, value);
+        }
+    };
+    default(&mut config, "socket.timeout.ms", "30000");
+    default(&mut config, "socket.connection.setup.timeout.ms", "10000");
+    default(&mut config, "socket.keepalive.enable", "true");
+    default(&mut config, "reconnect.backoff.ms", "100");
+    default(&mut config, "reconnect.backoff.max.ms", "5000");
+    config.set("bootstrap.servers", &kafka.bootstrap);
+    config.set("client.id", format!("lazaret-{verb}"));
+    config.set_log_level(RDKafkaLogLevel::Info);
+    secure(&mut config, kafka)?;
+    Ok(config)
+}
+
+/// A consumer that commits by hand. `message_max` is `Topology::message_max`.
+pub fn consumer(
+    kafka: &Kafka,
+    verb: &str,
+    group: &str,
+    message_max: Size,
+) -> Result<ClientConfig, KafkaProblem> {
+    let mut config = base(kafka, verb)?;
+    let fetch_max = message_max.0.max(50 << 20);
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("allow.auto.create.topics", "false")
+        .set("message.max.bytes", message_max.0.max(1000).to_string())
+        .set("fetch.max.bytes", fetch_max.to_string())
+        .set("receive.message.max.bytes", (fetch_max + FRAMING).to_string());
+    Ok(config)
+}
+
+/// A producer that neither doubles nor reorders. `message_max` and `batch_max` are those of the `Topology`.
+pub fn producer(
+    kafka: &Kafka,
+    verb: &str,
+    message_max: Size,
+    batch_max: Size,
+) -> Result<ClientConfig, KafkaProblem> {
+    let mut config = base(kafka, verb)?;
+    let batch = batch_max.0.clamp(1, 1_000_000);
+    if config.get("compression.type").or(config.get("compression.codec")).is_none() {
+        config.set("compression.type", "zstd");
+    }
+    if config.get("linger.ms").or(config.get("queue.buffering.max.ms")).is_none() {
+        config.set("linger.ms", "5");
+    }
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("partitioner", "murmur2_random")
+        .set("delivery.timeout.ms", kafka.delivery_timeout.0.as_millis().to_string())
+        .set("message.max.bytes", message_max.0.max(1000).to_string())
+        .set("batch.size", batch.to_string());
+    if config.get("topic.metadata.propagation.max.ms").is_none() {
+        // How long a topic may be unknown before its records fail; the default of 30 s hides a missing topic.
+        config.set("topic.metadata.propagation.max.ms", "10000");
+    }
+    Ok(config)
+}
+
+fn secure(config: &mut ClientConfig, kafka: &Kafka) -> Result<(), KafkaProblem> {
+    let security = &kafka.security;
+    let protocol = match security.protocol {
+        Protocol::Plaintext => "plaintext",
+        Protocol::Ssl => "ssl",
+        Protocol::SaslPlaintext => "sasl_plaintext",
+        Protocol::SaslSsl => "sasl_ssl",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(mechanism) = &security.mechanism {
+        config.set("sasl.mechanism", mechanism);
+    }
+    if let Some(username) = &security.username {
+        config.set("sasl.username", username);
+    }
+    if let Some(password) = &security.password {
+        config.set("sasl.password", read_secret(password)?);
+    }
+    let files = [
+        ("ssl.ca.location", "ca_file", &security.ca_file),
+        ("ssl.certificate.location", "certificate_file", &security.certificate_file),
+        ("ssl.key.location", "key_file", &security.key_file),
+    ];
+    for (property, key, path) in files {
+        let Some(path) = path else { continue };
+        if let Err(error) = std::fs::File::open(path) {
+            let message = format!("cannot read {}: {error}", path.display());
+            return Err(KafkaProblem::Config { place: format!("security.{key}"), message });
+        }
+        config.set(property, path.to_string_lossy());
+    }
+    Ok(())
+}
+
+/// The password's text.
+fn read_secret(secret: &Secret) -> Result<String, KafkaProblem> {
+    let problem = |message| KafkaProblem::Config { place: "security.password".into(), message };
+    match secret {
+        Secret::Env(name) => std::env::var(name).map_err(|_| {
+            problem(format!("the environment variable {name} is not set; set it to the password"))
+        }),
+        Secret::File(path) => std::fs::read_to_string(path)
+            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+            .map_err(|error| problem(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+/// What a first look at the cluster shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterInfo {
+    /// `host:port` of each broker.
+    pub brokers: Vec<String>,
+    /// Partitions of each topic that this user may see.
+    pub topics: BTreeMap<String, usize>,
+}
+
+/// [`ensure_reachable`] with the configuration's own time-out: what every verb does first.
+pub async fn reach(kafka: &Kafka, verb: &str) -> Result<ClusterInfo, KafkaProblem> {
+    ensure_reachable(&base(kafka, verb)?, kafka.timeout.0).await
+}
+
+/// Asks the cluster for its metadata and waits at most `timeout`. `config` comes from [`base`].
+///
+/// Refused credentials and failed TLS are told at once, since they do not heal by waiting; a broker that is not there
+/// is waited for, since it may be starting.
+pub async fn ensure_reachable(config: &ClientConfig, timeout: Duration) -> Result<ClusterInfo, KafkaProblem> {
+    let config = config.clone();
+    let asked = tokio::task::spawn_blocking(move || look(&config, timeout)).await;
+    asked.unwrap_or_else(|error| {
+        Err(KafkaProblem::Other { what: "ask for the cluster's metadata".into(), cause: error.to_string() })
+    })
+}
+
+fn look(config: &ClientConfig, timeout: Duration) -> Result<ClusterInfo, KafkaProblem> {
+    let context = Context::quiet();
+    let made = config.create_with_context(context.clone());
+    let client: BaseProducer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
+    let outcome = ask(&client, &context, config, timeout);
+    dispose(client);
+    outcome
+}
+
+fn ask(
+    client: &BaseProducer<Context>,
+    context: &Context,
+    config: &ClientConfig,
+    timeout: Duration,
+) -> Result<ClusterInfo, KafkaProblem> {
+    const SLICE: Duration = Duration::from_millis(250);
+    let deadline = Instant::now() + timeout;
+    let mut told = false;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = client.client().fetch_metadata(None, left.min(SLICE).max(Duration::from_millis(1)));
+        // Logs and errors of librdkafka reach the context only while it is polled.
+        client.poll(Duration::ZERO);
+        match (answer, context.trouble()) {
+            (Ok(metadata), _) => return Ok(cluster_info(&metadata)),
+            (Err(_), Some(trouble)) if trouble.kind > TroubleKind::Connection => {
+                return Err(explain(config, timeout, Some(trouble)));
+            }
+            (Err(_), trouble) if left.is_zero() => return Err(explain(config, timeout, trouble)),
+            (Err(_), Some(trouble)) if !told => {
+                tracing::warn!("waiting up to {} for kafka: {}", Span(timeout), trouble.text);
+                told = true;
+            }
+            (Err(_), _) => client.poll(left.min(SLICE)),
+        }
+    }
+}
+
+fn cluster_info(metadata: &rdkafka::metadata::Metadata) -> ClusterInfo {
+    ClusterInfo {
+        brokers: metadata.brokers().iter().map(|b| format!("{}:{}", b.host(), b.port())).collect(),
+        topics: metadata.topics().iter().map(|t| (t.name().to_owned(), t.partitions().len())).collect(),
+    }
+}
+
+fn explain(config: &ClientConfig, waited: Duration, trouble: Option<Trouble>) -> KafkaProblem {
+    let bootstrap = config.get("bootstrap.servers").unwrap_or_default().to_owned();
+    match trouble {
+        Some(Trouble { kind: TroubleKind::Authentication, text }) => {
+            KafkaProblem::Unauthenticated { bootstrap, cause: text }
+        }
+        Some(Trouble { kind: TroubleKind::Tls, text }) => KafkaProblem::Tls { bootstrap, cause: text },
+        Some(Trouble { kind: TroubleKind::Connection, text }) => {
+            KafkaProblem::Unreachable { bootstrap, waited, cause: text }
+        }
+        None => KafkaProblem::Unreachable { bootstrap, waited, cause: "no answer".into() },
+    }
+}
+
+/// Drops a client on a thread of its own and waits only a little: librdkafka's destructor can hang for ever.
+pub fn dispose<T: Send + 'static>(client: T) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let (done, wait) = std::sync::mpsc::channel();
+    let dropping = std::thread::Builder::new().name("kafka-close".into()).spawn(move || {
+        drop(client);
+        let _ = done.send(());
+    });
+    if dropping.is_ok() && wait.recv_timeout(PATIENCE).is_err() {
+        tracing::warn!("a kafka client did not close in {PATIENCE:?}; it is left behind");
+    }
+}
+
+#[cfg(test)]
+mod tests;

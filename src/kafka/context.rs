@@ -1,0 +1,198 @@
+//! What librdkafka says, brought into our logs without flooding them, and the last trouble it had, so that an
+//! error message can name the cause instead of "timed out".
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+
+use crate::flow::fault::one_line;
+
+/// A facility that goes on talking is heard this often. librdkafka repeats itself at every reconnect.
+const QUIET: Duration = Duration::from_secs(10);
+/// Longest log line and longest cause kept, in bytes.
+const TEXT_MAX: usize = 500;
+
+/// The client context of every Lazaret client; one per client.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// Everything goes to the debug log: whoever made the client tells what is wrong.
+    quiet: bool,
+    limiter: Arc<Mutex<Limiter>>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+/// The last thing that went wrong between this client and the brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub kind: TroubleKind,
+    pub text: String,
+}
+
+/// Ordered by how much a kind says: a refused password also shows as "all brokers are down".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TroubleKind {
+    Connection,
+    Tls,
+    Authentication,
+}
+
+impl Context {
+    /// For a client whose troubles are reported by its owner.
+    pub fn quiet() -> Self {
+        Self { quiet: true, ..Self::default() }
+    }
+
+    /// The most telling trouble so far.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets old trouble, so that a later error is not explained with it.
+    pub fn clear(&self) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn note(&self, code: Option<RDKafkaErrorCode>, text: &str) {
+        let Some(kind) = trouble_kind(code, text) else { return };
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.as_ref().is_none_or(|known| known.kind <= kind) {
+            *trouble = Some(Trouble { kind, text: one_line(without_thread(text), TEXT_MAX) });
+        }
+    }
+
+    fn heard(&self, facility: &str) -> Option<u64> {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.admit(facility, Instant::now())
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+        // A broker that hangs up is told of on a lower level than an error, but it is what went wrong.
+        if matches!(level, Emerg | Alert | Critical | Error) || facility == "FAIL" {
+            self.note(None, text);
+        }
+        let Some(suppressed) = self.heard(facility) else { return };
+        let text = one_line(text, TEXT_MAX);
+        let level = if self.quiet { Debug } else { level };
+        // Nothing is lost when librdkafka reconnects by itself, so its errors are our warnings.
+        match level {
+            Emerg | Alert | Critical => tracing::error!(facility, suppressed, "kafka client: {text}"),
+            Error | Warning => tracing::warn!(facility, suppressed, "kafka client: {text}"),
+            Notice | Info => tracing::info!(facility, suppressed, "kafka client: {text}"),
+            Debug => tracing::debug!(facility, suppressed, "kafka client: {text}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.note(error.rdkafka_error_code(), reason);
+        let Some(suppressed) = self.heard("ERROR") else { return };
+        let reason = one_line(reason, TEXT_MAX);
+        if self.quiet {
+            tracing::debug!(suppressed, "kafka client: {error}: {reason}");
+        } else {
+            tracing::warn!(suppressed, "kafka client: {error}: {reason}");
+        }
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+/// librdkafka puts the name of its thread before a log line; the broker's name follows in the text.
+fn without_thread(text: &str) -> &str {
+    match text.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")) {
+        Some((_, rest)) => rest,
+        None => text,
+    }
+}
+
+/// Tells what kind of trouble an error is, by its code where there is one and else by librdkafka's wording.
+fn trouble_kind(code: Option<RDKafkaErrorCode>, text: &str) -> Option<TroubleKind> {
+    match code {
+        Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
+            return Some(TroubleKind::Authentication);
+        }
+        Some(RDKafkaErrorCode::SSL) => return Some(TroubleKind::Tls),
+        // Says nothing about the cause, and comes after the error that does.
+        Some(RDKafkaErrorCode::AllBrokersDown) => return None,
+        _ => {}
+    }
+    let has = |needle: &str| text.contains(needle);
+    if has("Authentication fail") || has("SASL authentication error") || has("SASL PLAIN mechanism") {
+        Some(TroubleKind::Authentication)
+    } else if has("SSL handshake failed") || has("ssl.") {
+        Some(TroubleKind::Tls)
+    } else if has("Connect to") || has("resolve") || has("Disconnected") || has("Connection setup timed out")
+    {
+        Some(TroubleKind::Connection)
+    } else {
+        None
+    }
+}
+
+/// Lets one line per facility through and counts the rest. Time is an input.
+#[derive(Default)]
+struct Limiter {
+    heard: HashMap<String, (Instant, u64)>,
+}
+
+impl Limiter {
+    /// How many lines were held back since the last one, if this one may pass.
+    fn admit(&mut self, facility: &str, now: Instant) -> Option<u64> {
+        match self.heard.get_mut(facility) {
+            Some((last, held)) if now.saturating_duration_since(*last) < QUIET => {
+                *held += 1;
+                None
+            }
+            Some((last, held)) => {
+                *last = now;
+                Some(std::mem::take(held))
+            }
+            None => {
+                self.heard.insert(facility.to_owned(), (now, 0));
+                Some(0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_facility_that_repeats_itself_is_heard_once_in_ten_seconds_with_the_count_of_the_rest() {
+        let (mut limiter, start) = (Limiter::default(), Instant::now());
+        assert_eq!(limiter.admit("FAIL", start), Some(0));
+        assert_eq!(limiter.admit("FAIL", start + Duration::from_secs(1)), None);
+        assert_eq!(limiter.admit("REQTMOUT", start + Duration::from_secs(1)), Some(0));
+        assert_eq!(limiter.admit("FAIL", start + Duration::from_secs(9)), None);
+        assert_eq!(limiter.admit("FAIL", start + Duration::from_secs(11)), Some(2));
+    }
+
+    #[test]
+    fn a_refused_password_is_not_hidden_by_the_disconnect_that_follows() {
+        let context = Context::default();
+        context.note(None, "Connect to ipv4#127.0.0.1:1 failed: Connection refused");
+        context
+            .note(Some(RDKafkaErrorCode::Authentication), "SASL authentication error: invalid credentials");
+        context.note(None, "Disconnected while requesting ApiVersion");
+        context.note(Some(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        let trouble = context.trouble().expect("trouble was noted");
+        assert_eq!(trouble.kind, TroubleKind::Authentication);
+        assert!(trouble.text.contains("invalid credentials"));
+    }
+}

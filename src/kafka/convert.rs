@@ -1,0 +1,44 @@
+//! Between rdkafka's messages and ours: bytes, nulls, order and repeated header names stay as they are.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rdkafka::Message;
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, OwnedHeaders};
+
+use crate::message::{Coordinates, Headers, Record};
+
+/// Stands for a header whose name is not UTF-8, which the client library cannot hand out.
+pub const UNREADABLE_HEADER: &str = "lazaret-unreadable-header";
+
+/// Copies a consumed message.
+pub fn record(message: &BorrowedMessage<'_>) -> Record {
+    Record {
+        at: Coordinates {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis(),
+        },
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: message.headers().map(headers).unwrap_or_default(),
+    }
+}
+
+fn headers(borrowed: &BorrowedHeaders) -> Headers {
+    // rdkafka 0.39 panics on a header name that is not UTF-8. Anybody who may write to the input topic could
+    // stop the process with one such record, so the panic ends here.
+    let one = |at: usize| match catch_unwind(AssertUnwindSafe(|| borrowed.try_get(at))) {
+        Ok(Some(header)) => Some((header.key.to_owned(), header.value.map(<[u8]>::to_vec))),
+        Ok(None) => None,
+        Err(_) => Some((UNREADABLE_HEADER.to_owned(), None)),
+    };
+    (0..borrowed.count()).filter_map(one).collect()
+}
+
+/// Headers for a message that is about to be produced.
+pub fn owned_headers(headers: &Headers) -> OwnedHeaders {
+    headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, (key, value)| {
+        all.insert(Header { key, value })
+    })
+}

@@ -1,0 +1,93 @@
+//! The life of a job through all stages, as the ledger has it, in words. Pure.
+
+use jiff::Timestamp;
+
+use crate::ledger::{Event, LedgerError};
+
+/// No such job, or the ledger cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error(
+        "the ledger knows no job '{0}'; it may be older than ledger.retention, or not have reached its first stage"
+    )]
+    NotFound(String),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// The events of a job and its children, in time order; a job without any is not known.
+pub fn life(job: &str, events: Vec<Event>) -> Result<Vec<Event>, JobError> {
+    if events.is_empty() {
+        return Err(JobError::NotFound(job.to_owned()));
+    }
+    Ok(events)
+}
+
+/// What an event says beside its kind: why it failed, where the record went, when it is due.
+pub fn detail(event: &Event) -> String {
+    let mut parts = Vec::new();
+    if let Some(fault) = &event.fault {
+        parts.push(fault.to_string());
+    }
+    match (&event.went_to, event.kind.as_str()) {
+        (Some(id), "dead") => parts.push(format!("lazaret dlq show {id}")),
+        (Some(topic), _) => parts.push(format!("to {topic}")),
+        (None, _) => {}
+    }
+    if let Some(due) = event.due {
+        parts.push(format!("due {due:.3}"));
+    }
+    parts.join("; ")
+}
+
+/// The time since the job's first event, in seconds with milliseconds: `+1.204s`.
+pub fn since(first: Timestamp, at: Timestamp) -> String {
+    let ms = at.as_millisecond().saturating_sub(first.as_millisecond());
+    format!("+{}.{:03}s", ms / 1000, ms.rem_euclid(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Code, Fault};
+
+    fn event(kind: &str, fault: Option<Fault>, went_to: Option<&str>, due: Option<Timestamp>) -> Event {
+        Event {
+            at: Timestamp::UNIX_EPOCH,
+            pipeline: "p".into(),
+            stage: "s".into(),
+            job: "j".into(),
+            kind: kind.into(),
+            attempt: 1,
+            redrives: 0,
+            tenant: None,
+            resource: None,
+            traceparent: String::new(),
+            record: None,
+            fault,
+            went_to: went_to.map(str::to_owned),
+            due,
+        }
+    }
+
+    #[test]
+    fn a_waiting_attempt_says_why_where_and_until_when() {
+        let due = Timestamp::from_millisecond(1_500).expect("a time");
+        let fault = Fault::new(Code::LlmTimeout, "no answer in 60s");
+        let text = detail(&event("waiting", Some(fault), Some("p.s.retry.5s"), Some(due)));
+        assert_eq!(text, "llm.timeout: no answer in 60s; to p.s.retry.5s; due 1970-01-01T00:00:01.500Z");
+    }
+
+    #[test]
+    fn a_death_names_the_command_that_shows_it() {
+        assert_eq!(detail(&event("dead", None, Some("abc"), None)), "lazaret dlq show abc");
+        assert_eq!(detail(&event("done", None, None, None)), "");
+    }
+
+    #[test]
+    fn a_job_without_events_is_not_known() {
+        assert!(matches!(life("j", Vec::new()), Err(JobError::NotFound(_))));
+        let time = |ms| Timestamp::from_millisecond(ms).expect("a time");
+        assert_eq!(since(time(1_000), time(2_204)), "+1.204s");
+    }
+}

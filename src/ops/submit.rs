@@ -1,0 +1,209 @@
+//! Documents and questions from files into the input topic of a pipeline. Never reads a file into memory that is
+//! larger than a record may be: such a document travels as a reference.
+
+pub mod documents;
+pub mod questions;
+
+use futures::{StreamExt as _, stream};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::config::{Config, Format, Kind, Pipeline, Subject};
+use crate::flow::Topology;
+use crate::kafka::client::reach;
+use crate::kafka::{KafkaProblem, ProduceError, Producer, Sent};
+use crate::message::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
+use crate::message::id::derived_traceparent;
+use crate::message::{Headers, JobId, OutRecord};
+
+/// Header that says what the value is (RFC 9110 media type).
+pub const CONTENT_TYPE: &str = "content-type";
+/// Header with a document's file name, for values that are the document itself.
+pub const FILE_NAME: &str = "file-name";
+/// Records on their way at the same time; bounds the memory of a large folder.
+const IN_FLIGHT_MAX: usize = 32;
+
+/// Why nothing, or not everything, was submitted.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// What was asked for makes no sense: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing to submit was found: exit code 3.
+    #[error("{0}")]
+    Nothing(String),
+    #[error("cannot read {place}: {source}")]
+    Read { place: String, source: std::io::Error },
+    #[error(transparent)]
+    Kafka(#[from] KafkaProblem),
+    #[error("'{resource}' was not submitted: {source}")]
+    Produce { resource: String, source: ProduceError },
+}
+
+/// One thing to submit, not yet a record: large folders are not held in memory.
+pub trait Item: Send {
+    /// Id of the document or question; its job id when it has none.
+    fn resource(&self) -> Option<String>;
+    /// Reads it.
+    fn load(self, format: Format, tenant: &str, job: &JobId) -> Result<Loaded, SubmitError>;
+}
+
+/// What goes into a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    pub body: Body,
+    /// Media type of the value, where it is known.
+    pub content_type: Option<&'static str>,
+    pub file_name: Option<String>,
+}
+
+/// The value before it is written in the topic's format.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// One of `message::payload`.
+    Payload(Value),
+    /// A document as it is.
+    Bytes(Vec<u8>),
+}
+
+impl Loaded {
+    fn payload<T: Serialize>(payload: &T) -> Result<Self, SubmitError> {
+        let value = serde_json::to_value(payload)
+            .map_err(|e| SubmitError::Usage(format!("the record cannot be written as JSON: {e}")))?;
+        Ok(Self { body: Body::Payload(value), content_type: Some("application/json"), file_name: None })
+    }
+}
+
+/// What was submitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Submitted {
+    pub job: JobId,
+    pub resource: String,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// The pipeline to submit to: the one named, or the only one whose first stage takes such records.
+pub fn pipeline<'a>(
+    config: &'a Config,
+    named: Option<&str>,
+    subject: Subject,
+) -> Result<(&'a str, &'a Pipeline), SubmitError> {
+    let known = || config.pipelines.keys().cloned().collect::<Vec<_>>().join(", ");
+    if let Some(name) = named {
+        let found = config.pipelines.get_key_value(name).map(|(name, p)| (name.as_str(), p));
+        return found.ok_or_else(|| {
+            SubmitError::Usage(format!("there is no pipeline '{name}'; the configuration has {}", known()))
+        });
+    }
+    let takes = |pipeline: &Pipeline| match pipeline.stages.first().map(|stage| &stage.kind) {
+        Some(Kind::Validate(validate)) => validate.of == subject,
+        _ => false,
+    };
+    let mut fitting = config.pipelines.iter().filter(|(_, p)| takes(p));
+    match (fitting.next(), fitting.next()) {
+        (Some((name, pipeline)), None) => Ok((name.as_str(), pipeline)),
+        (None, _) => Err(SubmitError::Usage(format!(
+            "no pipeline begins with a validate stage for {}; name one with --pipeline ({})",
+            noun(subject),
+            known()
+        ))),
+        (Some(_), Some(_)) => Err(SubmitError::Usage(format!(
+            "several pipelines take {}; name one with --pipeline ({})",
+            noun(subject),
+            known()
+        ))),
+    }
+}
+
+fn noun(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Document => "documents",
+        Subject::Question => "questions",
+    }
+}
+
+/// Writes the items to the pipeline's input topic and reports each acknowledged one to `on_sent`. Stops at the first error;
+/// what was reported before it stays submitted.
+pub async fn submit<I: Item>(
+    config: &Config,
+    pipeline: &Pipeline,
+    tenant: &str,
+    items: Vec<I>,
+    mut on_sent: impl FnMut(&Submitted),
+) -> Result<Vec<Submitted>, SubmitError> {
+    check_tenant(tenant)?;
+    reach(&config.kafka, "submit").await?;
+    let producer = Producer::new(&config.kafka, &Topology::derive(config), "submit")?;
+    let topic = &pipeline.input;
+    let one = async |item: I| {
+        let job = JobId(Uuid::now_v7().to_string());
+        let resource = item.resource().unwrap_or_else(|| job.to_string());
+        let loaded = item.load(topic.format, tenant, &job)?;
+        let headers = headers(tenant, &job, &resource, &loaded);
+        let out = OutRecord {
+            topic: topic.topic.clone(),
+            partition: None,
+            // Versions of one document keep their order.
+            key: Some(resource.as_bytes().to_vec()),
+            value: Some(encode(loaded.body, topic.format, &resource)?),
+            headers,
+            timestamp: None,
+        };
+        match producer.send(out).await {
+            Ok(Sent { partition, offset }) => {
+                Ok(Submitted { job, resource, topic: topic.topic.clone(), partition, offset })
+            }
+            Err(source) => Err(SubmitError::Produce { resource, source }),
+        }
+    };
+    let mut sending = stream::iter(items).map(one).buffered(IN_FLIGHT_MAX);
+    let mut submitted = Vec::new();
+    while let Some(sent) = sending.next().await {
+        let sent = sent?;
+        on_sent(&sent);
+        submitted.push(sent);
+    }
+    drop(sending);
+    Ok(submitted)
+}
+
+fn check_tenant(tenant: &str) -> Result<(), SubmitError> {
+    if tenant.trim().is_empty() || tenant.chars().any(char::is_control) {
+        return Err(SubmitError::Usage(
+            "the tenant is empty or has control characters; name one with --tenant".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn headers(tenant: &str, job: &JobId, resource: &str, loaded: &Loaded) -> Headers {
+    let mut headers = Headers::new();
+    headers.push_text(JOB_ID, job.to_string());
+    headers.push_text(TENANT_ID, tenant);
+    headers.push_text(RESOURCE_ID, resource);
+    headers.push_text(TRACEPARENT, derived_traceparent(job));
+    if let Some(content_type) = loaded.content_type {
+        headers.push_text(CONTENT_TYPE, content_type);
+    }
+    if let Some(file_name) = &loaded.file_name {
+        headers.push_text(FILE_NAME, file_name.clone());
+    }
+    headers
+}
+
+/// The value in the format of the input topic.
+fn encode(body: Body, format: Format, resource: &str) -> Result<Vec<u8>, SubmitError> {
+    match (body, format) {
+        (Body::Bytes(bytes), _) => Ok(bytes),
+        (Body::Payload(payload), Format::Json) => Ok(payload.to_string().into_bytes()),
+        (Body::Payload(_), Format::Avro | Format::Bytes) => Err(SubmitError::Usage(format!(
+            "'{resource}' cannot be written in the format of the input topic: `submit` writes JSON, and documents also as bytes"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Files and folders as documents.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Body, Item, Loaded, SubmitError};
+use crate::config::{Format, Size};
+use crate::message::JobId;
+use crate::message::payload::Document;
+
+/// Documents up to this size travel in the record; larger ones by reference.
+pub const INLINE_MAX: Size = Size::kib(512);
+/// Most files of one submission.
+pub const FILES_MAX: usize = 100_000;
+/// Deepest folder below a path that was named.
+const DEPTH_MAX: usize = 64;
+
+/// A file to submit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentFile {
+    pub path: PathBuf,
+    /// Path below the folder that was named, with `/`; the file name for a file that was named.
+    pub id: String,
+    pub version: Option<i64>,
+}
+
+/// All files at or below the paths, ordered by id. Hidden files and folders are passed over, and links to folders
+/// are not followed.
+pub fn find(paths: &[PathBuf], version: Option<i64>) -> Result<Vec<DocumentFile>, SubmitError> {
+    let mut found = BTreeMap::new();
+    for path in paths {
+        let kind = fs::metadata(path).map_err(|source| read_error(path, source))?;
+        if kind.is_dir() {
+            walk(path, "", 0, &mut found)?;
+        } else if !kind.is_file() {
+            return Err(SubmitError::Usage(format!("{} is neither a file nor a folder", path.display())));
+        } else {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            insert(&mut found, name, path.clone())?;
+        }
+    }
+    if found.is_empty() {
+        let places: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+        return Err(SubmitError::Nothing(format!(
+            "there are no documents in {}; name files, or folders that have files (hidden ones do not count)",
+            places.join(", ")
+        )));
+    }
+    Ok(found.into_iter().map(|(id, path)| DocumentFile { path, id, version }).collect())
+}
+
+fn walk(
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    found: &mut BTreeMap<String, PathBuf>,
+) -> Result<(), SubmitError> {
+    if depth > DEPTH_MAX {
+        return Err(SubmitError::Usage(format!(
+            "{} lies more than {DEPTH_MAX} folders deep",
+            folder.display()
+        )));
+    }
+    let entries = fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
+    for entry in entries {
+        let entry = entry.map_err(|source| read_error(folder, source))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        let (path, id) = (entry.path(), format!("{prefix}{name}"));
+        let kind = entry.file_type().map_err(|source| read_error(&path, source))?;
+        if kind.is_dir() {
+            walk(&path, &format!("{id}/"), depth + 1, found)?;
+        } else if kind.is_file() || fs::metadata(&path).is_ok_and(|linked| linked.is_file()) {
+            insert(found, id, path)?;
+        }
+    }
+    Ok(())
+}
+
+fn insert(found: &mut BTreeMap<String, PathBuf>, id: String, path: PathBuf) -> Result<(), SubmitError> {
+    if found.len() >= FILES_MAX {
+        return Err(SubmitError::Usage(format!("more than {FILES_MAX} documents; submit folder by folder")));
+    }
+    if let Some(other) = found.get(&id) {
+        return Err(SubmitError::Usage(format!(
+            "{} and {} would both be document '{id}', and one would replace the other; name the folder above them",
+            other.display(),
+            path.display()
+        )));
+    }
+    found.insert(id, path);
+    Ok(())
+}
+
+impl Item for DocumentFile {
+    fn resource(&self) -> Option<String> {
+        Some(self.id.clone())
+    }
+
+    fn load(self, format: Format, tenant: &str, _: &JobId) -> Result<Loaded, SubmitError> {
+        let file_name = self.path.file_name().map(|n| n.to_string_lossy().into_owned());
+        let media_type = media_type(&self.path);
+        let inline = self.read_inline()?;
+        if format == Format::Bytes {
+            let body = Body::Bytes(inline.ok_or_else(|| self.too_large_for_bytes())?);
+            return Ok(Loaded { body, content_type: media_type, file_name });
+        }
+        let mut document = Document {
+            id: self.id.clone(),
+            tenant: tenant.to_owned(),
+            version: self.version,
+            file_name,
+            media_type: media_type.map(str::to_owned),
+            ..Document::default()
+        };
+        match inline {
+            Some(bytes) => document.content = Some(STANDARD.encode(bytes)),
+            None => document.uri = Some(self.file_url()?),
+        }
+        Loaded::payload(&document)
+    }
+}
+
+impl DocumentFile {
+    /// The bytes of a file that is small enough to travel in the record. Never reads more than that.
+    fn read_inline(&self) -> Result<Option<Vec<u8>>, SubmitError> {
+        let read = || {
+            let mut bytes = Vec::new();
+            fs::File::open(&self.path)?.take(INLINE_MAX.0 + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|e| read_error(&self.path, e))?;
+        Ok((bytes.len() as u64 <= INLINE_MAX.0).then_some(bytes))
+    }
+
+    fn too_large_for_bytes(&self) -> SubmitError {
+        SubmitError::Usage(format!(
+            "{} is larger than {INLINE_MAX}, and the input topic takes documents as bytes; give it the format json, which can refer to files",
+            self.path.display()
+        ))
+    }
+
+    fn file_url(&self) -> Result<String, SubmitError> {
+        let path = fs::canonicalize(&self.path).map_err(|e| read_error(&self.path, e))?;
+        let url = url::Url::from_file_path(&path)
+            .map_err(|()| SubmitError::Usage(format!("{} has no absolute path", path.display())))?;
+        Ok(url.into())
+    }
+}
+
+/// The media type that the file's extension stands for; the parser looks at the bytes anyway.
+fn media_type(path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    Some(match extension.as_str() {
+        "pdf" => "application/pdf",
+        "html" | "htm" | "xhtml" => "text/html",
+        "md" | "markdown" => "text/markdown",
+        "txt" | "text" | "log" => "text/plain",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "json" => "application/json",
+        "csv" => "text/csv",
+        "xml" => "application/xml",
+        _ => return None,
+    })
+}
+
+fn read_error(path: &Path, source: io::Error) -> SubmitError {
+    SubmitError::Read { place: path.display().to_string(), source }
+}

@@ -1,0 +1,41 @@
+//! What the tests against a real Kafka share: where it is, names that no other test uses, and reading back.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use lazaret::config::{Config, Size};
+use lazaret::kafka::read::{Reading, Start, read};
+use lazaret::message::Record;
+
+/// Where the real Kafka is. `None` only when the real tests are to be passed over on purpose.
+pub fn bootstrap() -> Option<String> {
+    match std::env::var("LAZARET_TEST_KAFKA") {
+        Ok(bootstrap) => Some(bootstrap),
+        Err(_) if std::env::var("LAZARET_TEST_SKIP_REAL").is_ok_and(|v| v == "1") => None,
+        Err(_) => panic!(
+            "this test needs a real Kafka: run `make test`, which starts one, or set LAZARET_TEST_KAFKA=host:port, \
+             or set LAZARET_TEST_SKIP_REAL=1 to pass such tests over"
+        ),
+    }
+}
+
+/// A name that nobody else has on the cluster.
+pub fn unique(base: &str) -> String {
+    format!("{base}-{}", uuid::Uuid::now_v7().simple())
+}
+
+/// Reads a configuration; `{kafka}` in the text stands for the bootstrap address.
+pub fn config(bootstrap: &str, yaml: &str) -> Config {
+    serde_saphyr::from_str(&yaml.replace("{kafka}", bootstrap)).expect("a valid configuration")
+}
+
+/// Everything that stands in these topics now.
+pub async fn records(config: &Config, topics: &[&str]) -> Vec<Record> {
+    let topics = topics.iter().map(|t| (*t).to_owned()).collect();
+    let reading = Reading { topics, start: Start::Beginning, deadline: Duration::from_secs(30) };
+    let all = read(&config.kafka, Size::mib(16), reading, Vec::new(), |all, record| {
+        all.push(record);
+        ControlFlow::Continue(())
+    });
+    all.await.expect("the topics can be read").0
+}
