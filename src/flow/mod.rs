@@ -3,6 +3,8 @@
 
 pub mod code;
 pub mod fault;
+pub mod topology;
 
 pub use code::{Class, Code};
 pub use fault::Fault;
+pub use topology::Topology;
