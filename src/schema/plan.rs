@@ -11,6 +11,8 @@ pub struct Plan {
     pub topic: String,
     pub format: Format,
     pub shape: Shape,
+    /// True when a stage of ours writes the topic; false when only others do.
+    pub ours: bool,
 }
 
 impl Plan {
@@ -24,14 +26,17 @@ impl Plan {
     /// Rungs, the redrive topic and the dead letter topic carry what the stage read, byte for byte.
     pub fn around(pipeline: &Pipeline, topics: &StageTopics) -> Option<(Plan, Plan)> {
         let stage = pipeline.stages.iter().find(|s| s.name == topics.stage)?;
-        let read_format = if topics.input_is_shared { pipeline.input.format } else { pipeline.between };
-        let written_format = if topics.next_is_shared { pipeline.output.format } else { pipeline.between };
-        let read =
-            Plan { topic: topics.input.clone(), format: read_format, shape: Shape::read_by(&stage.kind) };
+        let read = Plan {
+            topic: topics.input.clone(),
+            format: if topics.input_is_shared { pipeline.input.format } else { pipeline.between },
+            shape: Shape::read_by(&stage.kind),
+            ours: !topics.input_is_shared,
+        };
         let written = Plan {
             topic: topics.next.clone(),
-            format: written_format,
+            format: if topics.next_is_shared { pipeline.output.format } else { pipeline.between },
             shape: Shape::written_by(&stage.kind),
+            ours: true,
         };
         Some((read, written))
     }
@@ -42,9 +47,10 @@ impl Plan {
         for stage in Topology::derive(config).stages {
             let Some(pipeline) = config.pipelines.get(&stage.pipeline) else { continue };
             let Some((read, written)) = Plan::around(pipeline, &stage) else { continue };
-            for plan in [read, written] {
-                if plan.format == Format::Avro && plans.iter().all(|known| known.topic != plan.topic) {
-                    plans.push(plan);
+            for plan in [read, written].into_iter().filter(|plan| plan.format == Format::Avro) {
+                match plans.iter_mut().find(|known| known.topic == plan.topic) {
+                    Some(known) => known.ours |= plan.ours,
+                    None => plans.push(plan),
                 }
             }
         }

@@ -10,7 +10,7 @@ fn record(value: Option<&[u8]>) -> Record {
 }
 
 fn plan(format: Format, shape: Shape) -> Plan {
-    Plan { topic: "questions".into(), format, shape }
+    Plan { topic: "questions".into(), format, shape, ours: true }
 }
 
 async fn avro(shape: Shape, answers: &[(u16, String)]) -> (Codec, Stub) {

@@ -34,7 +34,7 @@ fn around(config: &Config, pipeline: &str, stage: &str) -> (Plan, Plan) {
 }
 
 fn plan(topic: &str, format: Format, shape: Shape) -> Plan {
-    Plan { topic: topic.into(), format, shape }
+    Plan { topic: topic.into(), format, shape, ours: topic != "documents" }
 }
 
 #[test]
@@ -86,6 +86,18 @@ fn only_avro_topics_have_a_subject_and_each_has_one() {
             "indexed-value"
         ]
     );
+}
+
+#[test]
+fn a_topic_is_ours_when_any_stage_of_ours_writes_it() {
+    let mut config = config("json");
+    let ours = |config: &Config| {
+        let plans = Plan::avro_topics(config);
+        plans.iter().find(|plan| plan.topic == "questions").unwrap().ours
+    };
+    assert!(!ours(&config));
+    config.pipelines.get_mut("ingest").unwrap().output.topic = "questions".into();
+    assert!(ours(&config));
 }
 
 #[test]
