@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use apache_avro::Schema;
 use apache_avro::types::Value as Avro;
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_referenced_schema, get_schema_by_id, get_schema_by_subject_and_version,
@@ -11,7 +12,7 @@ use schema_registry_converter::async_impl::schema_registry::{
 };
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{
-    RegisteredReference, SchemaType, SrCall, SuppliedSchema,
+    RegisteredReference, RegisteredSchema, SchemaType, SrCall, SuppliedSchema,
 };
 use serde_json::json;
 use url::Url;
@@ -140,13 +141,22 @@ impl Registry {
     pub async fn id_of(&self, subject: &str, shape: Shape) -> Result<Option<u32>, Fault> {
         let body = json!({ "schemaType": "AVRO", "schema": shape.text() }).to_string();
         let found = perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await;
-        self.unless_unknown(subject, found.map(|schema| schema.id)).map(Option::flatten)
+        if let Some(id) = self.unless_unknown(subject, found)?.and_then(|schema| schema.id) {
+            return Ok(Some(id));
+        }
+        // Some registries compare texts. Another client may have registered the schema in other white space.
+        let latest = self.latest_schema(subject).await?;
+        Ok(latest.filter(|latest| writes_the_same(&latest.schema, shape)).map(|latest| latest.id))
     }
 
     /// The number of the subject's latest version, or `None` when there is no such subject.
     pub async fn latest(&self, subject: &str) -> Result<Option<u32>, Fault> {
+        Ok(self.latest_schema(subject).await?.and_then(|schema| schema.version))
+    }
+
+    async fn latest_schema(&self, subject: &str) -> Result<Option<RegisteredSchema>, Fault> {
         let found = get_schema_by_subject_and_version(&self.settings, subject, None).await;
-        self.unless_unknown(subject, found.map(|schema| schema.version)).map(Option::flatten)
+        self.unless_unknown(subject, found)
     }
 
     /// Whether the schema may become the subject's next version, by the subject's compatibility level.
@@ -201,6 +211,14 @@ fn undecodable(id: u32, cause: &str) -> Fault {
 
 fn supplied(shape: Shape) -> SuppliedSchema {
     SuppliedSchema::new(Some(shape.name().to_owned()), SchemaType::Avro, shape.text().to_owned())
+}
+
+/// True when data written with either schema are the same bytes: Avro's Parsing Canonical Form is the same.
+fn writes_the_same(text: &str, shape: Shape) -> bool {
+    match (Schema::parse_str(text), shape.schema()) {
+        (Ok(theirs), Ok(ours)) => theirs.canonical_form() == ours.canonical_form(),
+        _ => false,
+    }
 }
 
 /// The client's error with its cause and everything below, in one bounded line.

@@ -92,15 +92,33 @@ async fn a_written_value_carries_the_registered_id_which_is_asked_for_once() {
 #[tokio::test]
 async fn a_schema_that_nobody_registered_pauses_the_stage_and_names_the_remedy() {
     let registered = (200, json!({ "id": 3 }).to_string());
-    let (codec, _stub) = avro(Shape::Question, &[problem(404, 40401), problem(500, 50001), registered]).await;
+    let unknown = problem(404, 40401);
+    let (codec, _stub) =
+        avro(Shape::Question, &[unknown.clone(), unknown, problem(500, 50001), registered]).await;
     let value = json!({ "id": "q", "tenant": "t", "text": "?" });
     let fault = codec.encode(&value).await.unwrap_err();
     assert_eq!(fault.code, Code::RegistryUnavailable);
     assert!(fault.message.contains("lazaret schemas register"), "{}", fault.message);
     assert!(fault.message.contains("questions-value"), "{}", fault.message);
 
-    assert_eq!(codec.encode(&value).await.unwrap_err().code, Code::RegistryUnavailable);
+    assert_eq!(codec.encode(&value).await.unwrap_err().status, Some(500));
     assert!(codec.encode(&value).await.is_ok(), "the failures before must not be remembered");
+}
+
+#[tokio::test]
+async fn a_schema_that_another_client_registered_in_other_words_is_the_same_when_it_writes_the_same() {
+    let mut theirs: Value = serde_json::from_str(Shape::Question.text()).unwrap();
+    theirs["doc"] = json!("Une question.");
+    let latest =
+        |schema: &Value| (200, json!({ "id": 9, "version": 4, "schema": schema.to_string() }).to_string());
+    let value = json!({ "id": "q", "tenant": "t", "text": "?" });
+
+    let (codec, _stub) = avro(Shape::Question, &[problem(404, 40403), latest(&theirs)]).await;
+    assert_eq!(codec.encode(&value).await.unwrap()[..5], [0, 0, 0, 0, 9]);
+
+    theirs["fields"].as_array_mut().unwrap().reverse();
+    let (codec, _stub) = avro(Shape::Question, &[problem(404, 40403), latest(&theirs)]).await;
+    assert_eq!(codec.encode(&value).await.unwrap_err().code, Code::RegistryUnavailable);
 }
 
 #[tokio::test]
