@@ -10,8 +10,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build ## Build and run the whole pipeline in one process; ARGS='--documents DIR --ask "…"'
-	@"$(CARGO_TARGET_DIR)/debug/lazaret" demo $(ARGS)
+demo: ## Build and run the whole pipeline in one process; ARGS='--documents DIR --ask "…"'
+	@scripts/demo.sh $(ARGS)
 
 test: ## Format, lint, and every test against a real Kafka and schema registry; ARGS='name' picks tests
 	@scripts/test.sh $(ARGS)

@@ -51,6 +51,11 @@ java_from() {
 	return 1
 }
 
+# A Rust that rustup has just installed is not on the path yet.
+find_cargo() {
+	have cargo || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+}
+
 # stop_pid FILE [SECONDS]: ends the process whose id stands in the file, kindly first, and removes the file.
 stop_pid() {
 	local pid

@@ -56,10 +56,7 @@ test_needs() {
 
 check_rust() {
 	local version
-	if ! have cargo && [[ -f ${CARGO_HOME:-$HOME/.cargo}/env ]]; then
-		# shellcheck disable=SC1091
-		. "${CARGO_HOME:-$HOME/.cargo}/env"
-	fi
+	find_cargo
 	if ! have cargo || ! have rustc; then
 		fail "Rust is missing; get it from https://rustup.rs:
   curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env" 2

@@ -94,7 +94,7 @@ trap 'failed=1; exit 130' INT TERM
 trap finish EXIT
 
 must "set up" scripts/setup.sh test
-have cargo || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+find_cargo
 must "fetch Kafka" scripts/parts.sh kafka install
 must "fetch the schema registry" scripts/parts.sh registry install
 must "fetch promtool" scripts/parts.sh prometheus install
