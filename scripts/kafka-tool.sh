@@ -11,7 +11,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 run=${LAZARET_RUN:-$LAZARET_PARTS/run}
-if [[ -z ${LAZARET_TEST_KAFKA:-} || -z ${LAZARET_TEST_KAFKA_TOOLS:-} ]]; then
+if [[ -z ${LAZARET_TEST_KAFKA:-} ]]; then
 	[[ -f $run/env ]] || fail "no broker: there is no $run/env; start one with scripts/parts.sh kafka start" 2
 	# shellcheck disable=SC1091
 	. "$run/env"
@@ -19,16 +19,17 @@ fi
 
 case ${1:-} in
 topics) class=org.apache.kafka.tools.TopicCommand ;;
-configs) class=org.apache.kafka.tools.ConfigCommand ;;
+configs) class=kafka.admin.ConfigCommand ;;
 get-offsets) class=org.apache.kafka.tools.GetOffsetShell ;;
 consumer-groups) class=org.apache.kafka.tools.consumer.group.ConsumerGroupCommand ;;
 console-consumer) class=org.apache.kafka.tools.consumer.ConsoleConsumer ;;
 console-producer) class=org.apache.kafka.tools.ConsoleProducer ;;
-org.*) class=$1 ;;
+org.* | kafka.*) class=$1 ;;
 *) fail "usage: scripts/kafka-tool.sh topics|configs|get-offsets|consumer-groups|console-consumer|console-producer|<class> …" 64 ;;
 esac
 shift
 [[ -n ${LAZARET_TEST_KAFKA:-} ]] || fail "no broker: set LAZARET_TEST_KAFKA, or run scripts/parts.sh kafka start" 2
-exec "${LAZARET_TEST_JAVA:-java}" -XX:TieredStopAtLevel=1 \
-	-Dlog4j2.configurationFile="$(dirname "${LAZARET_TEST_KAFKA_TOOLS%/\*}")/log4j2.properties" \
-	-cp "$LAZARET_TEST_KAFKA_TOOLS" "$class" --bootstrap-server "$LAZARET_TEST_KAFKA" "$@"
+home=$("$(dirname "$0")/parts.sh" kafka home)
+[[ -d $home ]] || fail "Kafka's tools are not here; scripts/parts.sh kafka install fetches them" 2
+exec "$(java_from 17)" -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$home/log4j2.properties" \
+	-cp "$home/lib/*" "$class" --bootstrap-server "$LAZARET_TEST_KAFKA" "$@"
