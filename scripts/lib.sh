@@ -70,21 +70,37 @@ stop_pid() {
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # Debian packages, as root or through sudo; where that cannot be, says what to run and exits with 2.
+# `a|b` means a, or b where the distribution has no a.
 apt_install() {
-	local sudo=()
+	local sudo=() packages
 	have apt-get || fail "please install the equivalents of these Debian packages: $*" 2
 	if ((EUID != 0)); then
 		sudo=(sudo)
 		# Without a terminal nobody can type a password.
 		[[ -t 0 ]] || sudo=(sudo -n)
 		if ! have sudo || ! "${sudo[@]}" true 2>/dev/null; then
+			mapfile -t packages < <(apt_choose "$@")
 			fail "packages are missing and this user may not install them; please run
-  sudo apt-get update && sudo apt-get install -y --no-install-recommends $*" 2
+  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages[*]}" 2
 		fi
 	fi
-	say "installing with apt: $*"
-	{
-		"${sudo[@]}" apt-get update -q &&
-			"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
-	} </dev/null >&2 || fail "apt-get could not install: $*; its messages stand above" 2
+	"${sudo[@]}" apt-get update -q </dev/null >&2 || fail "apt-get update failed; its messages stand above" 2
+	mapfile -t packages < <(apt_choose "$@")
+	say "installing with apt: ${packages[*]}"
+	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -q --no-install-recommends "${packages[@]}" </dev/null >&2 ||
+		fail "apt-get could not install: ${packages[*]}; its messages stand above" 2
+}
+
+# One package per line: of each `a|b` the first that can be installed, else the last.
+apt_choose() {
+	local wanted package
+	for wanted; do
+		for package in ${wanted//|/ }; do
+			if apt-cache policy "$package" | grep -q 'Candidate: [0-9]'; then
+				break
+			fi
+		done
+		echo "$package"
+	done
 }

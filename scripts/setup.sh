@@ -35,23 +35,11 @@ build_needs() {
 	want ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 }
 
-# Java 21 runs the newest registry; Debian 12 has only 17, for which parts.sh takes an older one.
-java_package() {
-	local version
-	for version in 21 17; do
-		if apt-cache show "openjdk-$version-jre-headless" >/dev/null 2>&1; then
-			echo "openjdk-$version-jre-headless"
-			return
-		fi
-	done
-	echo default-jre-headless
-}
-
 test_needs() {
 	want curl have curl
 	want maven have mvn
-	# A machine that never ran `apt-get update` knows no packages; Maven brings a Java with it there.
-	java_from 17 >/dev/null || missing+=("$(java_package)")
+	# Java 21 runs the newest registry; Debian 12 has only 17, for which parts.sh takes an older one.
+	want 'openjdk-21-jre-headless|openjdk-17-jre-headless' java_from 17
 }
 
 check_rust() {

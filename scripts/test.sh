@@ -84,7 +84,7 @@ prometheus_rules() {
 		*_test.yml) "$LAZARET_TEST_PROMTOOL" test rules "$file" || return ;;
 		*) "$LAZARET_TEST_PROMTOOL" check rules "$file" || return ;;
 		esac
-	done < <(git ls-files '*.rules.yml' '*.rules_test.yml')
+	done < <(find . -name target -prune -o \( -name '*.rules.yml' -o -name '*.rules_test.yml' \) -print)
 	((found)) || echo "no rule files"
 }
 
