@@ -39,7 +39,7 @@ kafka_fetch() {
 		logger.server.name=kafka.server.KafkaRaftServer
 		logger.server.level=info
 	LOG
-	mvn -q -B -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime </dev/null >&2
+	mvn -q -B -Dstyle.color=never -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime </dev/null >&2
 }
 
 # A port may be taken between the moment it was found free and the broker's bind: then try with others.

@@ -18,9 +18,10 @@ prometheus_install() {
 prometheus_fetch() {
 	have apt-get || fail "promtool is missing; install Prometheus with your package manager" 2
 	cd "$1" || return
-	chmod 755 . # apt fetches as a user of its own
-	apt-get download -q prometheus >&2 || {
-		((EUID == 0)) && apt-get update -q >&2 && apt-get download -q prometheus >&2
+	# As this user: apt's own may not write here.
+	local download=(apt-get -q -o APT::Sandbox::User=root download prometheus)
+	"${download[@]}" >&2 || {
+		((EUID == 0)) && apt-get update -q >&2 && "${download[@]}" >&2
 	} || return
 	dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
 }

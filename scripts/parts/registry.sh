@@ -17,7 +17,7 @@ registry_install() {
 }
 
 registry_fetch() {
-	mvn -q -B dependency:copy -Dartifact="io.apicurio:apicurio-registry-app:$registry_version:tar.gz:all" \
+	mvn -q -B -Dstyle.color=never dependency:copy -Dartifact="io.apicurio:apicurio-registry-app:$registry_version:tar.gz:all" \
 		-DoutputDirectory="$1" -Dmdep.useBaseVersion=true </dev/null >&2 &&
 		tar -xzf "$1"/*.tar.gz -C "$1" --no-same-owner && rm "$1"/*.tar.gz
 }
