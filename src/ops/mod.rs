@@ -4,3 +4,4 @@ pub mod dlq;
 pub mod job;
 pub mod submit;
 pub mod topics;
+pub mod schemas;

@@ -6,3 +6,5 @@ mod dlq;
 mod submit;
 mod support;
 mod topics;
+
+mod registry;

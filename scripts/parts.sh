@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# The real servers that the tests run against: Apache Kafka (KRaft), a schema registry, promtool.
+#
+#   scripts/parts.sh kafka install            fetch Apache Kafka from Maven Central
+#   scripts/parts.sh kafka start [1|3]        start one broker or a cluster of three
+#   scripts/parts.sh kafka stop
+#   scripts/parts.sh registry install|start|stop
+#   scripts/parts.sh prometheus install       promtool only
+#   scripts/parts.sh kafka|registry|prometheus home    where the programs are, for prometheus the promtool itself
+#
+# Programs live below $LAZARET_PARTS (default ~/.cache/lazaret/parts) and are fetched once. A run lives in the folder
+# $LAZARET_RUN (default $LAZARET_PARTS/run): data, logs, process ids, and `env`, which tells where the servers
+# listen. Ports are free ones on 127.0.0.1, so runs in different folders do not meet.
+#
+#   export LAZARET_RUN=$(mktemp -d); scripts/parts.sh kafka start; . "$LAZARET_RUN/env"
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+run=${LAZARET_RUN:-$LAZARET_PARTS/run}
+start_seconds=120
+# Small heap, quick start: the tests need a broker that is up soon, not one that is fast for days.
+jvm=(-Xms64m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+
+# shellcheck source=scripts/parts/kafka.sh
+. scripts/parts/kafka.sh
+# shellcheck source=scripts/parts/registry.sh
+. scripts/parts/registry.sh
+# shellcheck source=scripts/parts/prometheus.sh
+. scripts/parts/prometheus.sh
+
+# install_once NAME FUNCTION: runs the function in a fresh folder and puts the folder in its place when it succeeded,
+# so that a broken download never looks like an installation and two installers never write into one folder.
+install_once() {
+	local target=$LAZARET_PARTS/$1 fresh
+	[[ -e $target/.complete ]] && return
+	mkdir -p "$LAZARET_PARTS"
+	exec 9>"$LAZARET_PARTS/.lock"
+	flock -w 1200 9 || fail "another installation holds $LAZARET_PARTS/.lock for more than 20 minutes"
+	if [[ ! -e $target/.complete ]]; then
+		say "fetching $1 into $target"
+		fresh=$(mktemp -d "$LAZARET_PARTS/.fresh.XXXXXX")
+		("$2" "$fresh") || {
+			rm -rf "$fresh"
+			fail "could not install $1; is the network there?"
+		}
+		touch "$fresh/.complete"
+		rm -rf "$target"
+		mv "$fresh" "$target"
+	fi
+	exec 9>&-
+}
+
+# spawn NAME COMMAND…: starts a server in the background; its id and its log lie in the run folder.
+spawn() {
+	local name=$1
+	shift
+	"$@" </dev/null >"$run/$name.log" 2>&1 9>&- &
+	echo $! >"$run/$name.pid"
+}
+
+# await NAME CONDITION…: until the condition holds; fails with the end of the log when the server dies or is too slow.
+await() {
+	local name=$1
+	shift
+	wait_until "$start_seconds" ended_or "$run/$name.pid" "$@" && "$@" && return
+	say "$name did not start; the end of $run/$name.log:"
+	tail -n 20 "$run/$name.log" >&2
+	return 1
+}
+
+ended_or() {
+	gone "$(<"$1")" || "${@:2}"
+}
+
+# tell NAME VALUE: puts a variable into the run's env file, in place of an earlier value.
+tell() {
+	forget "$1"
+	printf "export %s='%s'\n" "$1" "$2" >>"$run/env"
+}
+
+forget() {
+	[[ -f $run/env ]] || return 0
+	sed -i "/^export $1=/d" "$run/env"
+}
+
+mkdir -p "$run"
+case "${1:-} ${2:-}" in
+"kafka install" | "registry install" | "prometheus install" | "registry start" | "kafka stop" | "registry stop") "$1_$2" ;;
+"kafka start") kafka_start "${3:-1}" ;;
+"kafka home") echo "$kafka_home" ;;
+"registry home") echo "$registry_home" ;;
+"prometheus home") promtool_path ;;
+*) fail "usage: scripts/parts.sh kafka|registry|prometheus install|start|stop|home; the head of the script says more" 64 ;;
+esac

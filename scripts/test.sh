@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Runs everything that must hold before a change is merged: format, lint, all tests against a real Kafka and a real
+# schema registry, and the checks of files that are not Rust. Starts what it needs and stops it again.
+#
+#   scripts/test.sh                 everything
+#   scripts/test.sh kafka::ladder   everything, but only the tests whose names contain this
+#
+# LAZARET_TEST_KAFKA=host:port and LAZARET_TEST_REGISTRY=url, when given, are used instead of own servers.
+# LAZARET_TEST_KEEP=1 leaves the run folder with the servers' logs behind.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$LAZARET_CACHE/target}
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+
+summary=()
+failed=0
+
+# step NAME COMMAND…: runs it, whatever went before, and remembers how it ended.
+step() {
+	local name=$1 begun=$SECONDS result=ok
+	shift
+	printf '\n== %s\n' "$name"
+	"$@" </dev/null || result=FAILED
+	summary+=("$(printf '%-7s %-28s %4d s' "$result" "$name" $((SECONDS - begun)))")
+	[[ $result == ok ]] || {
+		failed=1
+		return 1
+	}
+}
+
+skip() { summary+=("$(printf '%-7s %-28s %s' skipped "$1" "$2")"); }
+
+finish() {
+	local line
+	trap - EXIT INT TERM
+	[[ -z ${started_kafka:-} ]] || scripts/parts.sh kafka stop
+	[[ -z ${started_registry:-} ]] || scripts/parts.sh registry stop
+	if [[ -n ${LAZARET_TEST_KEEP:-} ]]; then
+		say "the run folder is $LAZARET_RUN"
+	else
+		rm -rf "$LAZARET_RUN"
+	fi
+	printf '\n== summary\n'
+	for line in "${summary[@]}"; do
+		printf '%s\n' "$line"
+	done
+	((failed == 0)) && printf 'all is well\n' || printf 'FAILED\n'
+	exit "$failed"
+}
+
+# Something without which the rest makes no sense: then this is the end.
+must() { step "$@" || exit; }
+
+start_servers() {
+	if [[ -z ${LAZARET_TEST_KAFKA:-} ]]; then
+		started_kafka=1
+		must "start Kafka" scripts/parts.sh kafka start
+	fi
+	if [[ -z ${LAZARET_TEST_REGISTRY:-} ]]; then
+		started_registry=1
+		must "start the schema registry" scripts/parts.sh registry start
+	fi
+	if [[ -f $LAZARET_RUN/env ]]; then
+		# shellcheck disable=SC1091
+		. "$LAZARET_RUN/env"
+	fi
+	# The console tools are of use with a foreign broker, too.
+	if [[ -z ${LAZARET_TEST_KAFKA_TOOLS:-} ]]; then
+		LAZARET_TEST_KAFKA_TOOLS="$(scripts/parts.sh kafka home)/lib/*"
+		export LAZARET_TEST_KAFKA_TOOLS
+	fi
+	export LAZARET_TEST_KAFKA LAZARET_TEST_REGISTRY
+}
+
+# Alert rules and their tests, wherever they lie.
+prometheus_rules() {
+	local file found=0
+	while IFS= read -r file; do
+		found=1
+		case $file in
+		*_test.yml) "$LAZARET_TEST_PROMTOOL" test rules "$file" || return ;;
+		*) "$LAZARET_TEST_PROMTOOL" check rules "$file" || return ;;
+		esac
+	done < <(find . -name target -prune -o \( -name '*.rules.yml' -o -name '*.rules_test.yml' \) -print)
+	((found)) || echo "no rule files"
+}
+
+LAZARET_RUN=$(mktemp -d "${TMPDIR:-/tmp}/lazaret-test.XXXXXX")
+export LAZARET_RUN
+trap 'failed=1; exit 130' INT TERM
+trap finish EXIT
+
+must "set up" scripts/setup.sh test
+find_cargo
+must "fetch Kafka" scripts/parts.sh kafka install
+must "fetch the schema registry" scripts/parts.sh registry install
+must "fetch promtool" scripts/parts.sh prometheus install
+LAZARET_TEST_PROMTOOL=$(scripts/parts.sh prometheus home)
+export LAZARET_TEST_PROMTOOL
+
+step "format" cargo fmt --check
+step "lint" cargo clippy --locked --all-targets -- -D warnings
+step "build the tests" cargo test --locked --no-run
+start_servers
+step "tests" cargo test --locked --no-fail-fast "$@"
+
+step "Prometheus rules" prometheus_rules
+if have shellcheck; then
+	step "shell scripts" shellcheck -x scripts/*.sh .ci/run
+else
+	skip "shell scripts" "shellcheck is not installed"
+fi
+if [[ ! -f docker-compose.yml ]]; then
+	skip "docker compose" "there is no docker-compose.yml"
+elif have docker && docker compose version >/dev/null 2>&1; then
+	step "docker compose" docker compose config --quiet
+else
+	skip "docker compose" "docker compose is not installed"
+fi
