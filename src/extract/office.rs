@@ -1,0 +1,322 @@
+//! DOCX (ECMA-376, WordprocessingML) to Markdown: a ZIP file with XML in it. Paragraphs, headings by style,
+//! lists, tables and the title; deleted text and field codes are left out.
+//!
+//! It reads only the parts named here and counts every byte it unpacks.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::{Limits, encoding};
+use crate::flow::{Code, Fault};
+
+const DOCUMENT: &str = "word/document.xml";
+const STYLES: &str = "word/styles.xml";
+const CORE: &str = "docProps/core.xml";
+
+/// Whether a ZIP file is a DOCX; `parse.corrupt` when it was one before it was cut off.
+pub fn is_docx(bytes: &[u8]) -> Result<bool, Fault> {
+    match ZipArchive::new(Cursor::new(bytes)) {
+        Ok(archive) => Ok(archive.index_for_name(DOCUMENT).is_some()),
+        Err(error) => {
+            let head = bytes.get(..4096).unwrap_or(bytes);
+            let names: [&[u8]; 3] = [b"[Content_Types].xml", b"word/", b"_rels/.rels"];
+            if names.iter().any(|name| memchr::memmem::find(head, name).is_some()) {
+                return Err(corrupt("the DOCX's table of contents").caused_by(&error));
+            }
+            Ok(false)
+        }
+    }
+}
+
+/// `parse.encrypted` for the OLE file that Word makes of a DOCX with a password ([MS-OFFCRYPTO] 2.3).
+pub fn refuse_encrypted(bytes: &[u8]) -> Result<(), Fault> {
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    if memchr::memmem::find(bytes, &name).is_some() {
+        return Err(Fault::new(
+            Code::ParseEncrypted,
+            "the Office document can only be opened with a password",
+        ));
+    }
+    Ok(())
+}
+
+/// Markdown and title.
+pub fn read(bytes: &[u8], limits: &Limits) -> Result<(String, Option<String>), Fault> {
+    let archive = ZipArchive::new(Cursor::new(bytes));
+    let archive = archive.map_err(|e| corrupt("the DOCX's table of contents").caused_by(&e))?;
+    let mut parts = Parts { archive, left: limits.expansion_max, max: limits.expansion_max };
+    let document = parts.xml(DOCUMENT)?.ok_or_else(|| corrupt(DOCUMENT))?;
+    let levels = match parts.xml(STYLES)? {
+        Some(styles) => heading_styles(&styles)?,
+        None => HashMap::new(),
+    };
+    let title = match parts.xml(CORE)? {
+        Some(core) => title(&core)?,
+        None => None,
+    };
+    let markdown = body(&document, &levels)?;
+    let first_heading = || markdown.lines().find_map(|l| l.strip_prefix("# ")).map(str::to_owned);
+    let title = title.or_else(first_heading);
+    Ok((markdown, title))
+}
+
+struct Parts<'a> {
+    archive: ZipArchive<Cursor<&'a [u8]>>,
+    left: u64,
+    max: u64,
+}
+
+impl Parts<'_> {
+    fn xml(&mut self, name: &str) -> Result<Option<String>, Fault> {
+        let mut file = match self.archive.by_name(name) {
+            Ok(file) => file,
+            Err(ZipError::FileNotFound) => return Ok(None),
+            Err(error) => return Err(corrupt(name).caused_by(&error)),
+        };
+        if file.encrypted() {
+            return Err(Fault::new(Code::ParseEncrypted, "the DOCX can only be opened with a password"));
+        }
+        let mut bytes = Vec::new();
+        let read = file.by_ref().take(self.left + 1).read_to_end(&mut bytes);
+        let read = read.map_err(|e| corrupt(name).caused_by(&e))? as u64;
+        self.left = self.left.checked_sub(read).ok_or_else(|| {
+            Fault::new(Code::ParseExpansion, format!("the DOCX unpacks to more than {} bytes", self.max))
+        })?;
+        encoding::decode(&bytes, Some("utf-8")).map(Some).ok_or_else(|| corrupt(name))
+    }
+}
+
+fn corrupt(what: &str) -> Fault {
+    Fault::new(Code::ParseCorrupt, format!("{what} is damaged or missing"))
+}
+
+/// Heading level by style id: the style's outline level, or its name (`heading 2`, `Title`).
+fn heading_styles(xml: &str) -> Result<HashMap<String, usize>, Fault> {
+    let mut levels = HashMap::new();
+    let mut style = None;
+    each(xml, STYLES, |event| {
+        let (Event::Start(tag) | Event::Empty(tag)) = event else { return };
+        match tag.local_name().as_ref() {
+            "style" => style = attribute(&tag, "styleId"),
+            "name" | "outlineLvl" => {
+                let value = attribute(&tag, "val").unwrap_or_default().to_lowercase();
+                let level = if tag.local_name().as_ref() == "outlineLvl" {
+                    outline_level(&value)
+                } else {
+                    named_level(&value)
+                };
+                if let (Some(id), Some(level)) = (&style, level) {
+                    levels.insert(id.clone(), level);
+                }
+            }
+            _ => {}
+        }
+    })?;
+    Ok(levels)
+}
+
+/// `0` is the first level, `9` is body text.
+fn outline_level(value: &str) -> Option<usize> {
+    value.parse().ok().filter(|level| *level < 6).map(|level: usize| level + 1)
+}
+
+fn named_level(name: &str) -> Option<usize> {
+    match name {
+        "title" => Some(1),
+        _ => name.strip_prefix("heading ")?.trim().parse().ok().filter(|level| (1..=6).contains(level)),
+    }
+}
+
+fn title(xml: &str) -> Result<Option<String>, Fault> {
+    let mut title = String::new();
+    let mut inside = false;
+    each(xml, CORE, |event| match event {
+        Event::Start(tag) => inside = tag.local_name().as_ref() == "title",
+        Event::End(_) => inside = false,
+        event if inside => push_text(&mut title, &event),
+        _ => {}
+    })?;
+    Ok(Some(title.trim().to_owned()).filter(|t| !t.is_empty()))
+}
+
+fn body(xml: &str, levels: &HashMap<String, usize>) -> Result<String, Fault> {
+    let mut body = Body::new(levels);
+    each(xml, DOCUMENT, |event| match event {
+        Event::Start(tag) => {
+            body.open(&tag);
+            body.property(&tag);
+        }
+        Event::Empty(tag) => body.property(&tag),
+        Event::End(tag) => body.close(tag.local_name().as_ref()),
+        event if body.in_text && body.skipping == 0 => body.text(&event),
+        _ => {}
+    })?;
+    Ok(body.out)
+}
+
+/// The document body under construction. Paragraphs nest (text boxes), tables nest.
+struct Body<'a> {
+    levels: &'a HashMap<String, usize>,
+    out: String,
+    paragraphs: Vec<Paragraph>,
+    /// One entry for each open table: the cells of its open row.
+    rows: Vec<Vec<String>>,
+    in_text: bool,
+    /// Depth inside an alternative for older readers, which repeats what was read already.
+    skipping: usize,
+}
+
+#[derive(Default)]
+struct Paragraph {
+    text: String,
+    level: usize,
+    list: bool,
+}
+
+impl<'a> Body<'a> {
+    fn new(levels: &'a HashMap<String, usize>) -> Self {
+        Self {
+            levels,
+            out: String::new(),
+            paragraphs: Vec::new(),
+            rows: Vec::new(),
+            in_text: false,
+            skipping: 0,
+        }
+    }
+
+    fn open(&mut self, tag: &BytesStart<'_>) {
+        match tag.local_name().as_ref() {
+            "Fallback" => self.skipping += 1,
+            "p" if self.skipping == 0 => self.paragraphs.push(Paragraph::default()),
+            "t" => self.in_text = true,
+            "tbl" => self.rows.push(Vec::new()),
+            "tc" => {
+                if let Some(row) = self.rows.last_mut() {
+                    row.push(String::new());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What an element says about the paragraph around it, with or without content of its own.
+    fn property(&mut self, tag: &BytesStart<'_>) {
+        let Some(paragraph) = self.paragraphs.last_mut() else { return };
+        match tag.local_name().as_ref() {
+            "pStyle" => {
+                let style = attribute(tag, "val").unwrap_or_default();
+                paragraph.level = self.levels.get(&style).copied().unwrap_or(paragraph.level);
+            }
+            "outlineLvl" => {
+                let value = attribute(tag, "val").unwrap_or_default();
+                paragraph.level = outline_level(&value).unwrap_or(paragraph.level);
+            }
+            "numPr" => paragraph.list = true,
+            "tab" => paragraph.text.push('\t'),
+            "br" | "cr" => paragraph.text.push('\n'),
+            "noBreakHyphen" => paragraph.text.push('-'),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, event: &Event<'_>) {
+        if let Some(paragraph) = self.paragraphs.last_mut() {
+            push_text(&mut paragraph.text, event);
+        }
+    }
+
+    fn close(&mut self, tag: &str) {
+        match tag {
+            "Fallback" => self.skipping = self.skipping.saturating_sub(1),
+            "t" => self.in_text = false,
+            "p" if self.skipping == 0 => {
+                if let Some(paragraph) = self.paragraphs.pop() {
+                    self.finish(&paragraph);
+                }
+            }
+            "tr" => {
+                let row = self.rows.last_mut().map(std::mem::take).unwrap_or_default();
+                self.block(&row.join(" | "), "\n");
+            }
+            "tbl" => {
+                self.rows.pop();
+                self.block("", "\n\n");
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, paragraph: &Paragraph) {
+        let text = paragraph.text.trim();
+        if let Some(cell) = self.rows.last_mut().and_then(|row| row.last_mut()) {
+            if !cell.is_empty() && !text.is_empty() {
+                cell.push(' ');
+            }
+            return cell.push_str(&text.replace('\n', " "));
+        }
+        match (paragraph.level, paragraph.list) {
+            _ if text.is_empty() => {}
+            (0, false) => self.block(text, "\n\n"),
+            (0, true) => self.block(&format!("- {text}"), "\n"),
+            (level, _) => self.block(&format!("{} {}", "#".repeat(level), text.replace('\n', " ")), "\n\n"),
+        }
+    }
+
+    /// Appends to the open cell of the table around, or to the document.
+    fn block(&mut self, text: &str, end: &str) {
+        let outer = self
+            .rows
+            .len()
+            .checked_sub(2)
+            .and_then(|at| self.rows.get_mut(at))
+            .and_then(|row| row.last_mut());
+        match outer {
+            Some(cell) => {
+                cell.push_str(text);
+                cell.push(' ');
+            }
+            None => {
+                self.out.push_str(text);
+                self.out.push_str(end);
+            }
+        }
+    }
+}
+
+fn each(xml: &str, part: &str, mut visit: impl FnMut(Event<'_>)) -> Result<(), Fault> {
+    let mut reader = Reader::from_str(xml);
+    loop {
+        match reader.read_event() {
+            Ok(Event::Eof) => return Ok(()),
+            Ok(event) => visit(event),
+            Err(error) => return Err(corrupt(part).caused_by(&error)),
+        }
+    }
+}
+
+fn push_text(out: &mut String, event: &Event<'_>) {
+    match event {
+        Event::Text(text) => out.push_str(text),
+        Event::CData(text) => out.push_str(text),
+        Event::GeneralRef(reference) => match reference.resolve_char_ref() {
+            Ok(Some(c)) => out.push(c),
+            _ => out.push_str(quick_xml::escape::resolve_predefined_entity(reference).unwrap_or_default()),
+        },
+        _ => {}
+    }
+}
+
+/// The value of an attribute, whatever its prefix.
+fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
+    let found = tag.attributes().flatten().find(|a| a.key.local_name().as_ref() == name)?;
+    Some(found.value.into_owned())
+}
+
+#[cfg(test)]
+mod tests;
