@@ -160,6 +160,9 @@ impl Writer {
 
     /// Pays the breaks owed and writes what opens the text.
     fn begin(&mut self) {
+        if self.breaks > 0 && self.opening == " | " {
+            self.opening.clear();
+        }
         if self.breaks > 0 && !self.out.is_empty() {
             self.out.push_str(if self.breaks > 1 { "\n\n" } else { "\n" });
         }
@@ -169,7 +172,9 @@ impl Writer {
 
     fn owe(&mut self, breaks: usize) {
         self.breaks = self.breaks.max(breaks);
-        self.space = None;
+        if breaks > 0 {
+            self.space = None;
+        }
     }
 
     fn enter(&mut self, tag: &str, attrs: &[Attribute]) {
