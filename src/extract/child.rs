@@ -57,3 +57,6 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     Fault::new(Code::ParseCrashed, format!("the parser panicked: {said}"))
 }
+
+#[cfg(test)]
+mod tests;

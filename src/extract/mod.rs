@@ -2,9 +2,9 @@
 //! panic and run for ever on hostile input and a thread cannot be killed.
 
 mod child;
+mod docx;
 mod encoding;
 mod html;
-mod office;
 mod parse;
 mod pdf;
 mod sandbox;

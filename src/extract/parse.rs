@@ -3,7 +3,7 @@
 
 use super::sniff::{Content, Kind, sniff};
 use super::tidy::tidy;
-use super::{Extraction, Limits, Text, html, office, pdf};
+use super::{Extraction, Limits, Text, docx, html, pdf};
 use crate::flow::{Code, Fault};
 
 /// The text of a document, or the fault that a record with it must get.
@@ -11,7 +11,7 @@ pub fn parse(document: Extraction, limits: &Limits) -> Result<Text, Fault> {
     let text = match sniff(&document)? {
         // Pages carry offsets into the text, so the PDF reader tidies page by page.
         Content::Pdf => pdf::read(document.bytes, limits)?,
-        Content::Docx => tidied(office::read(&document.bytes, limits)?, Kind::Docx),
+        Content::Docx => tidied(docx::read(&document.bytes, limits)?, Kind::Docx),
         Content::Text(Kind::Html, text) => tidied(html::read(&text), Kind::Html),
         Content::Text(kind, text) => {
             let title = if kind == Kind::Markdown { markdown_title(&text) } else { None };

@@ -3,8 +3,8 @@
 //! It never looks further into a container than its list of names.
 
 use super::Extraction;
+use super::docx;
 use super::encoding;
-use super::office;
 use crate::flow::{Code, Fault};
 
 /// What Lazaret can read.
@@ -116,10 +116,10 @@ fn looks(document: &Extraction) -> Result<Looks, Fault> {
         return Ok(Looks::Pdf);
     }
     if bytes.starts_with(b"PK\x03\x04") {
-        return Ok(if office::is_docx(bytes)? { Looks::Docx } else { Looks::Other("application/zip") });
+        return Ok(if docx::is_docx(bytes)? { Looks::Docx } else { Looks::Other("application/zip") });
     }
     if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        office::refuse_encrypted(bytes)?;
+        docx::refuse_encrypted(bytes)?;
         return Ok(Looks::Other("application/x-ole-storage"));
     }
     if let Some(name) = written_in_ascii(bytes) {
