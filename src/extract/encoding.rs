@@ -16,6 +16,10 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> Option<String> {
     if let Some((encoding, length)) = Encoding::for_bom(bytes) {
         return decode_as(encoding, bytes.get(length..).unwrap_or_default());
     }
+    // Text in another encoding is never valid UTF-8 by accident, and labels are copied without thought.
+    if !bytes.is_ascii() && !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() {
+        return decode_as(UTF_8, bytes);
+    }
     let declared = declared.and_then(|label| Encoding::for_label(label.trim().as_bytes()));
     let declared = declared.and_then(|encoding| decode_as(encoding, bytes));
     declared.or_else(|| guess(bytes))
@@ -74,7 +78,9 @@ fn has_iso_2022_jp_escape(bytes: &[u8]) -> bool {
 fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
     let sample = bytes.get(..8192).unwrap_or(bytes);
     let sample = sample.get(..sample.len() & !1)?;
-    if bytes.len() % 2 != 0 || sample.len() < 4 || !sample.contains(&0) && std::str::from_utf8(bytes).is_ok()
+    if !bytes.len().is_multiple_of(2)
+        || sample.len() < 4
+        || !sample.contains(&0) && std::str::from_utf8(bytes).is_ok()
     {
         return None;
     }

@@ -73,7 +73,7 @@ pub fn sniff(document: &Extraction) -> Result<Content, Fault> {
         Claim::Kind(kind) => Some(*kind),
         Claim::Other => None,
     });
-    match looks(document)? {
+    match looks(document, says(Kind::Pdf))? {
         Looks::Pdf if claims.is_empty() || says(Kind::Pdf) => Ok(Content::Pdf),
         Looks::Docx if claims.is_empty() || says(Kind::Docx) => Ok(Content::Docx),
         Looks::Pdf => Err(mismatch(document, Kind::Pdf.media_type())),
@@ -109,10 +109,9 @@ fn text_kind(claim: &Claim) -> Option<Kind> {
     }
 }
 
-fn looks(document: &Extraction) -> Result<Looks, Fault> {
+fn looks(document: &Extraction, says_pdf: bool) -> Result<Looks, Fault> {
     let bytes = document.bytes.as_slice();
-    let head = bytes.get(..1024).unwrap_or(bytes);
-    if memchr::memmem::find(head, b"%PDF-").is_some() && !head.starts_with(b"<") {
+    if is_pdf(bytes, says_pdf) {
         return Ok(Looks::Pdf);
     }
     if bytes.starts_with(b"PK\x03\x04") {
@@ -130,6 +129,12 @@ fn looks(document: &Extraction) -> Result<Looks, Fault> {
         return Ok(Looks::Text(text));
     }
     Ok(infer::get(bytes).map_or(Looks::Unknown, |found| Looks::Other(found.mime_type())))
+}
+
+/// Readers allow junk before the header (ISO 32000-2, annex I.2), but a text may quote one.
+fn is_pdf(bytes: &[u8], says_pdf: bool) -> bool {
+    let head = bytes.get(..1024).unwrap_or(bytes);
+    head.trim_ascii_start().starts_with(b"%PDF") || says_pdf && memchr::memmem::find(head, b"%PDF").is_some()
 }
 
 /// Formats that would pass for text.

@@ -114,7 +114,7 @@ async fn a_parser_that_needs_more_memory_than_it_may_have_has_crashed() {
     let limits = Limits { memory_max: 256 << 20, expansion_max: 1 << 40, ..LIMITS };
     let fault = extractor(limits).extract(document(&dir.path().join("bomb.docx"))).await.unwrap_err();
     assert_eq!(fault.code, Code::ParseCrashed);
-    assert!(fault.message.contains("memory limit of 268435456 bytes"), "{fault}");
+    assert!(fault.message.contains("memory limit"), "{fault}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 mod body;
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -85,12 +85,21 @@ impl Parts<'_> {
         }
         let mut bytes = Vec::new();
         let read = file.by_ref().take(self.left + 1).read_to_end(&mut bytes);
-        let read = read.map_err(|e| corrupt(name).caused_by(&e))? as u64;
+        let read = read.map_err(|e| unpack_fault(name, &e))? as u64;
         self.left = self.left.checked_sub(read).ok_or_else(|| {
             Fault::new(Code::ParseExpansion, format!("the DOCX unpacks to more than {} bytes", self.max))
         })?;
         encoding::decode(&bytes, Some("utf-8")).map(Some).ok_or_else(|| corrupt(name))
     }
+}
+
+/// Memory runs out because of the child's limit and says nothing about damage.
+fn unpack_fault(part: &str, error: &io::Error) -> Fault {
+    if error.kind() == io::ErrorKind::OutOfMemory {
+        let message = format!("{part} unpacks to more than the parser's memory limit holds");
+        return Fault::new(Code::ParseCrashed, message);
+    }
+    corrupt(part).caused_by(error)
 }
 
 fn corrupt(what: &str) -> Fault {

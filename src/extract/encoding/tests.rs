@@ -47,6 +47,7 @@ fn what_is_declared_wins_when_the_bytes_agree() {
 #[test]
 fn a_wrong_declaration_does_not_spoil_the_text() {
     assert_eq!(decode(&encoded("euc-jp", JAPANESE), Some("utf-8")).as_deref(), Some(JAPANESE));
+    assert_eq!(decode(JAPANESE.as_bytes(), Some("iso-8859-1")).as_deref(), Some(JAPANESE));
     assert_eq!(decode(JAPANESE.as_bytes(), Some("no-such-charset")).as_deref(), Some(JAPANESE));
 }
 

@@ -38,13 +38,16 @@ pub fn check(bytes: &[u8], max: u64) -> Result<(), Fault> {
 /// Bytes that `layers` of deflate around `data` unpack to; `None` when more than `max`. Damage ends the count
 /// and is for the parser to judge.
 fn inflated(data: &[u8], layers: usize, max: u64) -> Option<u64> {
+    if layers == 0 {
+        return Some(0);
+    }
     let mut reader: Box<dyn Read + '_> = Box::new(data);
     for _ in 0..layers {
         reader = Box::new(ZlibDecoder::new(std::io::BufReader::new(reader)));
     }
     let mut total: u64 = 0;
     let mut buffer = vec![0; 64 << 10];
-    while layers > 0 {
+    loop {
         match reader.read(&mut buffer) {
             Ok(0) | Err(_) => break,
             Ok(n) => total += n as u64,

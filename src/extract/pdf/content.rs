@@ -112,40 +112,53 @@ impl<'a> Reader<'a> {
                 Op::SaveState(_) if saved.len() < STATES_MAX => saved.push(state.clone()),
                 Op::RestoreState(_) => state = saved.pop().unwrap_or(state),
                 Op::Transform(m) => state.ctm *= affine([m.0, m.1, m.2, m.3, m.4, m.5]),
-                Op::XObject(x) => self.form(resources.get_x_object(&x.0), resources, &state, depth)?,
+                Op::XObject(x) => self.form(resources.get_x_object(x.0), resources, &state, depth)?,
                 Op::BeginText(_) => pen.start(Affine::IDENTITY),
-                Op::TextFont(f) => self.set_font(&mut state, resources.get_font(&f.0), f.1.as_f64()),
+                Op::TextFont(f) => self.set_font(&mut state, resources.get_font(f.0), f.1.as_f64()),
                 Op::SetGraphicsState(g) => {
-                    if let Some((font, size)) = resources.get_ext_g_state(&g.0).and_then(|d| font_of(&d)) {
+                    if let Some((font, size)) = resources.get_ext_g_state(g.0).and_then(|d| font_of(&d)) {
                         self.set_font(&mut state, Some(font), size);
                     }
                 }
-                Op::CharacterSpacing(v) => state.char_space = v.0.as_f64(),
-                Op::WordSpacing(v) => state.word_space = v.0.as_f64(),
-                Op::HorizontalScaling(v) => state.scale = v.0.as_f64() / 100.0,
-                Op::TextLeading(v) => state.leading = v.0.as_f64(),
-                Op::TextRise(v) => state.rise = v.0.as_f64(),
-                Op::SetTextMatrix(m) => pen.start(affine([m.0, m.1, m.2, m.3, m.4, m.5])),
-                Op::NextLine(v) => pen.next_line(v.0.as_f64(), v.1.as_f64()),
-                Op::NextLineAndSetLeading(v) => {
-                    state.leading = -v.1.as_f64();
-                    pen.next_line(v.0.as_f64(), v.1.as_f64());
-                }
-                Op::NextLineUsingLeading(_) => pen.next_line(0.0, -state.leading),
-                Op::ShowText(t) => self.show(&state, &mut pen, t.0.as_bytes())?,
-                Op::ShowTexts(t) => self.show_many(&state, &mut pen, &t.0)?,
-                Op::NextLineAndShowText(t) => {
-                    pen.next_line(0.0, -state.leading);
-                    self.show(&state, &mut pen, t.0.as_bytes())?;
-                }
-                Op::ShowTextWithParameters(t) => {
-                    state.word_space = t.0.as_f64();
-                    state.char_space = t.1.as_f64();
-                    pen.next_line(0.0, -state.leading);
-                    self.show(&state, &mut pen, t.2.as_bytes())?;
-                }
-                _ => {}
+                operator => self.text_operator(operator, &mut state, &mut pen)?,
             }
+        }
+        Ok(())
+    }
+
+    /// Operators that set the text state, move the pen or show text.
+    fn text_operator(
+        &mut self,
+        operator: Op<'_, '_>,
+        state: &mut State<'a>,
+        pen: &mut Pen,
+    ) -> Result<(), Fault> {
+        match operator {
+            Op::CharacterSpacing(v) => state.char_space = v.0.as_f64(),
+            Op::WordSpacing(v) => state.word_space = v.0.as_f64(),
+            Op::HorizontalScaling(v) => state.scale = v.0.as_f64() / 100.0,
+            Op::TextLeading(v) => state.leading = v.0.as_f64(),
+            Op::TextRise(v) => state.rise = v.0.as_f64(),
+            Op::SetTextMatrix(m) => pen.start(affine([m.0, m.1, m.2, m.3, m.4, m.5])),
+            Op::NextLine(v) => pen.next_line(v.0.as_f64(), v.1.as_f64()),
+            Op::NextLineAndSetLeading(v) => {
+                state.leading = -v.1.as_f64();
+                pen.next_line(v.0.as_f64(), v.1.as_f64());
+            }
+            Op::NextLineUsingLeading(_) => pen.next_line(0.0, -state.leading),
+            Op::ShowText(t) => self.show(state, pen, t.0.as_bytes())?,
+            Op::ShowTexts(t) => self.show_many(state, pen, t.0)?,
+            Op::NextLineAndShowText(t) => {
+                pen.next_line(0.0, -state.leading);
+                self.show(state, pen, t.0.as_bytes())?;
+            }
+            Op::ShowTextWithParameters(t) => {
+                state.word_space = t.0.as_f64();
+                state.char_space = t.1.as_f64();
+                pen.next_line(0.0, -state.leading);
+                self.show(state, pen, t.2.as_bytes())?;
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -56,6 +56,12 @@ fn either_the_media_type_or_the_name_may_vouch() {
 }
 
 #[test]
+fn junk_before_a_pdf_is_forgiven_and_a_text_may_quote_its_header() {
+    assert_eq!(kind(b"junk %PDF-1.4", None, Some("a.pdf")), Ok(Kind::Pdf));
+    assert_eq!(kind(b"files start with %PDF-1.4", None, Some("a.txt")), Ok(Kind::Plain));
+}
+
+#[test]
 fn undeclared_text_is_html_when_it_looks_like_it() {
     assert_eq!(kind(b"\n<!-- x --><!DOCTYPE HTML><p>x", None, None), Ok(Kind::Html));
     assert_eq!(kind(b"a < b and so on", None, Some("NOTES")), Ok(Kind::Plain));
