@@ -1,8 +1,21 @@
 //! Bytes to text. Parsers run in a child process with limits on time, memory and expansion, because they
 //! panic and run for ever on hostile input and a thread cannot be killed.
 
+mod child;
+mod docx;
+mod encoding;
+mod html;
+mod parse;
+mod pdf;
+mod sandbox;
+mod sniff;
+mod tidy;
+mod wire;
+
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use child::child_main;
 
 /// What to read.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 
 mod config_cli;
 mod dlq;
+mod extract;
+mod registry;
 mod submit;
 mod support;
 mod topics;
-
-mod registry;

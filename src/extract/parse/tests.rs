@@ -1,0 +1,51 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+pub const LIMITS: Limits = Limits {
+    time_max: Duration::from_secs(20),
+    memory_max: 1 << 30,
+    expansion_max: 64 << 20,
+    text_max: 1 << 20,
+};
+
+fn plain(text: &str) -> Extraction {
+    Extraction { bytes: text.into(), media_type: Some("text/plain".into()), file_name: None }
+}
+
+fn corpus(name: &str) -> Text {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/corpus").join(name);
+    let bytes = std::fs::read(path).unwrap();
+    parse(Extraction { bytes, media_type: None, file_name: Some(name.into()) }, &LIMITS).unwrap()
+}
+
+#[test]
+fn white_space_alone_is_an_empty_document() {
+    assert_eq!(parse(plain(" \n\t --- \n"), &LIMITS).unwrap_err().code, Code::DocumentEmpty);
+}
+
+#[test]
+fn text_over_the_limit_is_too_large() {
+    let limits = Limits { text_max: 9, ..LIMITS };
+    assert!(parse(plain("nine byte"), &limits).is_ok());
+    assert_eq!(parse(plain("ten bytes!"), &limits).unwrap_err().code, Code::DocumentTooLarge);
+}
+
+#[test]
+fn the_title_of_markdown_is_its_first_heading_outside_code() {
+    assert_eq!(markdown_title("```\n# no\n```\n## no\n# Yes #\n# no").as_deref(), Some("Yes"));
+}
+
+#[test]
+fn every_kind_says_what_it_is() {
+    for (name, media_type) in [
+        ("leave-policy.md", "text/markdown"),
+        ("vpn-access.html", "text/html"),
+        ("password-policy.txt", "text/plain"),
+        ("expense-rules.docx", super::super::sniff::DOCX),
+        ("hs200-manual.pdf", "application/pdf"),
+    ] {
+        assert_eq!(corpus(name).media_type, media_type);
+    }
+}
