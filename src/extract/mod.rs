@@ -4,6 +4,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
+use crate::flow::Fault;
+
 /// What to read.
 #[derive(Clone, Debug)]
 pub struct Extraction {
@@ -44,4 +48,11 @@ pub struct Extractor {
     /// The `lazaret` executable.
     pub program: PathBuf,
     pub limits: Limits,
+}
+
+/// Text extraction as the stages see it.
+#[async_trait]
+pub trait Extract: Send + Sync {
+    /// Reads one document within the limits of the stage that asks.
+    async fn extract(&self, what: Extraction, limits: Limits) -> Result<Text, Fault>;
 }

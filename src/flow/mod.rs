@@ -3,6 +3,8 @@
 
 pub mod code;
 pub mod fault;
+pub mod retry_after;
 
 pub use code::{Class, Code};
 pub use fault::Fault;
+pub use retry_after::retry_after;

@@ -3,6 +3,10 @@
 pub mod classify;
 pub mod openai;
 
+use async_trait::async_trait;
+
+use crate::flow::Fault;
+use crate::message::JobId;
 use crate::message::payload::Usage;
 
 /// Vectors in the order of the texts, each of unit length.
@@ -20,6 +24,17 @@ pub struct ChatMessage {
     pub content: String,
 }
 
+/// What a chat model is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest {
+    pub model: String,
+    pub messages: Vec<ChatMessage>,
+    /// Most tokens of the answer.
+    pub max_tokens: u32,
+    /// 0 to 2; 0 is as repeatable as the provider can be.
+    pub temperature: f64,
+}
+
 /// What the model answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completion {
@@ -29,4 +44,13 @@ pub struct Completion {
     pub finish_reason: String,
     /// The model that answered, as the provider names it.
     pub model: String,
+}
+
+/// A provider as the stages see it. Calls name their job, so that a repeated one can be told from a new one.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// One vector for each text, in their order.
+    async fn embed(&self, job: &JobId, model: &str, texts: &[String]) -> Result<Embeddings, Fault>;
+
+    async fn chat(&self, job: &JobId, request: ChatRequest) -> Result<Completion, Fault>;
 }
