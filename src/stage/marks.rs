@@ -10,43 +10,46 @@ pub struct Mark {
     pub numbers: Vec<u32>,
 }
 
-/// Longest bracket looked into, bytes: a dozen numbers, wide digits included.
-const MARK_MAX: usize = 128;
+/// Longest bracket looked into, characters: a dozen numbers.
+const MARK_MAX: usize = 64;
 
 /// The marks in the order of the text. A bracket with anything but small numbers in it is no mark.
 pub fn find(text: &str) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut from = 0;
-    while let Some(open) = text.get(from..).and_then(|rest| rest.find(['[', '［', '【'])) {
-        let start = from + open;
-        match mark_at(text, start) {
+    while let Some((start, rest)) = next_bracket(text, from) {
+        match mark_at(start, rest) {
             Some(mark) => {
                 from = mark.end;
                 marks.push(mark);
             }
-            None => from = text.ceil_char_boundary(start + 1),
+            None => from = start + rest.chars().next().map_or(1, char::len_utf8),
         }
     }
     marks
 }
 
-fn mark_at(text: &str, start: usize) -> Option<Mark> {
-    let window = text.get(start..text.floor_char_boundary(start + MARK_MAX))?;
-    let mut chars = window.char_indices();
-    let close = match chars.next()?.1 {
-        '[' => ']',
-        '［' => '］',
-        _ => '】',
+/// The next opening bracket: where it stands, and the text from it on.
+fn next_bracket(text: &str, from: usize) -> Option<(usize, &str)> {
+    let start = from + text.get(from..)?.find(['[', '［', '【'])?;
+    Some((start, text.get(start..)?))
+}
+
+/// Reads the bracket with which `rest` begins; `start` is where that is.
+fn mark_at(start: usize, rest: &str) -> Option<Mark> {
+    let mut chars = rest.char_indices().take(MARK_MAX);
+    let (open, close) = match chars.next()?.1 {
+        '[' => ('[', ']'),
+        '［' => ('［', '］'),
+        _ => ('【', '】'),
     };
-    let inside = chars.as_str();
-    let length = inside.find(close)?;
-    let numbers = inside
-        .get(..length)?
+    let (end, _) = chars.find(|(_, c)| *c == close)?;
+    let numbers = rest
+        .get(open.len_utf8()..end)?
         .split([',', '、', '，', ';'])
         .map(|part| number(part.trim()))
         .collect::<Option<Vec<u32>>>()?;
-    let end = start + (window.len() - inside.len()) + length + close.len_utf8();
-    Some(Mark { start, end, numbers })
+    Some(Mark { start, end: start + end + close.len_utf8(), numbers })
 }
 
 /// One to three digits, ASCII or full-width; longer numbers are years and the like.

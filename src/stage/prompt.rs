@@ -23,6 +23,8 @@ const TEMPLATE_MAX: u64 = 256 * 1024;
 const TITLE_MAX: usize = 200;
 /// Before every line of a passage but its first: no line of a passage starts where the template's lines do.
 const INDENT: &str = "    ";
+/// What some reader takes for the end of a line (Unicode Standard Annex #14, mandatory breaks).
+const LINE_BREAKS: [char; 7] = ['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'];
 
 /// Renders the messages for a question and its evidence.
 pub struct Prompt {
@@ -90,7 +92,8 @@ fn shown(evidence: &Evidence, mark: usize) -> Value {
 /// `Question: …`, and its own footnote marks get round brackets, so that none can be cited.
 fn quoted(text: &str) -> String {
     let text = without_marks(text.trim());
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> =
+        text.split(LINE_BREAKS).map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines.join(&format!("\n{INDENT}"))
 }
 

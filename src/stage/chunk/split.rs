@@ -38,23 +38,28 @@ impl Splitter {
     pub fn split(&self, text: &str, pages: &[usize]) -> Result<Vec<Passage>, TooMany> {
         let outline = Outline::of(text);
         let mut passages = Vec::new();
-        for section in sections(text) {
-            let start = section.start;
-            for (offset, passage) in self.markdown.chunk_indices(&text[section]) {
-                if passages.len() == self.passages_max {
-                    return Err(TooMany(self.passages_max));
-                }
-                let at = start + offset;
-                passages.push(Passage {
-                    ordinal: u32::try_from(passages.len()).unwrap_or(u32::MAX),
-                    text: passage.to_owned(),
-                    heading: outline.path(at + body_offset(passage)),
-                    page: page_at(pages, at),
-                    embedding: None,
-                });
+        for (at, passage) in self.pieces(text) {
+            if passages.len() == self.passages_max {
+                return Err(TooMany(self.passages_max));
             }
+            passages.push(Passage {
+                ordinal: u32::try_from(passages.len()).unwrap_or(u32::MAX),
+                text: passage.to_owned(),
+                heading: outline.path(at + body_offset(passage)),
+                page: page_at(pages, at),
+                embedding: None,
+            });
         }
         Ok(passages)
+    }
+
+    /// The passages as pieces of the text, with the byte offset of each.
+    pub fn pieces<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+        sections(text).flat_map(move |section| {
+            let start = section.start;
+            let section = text.get(section).unwrap_or_default();
+            self.markdown.chunk_indices(section).map(move |(offset, piece)| (start + offset, piece))
+        })
     }
 }
 
@@ -96,12 +101,15 @@ fn sections(text: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn section_end(text: &str) -> usize {
-    let max = gap(&text[..text.floor_char_boundary(SECTION_MAX)]);
+    let max = first_limit(text);
     if max == text.len() || max < SECTION_MAX / 2 {
         return max;
     }
-    let min = text.floor_char_boundary(max / 2);
-    let window = &text[min..max];
+    let mut min = max / 2;
+    while !text.is_char_boundary(min) {
+        min += 1;
+    }
+    let window = text.get(min..max).unwrap_or_default();
     let line = |pattern: &str| window.rfind(pattern).map(|at| min + at + 1);
     let after = |c: char| window.rfind(c).map(|at| min + at + c.len_utf8());
     line("\n# ")
@@ -114,13 +122,18 @@ fn section_end(text: &str) -> usize {
         .unwrap_or(max)
 }
 
-/// Where the first long run of white space starts, which no passage needs to span; else the end.
-fn gap(text: &str) -> usize {
+/// How far a section can reach: to where a white space begins that no passage needs to span, to the limit, or
+/// to the end of the text.
+fn first_limit(text: &str) -> usize {
     let mut run = 0;
     for (at, c) in text.char_indices() {
         run = if c.is_whitespace() { run + c.len_utf8() } else { 0 };
+        let next = at + c.len_utf8();
         if run > GAP_MAX {
-            return at + c.len_utf8() - run;
+            return next - run;
+        }
+        if next > SECTION_MAX {
+            return at;
         }
     }
     text.len()
