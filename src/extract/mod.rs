@@ -4,10 +4,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-use crate::flow::Fault;
-
 /// What to read.
 #[derive(Clone, Debug)]
 pub struct Extraction {
@@ -51,8 +47,8 @@ pub struct Extractor {
 }
 
 /// Text extraction as the stages see it.
-#[async_trait]
+#[async_trait::async_trait]
 pub trait Extract: Send + Sync {
     /// Reads one document within the limits of the stage that asks.
-    async fn extract(&self, what: Extraction, limits: Limits) -> Result<Text, Fault>;
+    async fn extract(&self, what: Extraction, limits: Limits) -> Result<Text, crate::flow::Fault>;
 }
