@@ -58,3 +58,10 @@ pub struct Extractor {
     pub program: PathBuf,
     pub limits: Limits,
 }
+
+/// Text extraction as the stages see it.
+#[async_trait::async_trait]
+pub trait Extract: Send + Sync {
+    /// Reads one document within the limits of the stage that asks.
+    async fn extract(&self, what: Extraction, limits: Limits) -> Result<Text, crate::flow::Fault>;
+}

@@ -10,6 +10,7 @@ pub mod ladder;
 pub mod offsets;
 pub mod rule;
 pub mod topology;
+pub mod retry_after;
 
 pub use code::{Class, Code};
 pub use decide::{Verdict, decide};
@@ -17,3 +18,4 @@ pub use engine::Engine;
 pub use fault::Fault;
 pub use ladder::Ladder;
 pub use topology::Topology;
+pub use retry_after::retry_after;

@@ -7,6 +7,10 @@ mod retry_after;
 mod wire;
 mod withhold;
 
+use async_trait::async_trait;
+
+use crate::flow::Fault;
+use crate::message::JobId;
 use crate::message::payload::Usage;
 
 /// Vectors in the order of the texts, each of unit length.
@@ -44,4 +48,13 @@ pub struct Completion {
     pub finish_reason: String,
     /// The model that answered, as the provider names it.
     pub model: String,
+}
+
+/// A provider as the stages see it. Calls name their job, so that a repeated one can be told from a new one.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// One vector for each text, in their order.
+    async fn embed(&self, job: &JobId, model: &str, texts: &[String]) -> Result<Embeddings, Fault>;
+
+    async fn chat(&self, job: &JobId, request: ChatRequest) -> Result<Completion, Fault>;
 }

@@ -1,9 +1,27 @@
 //! What is done to a record: one file per kind of stage. A stage knows nothing of Kafka, retries or offsets.
 
+pub mod build;
+pub mod chunk;
+pub mod embed;
+pub mod fetch;
+pub mod generate;
+pub mod ground;
+pub mod index;
+mod marks;
+pub mod parse;
+mod prompt;
+pub mod retrieve;
+pub mod validate;
+
+#[cfg(test)]
+mod fakes;
+
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use build::{BuildError, Resources, build};
 
 use crate::flow::{Code, Fault};
 use crate::message::Correlation;
