@@ -16,6 +16,9 @@ RUN mkdir -p src tests/it \
  && rm -r src tests
 
 COPY . .
+# The metric `lazaret_build_info` tells it. Named here and not above, so that it does not rebuild the dependencies.
+ARG REVISION=unknown
+ENV LAZARET_REVISION=${REVISION}
 # Cargo compares times, and the files copied from the repository may be older than the empty crate.
 RUN touch src/main.rs src/lib.rs \
  && cargo build --release --locked --bin lazaret \
