@@ -1,10 +1,11 @@
 //! The documentation keeps its promises: every code has its page, every table is complete, every link leads
-//! somewhere. Reads the working tree, changes nothing.
+//! somewhere, every shipped configuration is one. Reads the working tree, changes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lazaret::config::{Config, Pipeline};
 use lazaret::flow::Code;
 
 const SECTIONS: [&str; 5] =
@@ -88,4 +89,18 @@ fn every_link_between_pages_leads_to_a_file() {
             assert!(path.exists(), "{} links to {target}, which is not there", page.display());
         }
     }
+}
+
+#[test]
+fn the_configuration_for_compose_is_understood() {
+    let text = read(&root().join("deploy/compose/lazaret.yaml"));
+    let config: Config = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{e}"));
+    let stages = |pipeline: &Pipeline| pipeline.stages.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        config.pipelines.iter().map(|(name, p)| (name.as_str(), stages(p).join(" "))).collect::<Vec<_>>(),
+        [
+            ("rag-answer", "validate retrieve generate ground".to_owned()),
+            ("rag-ingest", "validate parse chunk embed index".to_owned())
+        ]
+    );
 }
