@@ -1,8 +1,11 @@
-//! Tests of the whole, from outside: against a real Kafka and a real registry where they say so, otherwise
-//! against librdkafka's mock cluster.
+//! Tests of the whole, from outside, in one binary so that the crate is linked once: against a real Kafka
+//! and a real registry where they say so, otherwise against librdkafka's mock cluster.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod config_cli;
 mod dlq;
+mod docs;
 mod extract;
 mod registry;
 mod submit;
