@@ -65,7 +65,8 @@ pub struct Args {
 impl Args {
     fn options(self) -> Result<Options, Failure> {
         let api_key = self.api_key_env.map(|name| Secret::Env(name).read()).transpose();
-        let api_key = api_key.map_err(|e| Failure::new(ExitCode::Usage, e.to_string()).at("--api-key-env"))?;
+        let api_key =
+            api_key.map_err(|e| Failure::new(ExitCode::Usage, e.to_string()).at("--api-key-env"))?;
         Ok(Options {
             listen: self.listen,
             seed: self.seed,

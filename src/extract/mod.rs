@@ -65,3 +65,10 @@ pub trait Extract: Send + Sync {
     /// Reads one document within the limits of the stage that asks.
     async fn extract(&self, what: Extraction, limits: Limits) -> Result<Text, crate::flow::Fault>;
 }
+
+#[async_trait::async_trait]
+impl Extract for Extractor {
+    async fn extract(&self, what: Extraction, limits: Limits) -> Result<Text, crate::flow::Fault> {
+        Extractor { limits, ..self.clone() }.extract(what).await
+    }
+}

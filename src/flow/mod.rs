@@ -8,14 +8,14 @@ pub mod engine;
 pub mod fault;
 pub mod ladder;
 pub mod offsets;
+pub mod retry_after;
 pub mod rule;
 pub mod topology;
-pub mod retry_after;
 
 pub use code::{Class, Code};
 pub use decide::{Verdict, decide};
 pub use engine::Engine;
 pub use fault::Fault;
 pub use ladder::Ladder;
-pub use topology::Topology;
 pub use retry_after::retry_after;
+pub use topology::Topology;

@@ -58,3 +58,14 @@ pub trait Model: Send + Sync {
 
     async fn chat(&self, job: &JobId, request: ChatRequest) -> Result<Completion, Fault>;
 }
+
+#[async_trait]
+impl Model for openai::Client {
+    async fn embed(&self, job: &JobId, model: &str, texts: &[String]) -> Result<Embeddings, Fault> {
+        self.keyed(&job.0).embed(model, texts).await
+    }
+
+    async fn chat(&self, job: &JobId, request: ChatRequest) -> Result<Completion, Fault> {
+        self.keyed(&job.0).chat(request).await
+    }
+}

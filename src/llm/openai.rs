@@ -1,7 +1,7 @@
 //! The client of an OpenAI-compatible provider. One call is one HTTP request: it never retries, because the
 //! retry ladder does, and it never waits longer or reads more than the configuration allows.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Response, redirect};
@@ -130,7 +130,7 @@ impl Client {
             let headers = response.headers().clone();
             // Status and headers are worth more than a complete error text.
             let (body, _) = read(response, ERROR_BODY_MAX).await;
-            return Err(classify::refusal(status.as_u16(), &headers, &body, SystemTime::now()));
+            return Err(classify::refusal(status.as_u16(), &headers, &body, jiff::Timestamp::now().into()));
         }
         match read(response, self.response_max).await {
             (body, End::Complete) => Ok(body),

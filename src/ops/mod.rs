@@ -2,6 +2,6 @@
 
 pub mod dlq;
 pub mod job;
+pub mod schemas;
 pub mod submit;
 pub mod topics;
-pub mod schemas;
