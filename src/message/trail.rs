@@ -145,14 +145,14 @@ fn parse(block: &Headers) -> Option<Trail> {
     })
 }
 
+/// Whether a text from outside may be taken for an id: not empty, bounded, without control characters.
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= ID_MAX && !text.chars().any(char::is_control)
+}
+
 /// The ids of a record: from its headers, else derived, so that a redelivery always has the same ones.
 fn correlate(headers: &Headers, origin: &Coordinates) -> Correlation {
-    let id = |name| {
-        headers
-            .text(name)
-            .filter(|text| !text.is_empty() && text.len() <= ID_MAX && !text.chars().any(char::is_control))
-            .map(str::to_owned)
-    };
+    let id = |name| headers.text(name).filter(|text| is_id(text)).map(str::to_owned);
     let job = id(JOB_ID).map_or_else(|| JobId::derived(origin), JobId);
     let traceparent =
         id(TRACEPARENT).filter(|t| is_traceparent(t)).unwrap_or_else(|| derived_traceparent(&job));

@@ -1,1 +1,29 @@
-//! To be written.
+//! Runs stages: one [`Service`] per process, one worker per stage.
+//!
+//! ```text
+//! Service ─► Shell ◄─► flow::Engine      events in, effects out
+//!              ├─ attempt   decode, ask the ledger, run the stage, store the result
+//!              └─ publish   next topic, rung or dead letter; then the ledger is told
+//! ```
+//!
+//! `edges` opens what lies outside the process, `instance` names the process in the ledger, `tally` and `report`
+//! tell what is going on.
+
+mod attempt;
+mod edges;
+mod instance;
+mod kit;
+mod publish;
+mod report;
+mod selection;
+mod service;
+mod shell;
+mod spec;
+mod tally;
+mod work;
+
+pub use edges::{EdgeError, Edges, registry, this_program};
+pub use instance::{Instance, InstanceError};
+pub use selection::{Selection, SelectionError};
+pub use service::{Service, StartError};
+pub use tally::{Counts, Tally};

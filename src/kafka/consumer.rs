@@ -1,0 +1,350 @@
+//! The consumer of one stage: its group membership and its partitions, each with a queue of its own. It decides
+//! nothing: what to read, what to commit and when a revoked partition may go is the worker's to say.
+//!
+//! A thread of its own serves librdkafka's events. A revoked partition is let go when the worker says so, or when
+//! its patience is over; the rebalance waits for that, as cooperative rebalances allow.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as blocking;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::statistics::Statistics;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use tokio::sync::{Notify, mpsc};
+
+use super::client::{self, dispose};
+use super::context::Context;
+use super::convert;
+use super::problem::KafkaProblem;
+use crate::config::{Kafka, Size};
+use crate::message::{Record, TopicPartition};
+
+/// Longest time in one poll: how soon the thread sees that it is to end.
+const POLL: Duration = Duration::from_millis(100);
+/// Longest time for a commit that is waited for.
+const COMMIT: Duration = Duration::from_secs(10);
+/// Changes of the assignment that may wait for the worker.
+const CHANGES: usize = 16;
+
+/// What happened to the assignment.
+pub enum Change {
+    /// These are ours now, on top of what we have.
+    Assigned(Vec<Partition>),
+    /// These go to another member as soon as `release` is dropped.
+    Revoked { partitions: Vec<TopicPartition>, release: Release },
+    /// These are gone already; what we would commit for them is refused.
+    Lost(Vec<TopicPartition>),
+}
+
+/// Lets revoked partitions go when it is dropped.
+pub struct Release {
+    _open: blocking::SyncSender<()>,
+}
+
+/// One assigned partition.
+pub struct Partition {
+    pub name: TopicPartition,
+    queue: PartitionQueue<Group>,
+    filled: Arc<AtomicBool>,
+}
+
+impl Partition {
+    /// Whether a poll may bring something.
+    pub fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Acquire)
+    }
+
+    /// The next record if one has been fetched. Never waits.
+    pub fn poll(&self) -> Option<Record> {
+        if !self.filled.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let polled = self.queue.poll(Duration::ZERO)?;
+        // There may be more: the queue tells only when it stops being empty.
+        self.filled.store(true, Ordering::Release);
+        match polled {
+            Ok(message) => Some(convert::record(&message)),
+            Err(error) => {
+                tracing::warn!(partition = %self.name, "cannot read the partition for now: {error}");
+                None
+            }
+        }
+    }
+}
+
+/// See the module.
+pub struct Consumer {
+    client: Option<Arc<BaseConsumer<Group>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    changes: mpsc::Receiver<Change>,
+    shared: Arc<Shared>,
+}
+
+/// What the thread of librdkafka and the worker both see.
+#[derive(Default)]
+struct Shared {
+    news: Notify,
+    closing: AtomicBool,
+    commit_failed: AtomicBool,
+    /// `None` for a partition that was ours and is no longer.
+    lag: Mutex<BTreeMap<TopicPartition, Option<i64>>>,
+}
+
+/// How a consumer is set up.
+pub struct Membership<'a> {
+    pub group: &'a str,
+    pub topics: &'a [&'a str],
+    /// `Topology::message_max`.
+    pub message_max: Size,
+    /// How long a revoked partition may be held.
+    pub patience: Duration,
+}
+
+impl Consumer {
+    /// Joins the group. Does not wait for the cluster; see `client::reach`.
+    pub fn join(kafka: &Kafka, membership: Membership<'_>) -> Result<Self, KafkaProblem> {
+        let Membership { group, topics, message_max, patience } = membership;
+        let mut config = client::consumer(kafka, "run", group, message_max)?;
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+        for (name, value) in [
+            // What is fetched ahead costs memory for every partition; the window is what really counts.
+            ("queued.max.messages.kbytes", "16384"),
+            ("queued.min.messages", "500"),
+            ("statistics.interval.ms", "5000"),
+        ] {
+            if config.get(name).is_none() {
+                config.set(name, value);
+            }
+        }
+        let (sender, changes) = mpsc::channel(CHANGES);
+        let shared = Arc::new(Shared::default());
+        let group = Group {
+            base: Context::default(),
+            shared: shared.clone(),
+            changes: sender,
+            patience,
+            client: OnceLock::new(),
+        };
+        let created: KafkaResult<BaseConsumer<Group>> = config.create_with_context(group);
+        let client = Arc::new(created.map_err(|e| KafkaProblem::properties(&e))?);
+        // Set before the first poll, and callbacks come from polls only.
+        let _ = client.context().client.set(Arc::downgrade(&client));
+        client.subscribe(topics).map_err(|e| KafkaProblem::from_error("subscribe", &e))?;
+        let thread = serve(client.clone(), shared.clone())?;
+        Ok(Self { client: Some(client), thread: Some(thread), changes, shared })
+    }
+
+    /// The next change of the assignment. `None` when the consumer's thread has ended. Safe to cancel.
+    pub async fn change(&mut self) -> Option<Change> {
+        self.changes.recv().await
+    }
+
+    /// Waits until a partition has records that were not there before. Safe to cancel.
+    pub fn news(&self) -> impl Future<Output = ()> + use<> {
+        let shared = self.shared.clone();
+        async move { shared.news.notified().await }
+    }
+
+    /// Commits in the background. Whether one failed is told by [`commit_failed`](Self::commit_failed).
+    pub fn commit(&self, offsets: &[(TopicPartition, i64)]) {
+        let Some(client) = &self.client else { return };
+        if let Err(error) = positions(offsets).and_then(|list| client.commit(&list, CommitMode::Async)) {
+            self.shared.commit_failed.store(true, Ordering::Release);
+            tracing::warn!("offsets could not be committed: {error}");
+        }
+    }
+
+    /// Commits and waits for the answer.
+    pub fn commit_now(&self, offsets: Vec<(TopicPartition, i64)>) -> impl Future<Output = ()> + use<> {
+        let client = self.client.clone();
+        async move {
+            let Some(client) = client.filter(|_| !offsets.is_empty()) else { return };
+            let committed = tokio::task::spawn_blocking(move || {
+                positions(&offsets).and_then(|list| client.commit(&list, CommitMode::Sync))
+            });
+            // Nothing is lost without it: what ended stands in the ledger, and a redelivery finds it there.
+            match tokio::time::timeout(COMMIT, committed).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) => tracing::warn!("the last offsets could not be committed: {error}"),
+                Ok(Err(error)) => tracing::warn!("the last offsets could not be committed: {error}"),
+                Err(_) => tracing::warn!("the last offsets could not be committed within {COMMIT:?}"),
+            }
+        }
+    }
+
+    /// Whether a background commit failed since this was asked last.
+    pub fn commit_failed(&self) -> bool {
+        self.shared.commit_failed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Records between the committed offset and the end, by partition, as of a few seconds ago. A partition that
+    /// is no longer ours stands at 0: its new owner reports it.
+    pub fn lag(&self) -> BTreeMap<TopicPartition, i64> {
+        self.shared.lag().iter().map(|(name, lag)| (name.clone(), lag.unwrap_or(0))).collect()
+    }
+
+    /// Leaves the group. All `Partition`s must have been dropped. Bounded in time.
+    pub async fn leave(mut self) {
+        let _ = tokio::task::spawn_blocking(move || self.close()).await;
+    }
+
+    fn close(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        // A callback that waits for room in the channel must not keep the thread.
+        self.changes.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        if let Some(client) = self.client.take() {
+            dispose(client);
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn positions(offsets: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (name, offset) in offsets {
+        list.add_partition_offset(&name.topic, name.partition, Offset::Offset(*offset))?;
+    }
+    Ok(list)
+}
+
+fn serve(
+    client: Arc<BaseConsumer<Group>>,
+    shared: Arc<Shared>,
+) -> Result<std::thread::JoinHandle<()>, KafkaProblem> {
+    let serve = move || {
+        while !shared.closing.load(Ordering::Acquire) {
+            // Records come through the queues of their partitions; errors arrive here.
+            if let Some(Err(error)) = client.poll(POLL) {
+                client.context().base.error(error.clone(), &error.to_string());
+            }
+        }
+    };
+    std::thread::Builder::new().name("kafka-consumer".into()).spawn(serve).map_err(|e| KafkaProblem::Other {
+        what: "start a consumer".into(),
+        cause: format!("no thread: {e}"),
+    })
+}
+
+impl Shared {
+    fn lag(&self) -> std::sync::MutexGuard<'_, BTreeMap<TopicPartition, Option<i64>>> {
+        self.lag.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The callbacks of librdkafka, which come on the consumer's thread.
+struct Group {
+    base: Context,
+    shared: Arc<Shared>,
+    changes: mpsc::Sender<Change>,
+    patience: Duration,
+    client: OnceLock<Weak<BaseConsumer<Group>>>,
+}
+
+impl Group {
+    /// Splits the queues off before the assignment takes effect, so that no record ends up in the common queue.
+    fn assigned(&self, client: &BaseConsumer<Group>, names: &[TopicPartition], list: &TopicPartitionList) {
+        let shared_client = self.client.get().and_then(Weak::upgrade);
+        let open = |name: &TopicPartition| self.open(shared_client.as_ref()?, name);
+        let partitions: Vec<Partition> = names.iter().filter_map(open).collect();
+        if let Err(error) = client.incremental_assign(list) {
+            tracing::error!("kafka refuses the assignment: {error}");
+            return;
+        }
+        self.shared.lag().extend(names.iter().map(|name| (name.clone(), Some(0))));
+        let _ = self.changes.blocking_send(Change::Assigned(partitions));
+        self.shared.news.notify_one();
+    }
+
+    fn open(&self, client: &Arc<BaseConsumer<Group>>, name: &TopicPartition) -> Option<Partition> {
+        let mut queue = client.split_partition_queue(&name.topic, name.partition)?;
+        let filled = Arc::new(AtomicBool::new(true));
+        let (flag, shared) = (filled.clone(), self.shared.clone());
+        queue.set_nonempty_callback(move || {
+            flag.store(true, Ordering::Release);
+            shared.news.notify_one();
+        });
+        Some(Partition { name: name.clone(), queue, filled })
+    }
+
+    /// Holds the rebalance until the worker has finished with these partitions.
+    fn revoked(&self, client: &BaseConsumer<Group>, names: Vec<TopicPartition>, list: &TopicPartitionList) {
+        if client.assignment_lost() {
+            let _ = self.changes.blocking_send(Change::Lost(names.clone()));
+        } else {
+            let (open, released) = blocking::sync_channel::<()>(0);
+            let partitions = names.clone();
+            let change = Change::Revoked { partitions, release: Release { _open: open } };
+            let sent = self.changes.blocking_send(change).is_ok();
+            if sent && released.recv_timeout(self.patience) == Err(blocking::RecvTimeoutError::Timeout) {
+                tracing::warn!(patience = ?self.patience, "revoked partitions were not let go in time");
+            }
+        }
+        if let Err(error) = client.incremental_unassign(list) {
+            tracing::warn!("kafka refuses to take partitions back: {error}");
+        }
+        self.shared.lag().extend(names.into_iter().map(|name| (name, None)));
+    }
+}
+
+impl ClientContext for Group {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.base.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.base.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut lag = self.shared.lag();
+        let ours = lag.iter_mut().filter_map(|(name, lag)| Some((name, lag.as_mut()?)));
+        for (name, known) in ours {
+            let topic = statistics.topics.get(&name.topic);
+            if let Some(p) = topic.and_then(|t| t.partitions.get(&name.partition)) {
+                // Before the first commit of the group, everything there is counts.
+                *known = match p.consumer_lag {
+                    lag if lag >= 0 => lag,
+                    _ => (p.hi_offset - p.lo_offset.max(0)).max(0),
+                };
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Group {
+    fn rebalance(&self, client: &BaseConsumer<Self>, error: RespErr, list: &mut TopicPartitionList) {
+        let names: Vec<TopicPartition> =
+            list.elements().iter().map(|e| TopicPartition::new(e.topic(), e.partition())).collect();
+        match error {
+            RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(client, &names, list),
+            RespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => self.revoked(client, names, list),
+            other => {
+                tracing::warn!("a rebalance failed: {other:?}");
+                let _ = client.unassign();
+                let _ = self.changes.blocking_send(Change::Lost(names));
+            }
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            self.shared.commit_failed.store(true, Ordering::Release);
+            tracing::warn!("offsets could not be committed: {error}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! One attempt at a record: decode, ask the ledger, run the stage, store the result. It produces nothing and
+//! decides nothing: what comes of the attempt is told to the engine.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::kit::Kit;
+use super::work::{Work, complete};
+use crate::config::Span;
+use crate::flow::engine::Ran;
+use crate::flow::{Class, Code, Fault};
+use crate::ledger::{Begin, Claim, End, LedgerError};
+use crate::stage::{Job, Output};
+use crate::telemetry::metrics;
+
+/// Runs the record and keeps in `work` what was gained. A cancelled attempt comes back as `Busy`.
+pub async fn run(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Ran {
+    let fault = match attempt(kit, work, cancel).await {
+        Ok(ran) => return ran,
+        Err(fault) => fault,
+    };
+    if fault.class == Class::Systemic {
+        // The stage may pause for hours; the ledger shows meanwhile that nobody works on the job, and why.
+        release(kit, work, Some(fault.clone())).await;
+    }
+    Ran::Failed(fault)
+}
+
+/// Gives the job back to the ledger without a verdict.
+pub async fn release(kit: &Kit, work: &mut Work, fault: Option<Fault>) {
+    if let Some(lease) = work.lease.take()
+        && let Err(error) = kit.ledger.settle(&lease, End::Released { fault }, Timestamp::now()).await
+    {
+        // The lease runs out by itself.
+        tracing::debug!(job_id = lease.job, "the job could not be given back: {error}");
+    }
+}
+
+async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Result<Ran, Fault> {
+    let decoded = kit.read.decode(&work.record).await;
+    let payload = match decoded {
+        Err(fault) if fault.class == Class::Systemic => return Err(fault),
+        other => other,
+    };
+    if let Ok(payload) = &payload {
+        complete(&mut work.envelope.correlation, payload);
+    }
+    if let Some(ran) = begin(kit, work).await? {
+        return Ok(ran);
+    }
+    let Some(outputs) = stage(kit, work, payload?, cancel).await? else { return Ok(Ran::Busy) };
+    store(kit, work, outputs).await
+}
+
+/// Asks the ledger for the job. `None` means: run it.
+async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
+    if work.lease.is_some() {
+        return Ok(None);
+    }
+    let claim = Claim {
+        pipeline: kit.topics.pipeline.clone(),
+        stage: kit.topics.stage.clone(),
+        correlation: work.envelope.correlation.clone(),
+        attempt: work.envelope.trail.attempt,
+        redrives: work.envelope.trail.redrives,
+        at: work.record.at.clone(),
+        lease: kit.lease,
+        now: Timestamp::now(),
+    };
+    match kit.ledger.begin(claim).await.map_err(|e| unavailable("begin", &e))? {
+        Begin::Fresh(lease) => work.lease = Some(lease),
+        Begin::Busy => return Ok(Some(Ran::Busy)),
+        Begin::Finished => return Ok(Some(Ran::Ended)),
+        Begin::Stored(lease, result) => {
+            work.lease = Some(lease);
+            // A result that an older version stored and this one cannot read is made again.
+            if let Ok(outputs) = serde_json::from_slice(&result) {
+                work.outputs = Arc::new(outputs);
+                kit.tally.replayed();
+                return Ok(Some(Ran::Output));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The stage's own work, bounded in time; a panic in it is this record's failure. `None` when cancelled.
+async fn stage(
+    kit: &Kit,
+    work: &Work,
+    payload: Value,
+    cancel: &CancellationToken,
+) -> Result<Option<Vec<Output>>, Fault> {
+    let origin_timestamp = work.envelope.trail.origin.timestamp.unwrap_or(0);
+    let job = Job { correlation: work.envelope.correlation.clone(), origin_timestamp, payload };
+    let begun = Instant::now();
+    let run = AssertUnwindSafe(kit.stage.run(&job)).catch_unwind();
+    let outcome = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Ok(None),
+        outcome = tokio::time::timeout(kit.timeout, run) => outcome,
+    };
+    let result = match outcome {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(panicked(panic.as_ref())),
+        Err(_) => Err(Fault::new(
+            Code::StageTimeout,
+            format!("the stage did not finish within {}", Span(kit.timeout)),
+        )),
+    };
+    kit.tally.ran(result.is_ok(), begun.elapsed());
+    result.map(Some)
+}
+
+/// A panic as the record's failure. The message may quote data, but no more than any other fault does.
+pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
+    let said = panic.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Fault::new(Code::StagePanicked, format!("the stage panicked: {}", said.unwrap_or("no message")))
+}
+
+/// The result is durable before anything is produced, so that it is never made, or paid for, twice.
+async fn store(kit: &Kit, work: &mut Work, outputs: Vec<Output>) -> Result<Ran, Fault> {
+    let Some(lease) = &work.lease else { return Ok(Ran::Busy) };
+    let result = serde_json::to_vec(&outputs)
+        .map_err(|e| Fault::new(Code::RecordSchemaViolation, format!("the output is not JSON: {e}")))?;
+    match kit.ledger.store(lease, result, Timestamp::now()).await {
+        Ok(()) => {
+            work.outputs = Arc::new(outputs);
+            Ok(Ran::Output)
+        }
+        // Another copy of the job took over meanwhile; the next look at the ledger tells what it did.
+        Err(LedgerError::Fenced(_)) => {
+            work.lease = None;
+            Ok(Ran::Busy)
+        }
+        Err(error) => Err(unavailable("store", &error)),
+    }
+}
+
+/// A ledger that does not answer is nobody's record's fault.
+pub fn unavailable(operation: &'static str, error: &LedgerError) -> Fault {
+    metrics::ledger_error(operation);
+    Fault::new(Code::LedgerUnavailable, error.to_string())
+}

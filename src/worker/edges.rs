@@ -1,0 +1,115 @@
+//! Everything outside the process that stages work with, opened from the configuration. What is wrong shows here,
+//! at start, in one message each.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+
+use super::Selection;
+use super::instance::{Instance, InstanceError};
+use crate::config::{Config, Kind, SecretError};
+use crate::extract::{Extractor, Limits};
+use crate::flow::Topology;
+use crate::index::sqlite::SqliteIndex;
+use crate::index::{Index, IndexError};
+use crate::kafka::{KafkaProblem, Producer};
+use crate::ledger::sqlite::SqliteLedger;
+use crate::ledger::{Ledger, LedgerError};
+use crate::llm::Model;
+use crate::llm::openai::{Client, ClientError};
+use crate::schema::Registry;
+use crate::schema::registry::SettingsError;
+use crate::stage::Resources;
+use crate::stage::fetch::{Fetcher, FetcherError};
+
+/// See the module.
+pub struct Edges {
+    pub topology: Topology,
+    pub ledger: Arc<dyn Ledger>,
+    pub registry: Option<Arc<Registry>>,
+    pub producer: Arc<Producer>,
+    pub resources: Resources,
+    /// Held as long as the process uses the ledger under this name.
+    pub instance: Instance,
+}
+
+/// Something outside cannot be used as configured. Each message names the place.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    #[error(transparent)]
+    Kafka(#[from] KafkaProblem),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Provider(#[from] ClientError),
+    #[error(transparent)]
+    Sources(#[from] FetcherError),
+    #[error("registry.password: {0}")]
+    RegistryPassword(#[source] SecretError),
+    #[error(transparent)]
+    Registry(#[from] SettingsError),
+}
+
+impl Edges {
+    /// Opens what the selected stages need. `program` is the executable that parses documents.
+    pub fn open(config: &Config, which: &Selection, program: PathBuf) -> Result<Self, EdgeError> {
+        let topology = Topology::derive(config);
+        let instance = Instance::claim(config, which)?;
+        let ledger = SqliteLedger::open(
+            &config.ledger.path,
+            instance.name(),
+            config.ledger.retention.0,
+            Timestamp::now(),
+        )?;
+        let producer = Producer::new(&config.kafka, &topology, "run")?;
+        Ok(Self {
+            ledger: Arc::new(ledger),
+            registry: registry(config)?,
+            producer: Arc::new(producer),
+            resources: resources(config, which, program)?,
+            topology,
+            instance,
+        })
+    }
+}
+
+/// The registry's client, where one is configured.
+pub fn registry(config: &Config) -> Result<Option<Arc<Registry>>, EdgeError> {
+    let Some(settings) = &config.registry else { return Ok(None) };
+    let password = settings.password.as_ref().map(|secret| secret.read()).transpose();
+    let password = password.map_err(EdgeError::RegistryPassword)?;
+    let registry = Registry::new(settings, password.as_ref().map(|p| p.expose_secret()))?;
+    Ok(Some(Arc::new(registry)))
+}
+
+fn resources(config: &Config, which: &Selection, program: PathBuf) -> Result<Resources, EdgeError> {
+    let mut models: BTreeMap<String, Arc<dyn Model>> = BTreeMap::new();
+    for (name, provider) in &config.providers {
+        models.insert(name.clone(), Arc::new(Client::new(name, provider)?));
+    }
+    let searches = |kind: &Kind| matches!(kind, Kind::Index(_) | Kind::Retrieve(_));
+    let index: Option<Arc<dyn Index>> = match which.stages(config).any(|(_, stage)| searches(&stage.kind)) {
+        true => Some(Arc::new(SqliteIndex::open(&config.index.path)?)),
+        false => None,
+    };
+    // The stage that asks brings its own limits with every document.
+    let limits = Limits { time_max: Default::default(), memory_max: 0, expansion_max: 0, text_max: 0 };
+    let extractor = Arc::new(Extractor { program, limits });
+    Ok(Resources { models, index, extractor, fetcher: Fetcher::new(&config.sources)? })
+}
+
+/// This executable, also after its file was replaced by an upgrade.
+pub fn this_program() -> PathBuf {
+    let link = Path::new("/proc/self/exe");
+    match link.exists() {
+        true => link.to_owned(),
+        false => std::env::current_exe().unwrap_or_else(|_| "lazaret".into()),
+    }
+}

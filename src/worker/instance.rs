@@ -1,0 +1,114 @@
+//! The name under which a process holds leases in the ledger. Two living processes never share one, because the
+//! later one would void the leases of the earlier; a process that was killed leaves its name free at once.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::Selection;
+use crate::config::Config;
+
+/// Names tried when the configuration gives none: `host`, `host-2`, …
+const NAMES_MAX: usize = 64;
+
+/// A name, locked by this process until it is dropped.
+#[derive(Debug)]
+pub struct Instance {
+    name: String,
+    _lock: File,
+}
+
+/// No name could be had.
+#[derive(Debug, thiserror::Error)]
+pub enum InstanceError {
+    #[error(
+        "another lazaret runs as instance '{name}' with the ledger {ledger}; give each process its own `instance`"
+    )]
+    Taken { name: String, ledger: PathBuf },
+    #[error("more than {NAMES_MAX} processes use the ledger {0}; give each process its own `instance`")]
+    TooMany(PathBuf),
+    #[error("ledger.path: cannot write to {path}: {cause}; make the folder writable or name another one")]
+    Unwritable { path: PathBuf, cause: std::io::Error },
+}
+
+impl Instance {
+    /// The configured name, or the first free one made of host, pipeline and stage.
+    pub fn claim(config: &Config, which: &Selection) -> Result<Self, InstanceError> {
+        let ledger = &config.ledger.path;
+        if let Some(name) = &config.instance {
+            let taken = || InstanceError::Taken { name: name.clone(), ledger: ledger.clone() };
+            return lock(ledger, name)?.ok_or_else(taken);
+        }
+        let base = [Some(host()), which.pipeline.clone(), which.stage.clone()];
+        let base = base.into_iter().flatten().collect::<Vec<_>>().join(".");
+        for n in 1..=NAMES_MAX {
+            let name = if n == 1 { base.clone() } else { format!("{base}-{n}") };
+            if let Some(instance) = lock(ledger, &name)? {
+                return Ok(instance);
+            }
+        }
+        Err(InstanceError::TooMany(ledger.clone()))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// `None` when a living process has it.
+fn lock(ledger: &Path, name: &str) -> Result<Option<Instance>, InstanceError> {
+    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let mut path = ledger.as_os_str().to_owned();
+    path.push(format!(".{safe}.lock"));
+    let path = PathBuf::from(path);
+    let unwritable = |cause| InstanceError::Unwritable { path: path.clone(), cause };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+    }
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Instance { name: name.to_owned(), _lock: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(cause)) => Err(unwritable(cause)),
+    }
+}
+
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "lazaret".into() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(folder: &Path, instance: Option<&str>) -> Config {
+        let text = format!(
+            "{}\nledger: {{ path: {}/ledger.db }}\nversion: 1\nkafka: {{ bootstrap: 'localhost:1' }}\npipelines: {{}}\n",
+            instance.map(|name| format!("instance: {name}")).unwrap_or_default(),
+            folder.display(),
+        );
+        serde_saphyr::from_str(&text).expect("a configuration")
+    }
+
+    #[test]
+    fn processes_without_a_configured_name_get_different_ones_and_a_free_name_is_used_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(folder.path(), None);
+        let first = Instance::claim(&config, &Selection::all()).expect("a name");
+        let second = Instance::claim(&config, &Selection::all()).expect("a name");
+        assert_eq!(second.name(), format!("{}-2", first.name()));
+        let name = first.name().to_owned();
+        drop(first);
+        assert_eq!(Instance::claim(&config, &Selection::all()).expect("a name").name(), name);
+    }
+
+    #[test]
+    fn a_configured_name_that_is_in_use_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(folder.path(), Some("blue"));
+        let _first = Instance::claim(&config, &Selection::all()).expect("a name");
+        let refused = Instance::claim(&config, &Selection::all()).expect_err("the name is taken").to_string();
+        assert!(refused.contains("'blue'") && refused.contains("instance"), "{refused}");
+    }
+}

@@ -1,0 +1,30 @@
+//! Everything one stage's worker works with. Made once, shared by all its tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tally::Tally;
+use crate::flow::topology::StageTopics;
+use crate::kafka::Producer;
+use crate::ledger::Ledger;
+use crate::schema::Codec;
+use crate::stage::Stage;
+
+/// See the module.
+pub struct Kit {
+    pub topics: StageTopics,
+    /// Changes with the stage's settings and with Lazaret's version; stands in every dead letter.
+    pub revision: String,
+    pub stage: Arc<dyn Stage>,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How long the ledger keeps a job for us.
+    pub lease: Duration,
+    /// Reads the stage's input.
+    pub read: Codec,
+    /// Writes what goes to the next stage.
+    pub write: Codec,
+    pub ledger: Arc<dyn Ledger>,
+    pub producer: Arc<Producer>,
+    pub tally: Arc<Tally>,
+}

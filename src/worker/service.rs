@@ -1,0 +1,167 @@
+//! The stages of one process, from the first look at the cluster to the last commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::edges::{EdgeError, Edges};
+use super::kit::Kit;
+use super::report::Report;
+use super::selection::{Selection, SelectionError};
+use super::shell::Shell;
+use super::spec::{revision, spec};
+use super::tally::Tally;
+use crate::config::Config;
+use crate::flow::Engine;
+use crate::flow::topology::StageTopics;
+use crate::kafka::consumer::{Consumer, Membership};
+use crate::kafka::{KafkaProblem, client};
+use crate::schema::codec::CodecError;
+use crate::schema::{Codec, Plan};
+use crate::stage::{self, BuildError};
+use crate::telemetry::http::Readiness;
+
+/// Time a lease lasts beyond the stage's own time and the time Kafka may take: queues, pauses of the machine.
+const LEASE_ROOM: Duration = Duration::from_secs(30);
+/// A revoked partition may be held this much longer than the drain, for the last commit.
+const RELEASE_ROOM: Duration = Duration::from_secs(15);
+
+/// Running stages. Dropping it without [`stop`](Self::stop) abandons what is in flight.
+pub struct Service {
+    tallies: Vec<Arc<Tally>>,
+    shells: JoinSet<()>,
+    stop: CancellationToken,
+    // Closed after the shells, and the name is given up last.
+    _edges: Edges,
+}
+
+/// The stages cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaProblem),
+    #[error("these topics are missing: {}", .0.join(", "))]
+    MissingTopics(Vec<String>),
+    #[error("pipelines.{pipeline}.stages.{stage}: {cause}")]
+    Stage { pipeline: String, stage: String, cause: BuildError },
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+impl Service {
+    /// Starts the selected stages. The cluster must answer within `kafka.timeout` and have their topics.
+    pub async fn start(
+        config: &Config,
+        which: &Selection,
+        edges: Edges,
+        readiness: &Readiness,
+    ) -> Result<Self, StartError> {
+        which.check(config)?;
+        let cluster = client::reach(&config.kafka, "run").await?;
+        let chosen: Vec<_> = which.stages(config).collect();
+        let topics = |pipeline: &str, stage: &str| edges.topology.stage(pipeline, stage).cloned();
+        let mut missing: Vec<String> = chosen
+            .iter()
+            .filter_map(|(pipeline, stage)| topics(pipeline, &stage.name))
+            .flat_map(|of| needed(&of))
+            .filter(|topic| !cluster.topics.contains_key(topic))
+            .collect();
+        missing.sort();
+        missing.dedup();
+        if !missing.is_empty() {
+            return Err(StartError::MissingTopics(missing));
+        }
+        let (mut tallies, mut ready) = (Vec::new(), Vec::new());
+        for (pipeline, stage) in chosen {
+            let Some(topics) = topics(pipeline, &stage.name) else { continue };
+            let Some(of) = config.pipelines.get(pipeline) else { continue };
+            let kit = Arc::new(kit(config, of, stage, topics, &edges)?);
+            tallies.push(kit.tally.clone());
+            ready.push((kit, Engine::new(spec(of, stage))));
+        }
+        let (mut shells, stop) = (JoinSet::new(), CancellationToken::new());
+        for (kit, engine) in ready {
+            shells.spawn(shell(config, kit, engine, &edges, readiness)?.run(stop.clone()));
+        }
+        Ok(Self { tallies, shells, stop, _edges: edges })
+    }
+
+    /// What each stage has done so far, in the order of the configuration.
+    pub fn tallies(&self) -> &[Arc<Tally>] {
+        &self.tallies
+    }
+
+    /// Ends only if every worker ended by itself, which none does in health. Safe to cancel.
+    pub async fn ended(&mut self) {
+        while self.shells.join_next().await.is_some() {}
+    }
+
+    /// Finishes or hands back what is in flight, commits, leaves the groups. Bounded by `shutdown.drain` and a few
+    /// seconds.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        self.ended().await;
+        self._edges.producer.flush(Duration::from_secs(5)).await;
+    }
+}
+
+/// Every topic a stage reads or writes.
+fn needed(topics: &StageTopics) -> Vec<String> {
+    let own = [&topics.next, &topics.dlq];
+    topics.subscription().into_iter().map(str::to_owned).chain(own.into_iter().cloned()).collect()
+}
+
+fn kit(
+    config: &Config,
+    pipeline: &crate::config::Pipeline,
+    stage: &crate::config::Stage,
+    topics: StageTopics,
+    edges: &Edges,
+) -> Result<Kit, StartError> {
+    let (read, write) = Plan::around(pipeline, &topics).ok_or_else(|| {
+        let name = topics.stage.clone();
+        SelectionError::Stage { pipeline: topics.pipeline.clone(), name, known: String::new() }
+    })?;
+    let built = stage::build(&stage.kind, &edges.resources).map_err(|cause| StartError::Stage {
+        pipeline: topics.pipeline.clone(),
+        stage: stage.name.clone(),
+        cause,
+    })?;
+    Ok(Kit {
+        revision: revision(stage, config),
+        stage: built,
+        timeout: stage.timeout.0,
+        lease: stage.timeout.0 + config.kafka.delivery_timeout.0 + LEASE_ROOM,
+        read: Codec::new(&read, edges.registry.as_ref())?,
+        write: Codec::new(&write, edges.registry.as_ref())?,
+        ledger: edges.ledger.clone(),
+        producer: edges.producer.clone(),
+        tally: Arc::new(Tally::new(&topics)),
+        topics,
+    })
+}
+
+fn shell(
+    config: &Config,
+    kit: Arc<Kit>,
+    engine: Engine,
+    edges: &Edges,
+    readiness: &Readiness,
+) -> Result<Shell, KafkaProblem> {
+    let drain = config.shutdown.drain.0;
+    let membership = Membership {
+        group: &kit.topics.group,
+        topics: &kit.topics.subscription(),
+        message_max: edges.topology.message_max(),
+        patience: drain + RELEASE_ROOM,
+    };
+    let consumer = Consumer::join(&config.kafka, membership)?;
+    let report = Report::new(kit.tally.clone(), readiness.clone());
+    Ok(Shell::new(kit, engine, consumer, drain, report))
+}

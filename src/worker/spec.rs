@@ -1,0 +1,95 @@
+//! A stage's configuration in the terms of the engine. Pure.
+
+use std::time::Duration;
+
+use crate::config::{Config, Pipeline, Retry, RetryOverride, Stage};
+use crate::flow::Ladder;
+use crate::flow::engine::Spec;
+use crate::flow::ladder::Limits;
+use crate::flow::rule::Rule;
+
+/// Offsets are committed this long after a record has ended, together with what ended meanwhile.
+const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// Bytes of records that a stage holds at least, whatever their size.
+const BYTES_MIN: u64 = 64 << 20;
+
+/// The engine's bounds and policy for this stage.
+pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
+    let retry = crate::flow::topology::retry_of(pipeline, stage);
+    Spec {
+        concurrency: stage.concurrency,
+        window: stage.window,
+        bytes: usize::try_from(BYTES_MIN.max(pipeline.record_max.0.saturating_mul(2))).unwrap_or(usize::MAX),
+        ladder: ladder(retry),
+        rules: stage.classify.iter().map(rule).collect(),
+        commit_every: COMMIT_EVERY,
+    }
+}
+
+/// Names what a stage does and with what: it changes with the settings and with Lazaret's version, and is the
+/// same on every machine.
+pub fn revision(stage: &Stage, config: &Config) -> String {
+    // The providers' addresses decide what a model call means; their secrets are only named here.
+    let settings =
+        serde_json::to_string(&(&stage.kind, &stage.classify, &config.providers)).unwrap_or_default();
+    let hash = blake3::hash(settings.as_bytes()).to_hex();
+    format!("{}-{}", env!("CARGO_PKG_VERSION"), &hash[..12])
+}
+
+fn ladder(retry: &Retry) -> Ladder {
+    let limits = Limits {
+        max_attempts: retry.max_attempts,
+        base: retry.base.0,
+        cap: retry.cap.0,
+        max_elapsed: retry.max_elapsed.0,
+    };
+    let overridden = |over: &RetryOverride| Limits {
+        max_attempts: over.max_attempts.unwrap_or(limits.max_attempts),
+        base: over.base.map_or(limits.base, |span| span.0),
+        cap: over.cap.map_or(limits.cap, |span| span.0),
+        max_elapsed: over.max_elapsed.map_or(limits.max_elapsed, |span| span.0),
+    };
+    Ladder {
+        limits,
+        overrides: retry.overrides.iter().map(|(code, over)| (*code, overridden(over))).collect(),
+        factor: retry.factor,
+        jitter: retry.jitter,
+        rungs: retry.rungs.iter().map(|rung| rung.0).collect(),
+    }
+}
+
+fn rule(rule: &crate::config::ClassRule) -> Rule {
+    Rule { code: rule.code, status: rule.status, message: rule.message.clone(), class: rule.class }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Code;
+
+    fn config(extra: &str) -> Config {
+        let text = include_str!("../../lazaret.yaml").replace("cap: 10m\n", &format!("cap: 10m\n{extra}"));
+        Config::parse(&text, "lazaret.yaml").expect("a configuration")
+    }
+
+    #[test]
+    fn an_override_changes_what_it_names_and_leaves_the_rest() {
+        let config = config("      overrides: { llm.rate_limited: { max_attempts: 20 } }\n");
+        let pipeline = &config.pipelines["rag-ingest"];
+        let ladder = spec(pipeline, &pipeline.stages[0]).ladder;
+        let limits = ladder.overrides[&Code::LlmRateLimited];
+        assert_eq!((limits.max_attempts, limits.cap), (20, ladder.limits.cap));
+        assert_eq!(ladder.limits.max_attempts, 8);
+    }
+
+    #[test]
+    fn the_revision_changes_with_the_settings_and_with_nothing_else() {
+        let config = config("");
+        let stages = &config.pipelines["rag-ingest"].stages;
+        let mut parse = stages[1].clone();
+        assert_eq!(revision(&stages[1], &config), revision(&parse, &config));
+        parse.concurrency += 1;
+        assert_eq!(revision(&stages[1], &config), revision(&parse, &config));
+        assert_ne!(revision(&stages[1], &config), revision(&stages[2], &config));
+    }
+}

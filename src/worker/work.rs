@@ -1,0 +1,134 @@
+//! A record in the hands of a worker, and what has been gained for it so far. Passed from task to task, so that
+//! a later step never repeats an earlier one.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::flow::engine::{Arrival, SlotId};
+use crate::flow::ladder::Past;
+use crate::ledger::Lease;
+use crate::message::{Correlation, Envelope, Record, trail};
+use crate::stage::Output;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pub record: Arc<Record>,
+    /// Its headers taken apart. The correlation is completed from the payload once that is decoded.
+    pub envelope: Envelope,
+    /// The right to finish the job, from the ledger.
+    pub lease: Option<Lease>,
+    /// What the stage made; stored in the ledger before it stands here.
+    pub outputs: Arc<Vec<Output>>,
+    /// Kafka has acknowledged where the record went; only the ledger does not know yet.
+    pub produced: bool,
+}
+
+impl Work {
+    /// `own_topic` as in [`trail::open`].
+    pub fn new(record: Record, own_topic: bool) -> Self {
+        let envelope = trail::open(&record, own_topic);
+        Self { record: Arc::new(record), envelope, lease: None, outputs: Arc::default(), produced: false }
+    }
+
+    /// What the engine has to know of it.
+    pub fn arrival(&self, slot: SlotId) -> Arrival {
+        let Envelope { trail, correlation, .. } = &self.envelope;
+        Arrival {
+            slot,
+            partition: self.record.topic_partition(),
+            offset: self.record.at.offset,
+            size: self.record.size(),
+            due: trail.due,
+            past: Past {
+                failures: trail.attempt,
+                first_failure: trail.first_failure,
+                seed: seed(correlation, trail.attempt),
+            },
+        }
+    }
+
+    pub fn due(&self) -> Option<Timestamp> {
+        self.envelope.trail.due
+    }
+
+    /// The key of what this record becomes: its document or question, so that all about it stays in order.
+    pub fn output_key(&self) -> Option<Vec<u8>> {
+        let resource = self.envelope.correlation.resource.as_ref();
+        resource.map(|id| id.clone().into_bytes()).or_else(|| self.record.key.clone())
+    }
+}
+
+/// The same for the same job and attempt, so that a replay waits as long as the first time.
+fn seed(correlation: &Correlation, attempt: u32) -> u64 {
+    let hash = blake3::hash(format!("{}\0{attempt}", correlation.job).as_bytes());
+    hash.as_bytes().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+}
+
+/// Fills in tenant and resource where the headers name none: from the payload itself, or from the document or
+/// question it is about.
+pub fn complete(correlation: &mut Correlation, payload: &Value) {
+    let subject = ["document", "question"].iter().find_map(|name| payload.get(name)).unwrap_or(payload);
+    let text = |name: &str| {
+        let text = subject.get(name)?.as_str()?;
+        trail::is_id(text).then(|| text.to_owned())
+    };
+    if correlation.tenant.is_none() {
+        correlation.tenant = text("tenant");
+    }
+    if correlation.resource.is_none() {
+        correlation.resource = text("id");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::message::Coordinates;
+
+    fn work(headers: &[(&str, &str)]) -> Work {
+        let at = Coordinates { topic: "documents".into(), partition: 2, offset: 7, timestamp: None };
+        let headers =
+            headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec()))).collect();
+        Work::new(Record { at, key: Some(b"k".to_vec()), value: None, headers }, false)
+    }
+
+    #[test]
+    fn tenant_and_resource_come_from_the_payload_where_the_headers_are_silent() {
+        let mut silent = work(&[]).envelope.correlation;
+        complete(&mut silent, &json!({ "id": "handbook", "tenant": "acme" }));
+        assert_eq!((silent.tenant.as_deref(), silent.resource.as_deref()), (Some("acme"), Some("handbook")));
+
+        let mut later = work(&[]).envelope.correlation;
+        complete(&mut later, &json!({ "document": { "id": "handbook", "tenant": "acme" }, "part": 0 }));
+        assert_eq!(later.resource.as_deref(), Some("handbook"));
+
+        let mut said = work(&[("tenant-id", "t"), ("resource-id", "r")]).envelope.correlation;
+        complete(&mut said, &json!({ "id": "handbook", "tenant": "acme" }));
+        assert_eq!((said.tenant.as_deref(), said.resource.as_deref()), (Some("t"), Some("r")));
+    }
+
+    #[test]
+    fn an_id_that_cannot_stand_in_a_header_is_not_taken_from_the_payload() {
+        let mut correlation = work(&[]).envelope.correlation;
+        complete(&mut correlation, &json!({ "id": "a\nb", "tenant": "x".repeat(10_000) }));
+        assert_eq!((correlation.tenant, correlation.resource), (None, None));
+    }
+
+    #[test]
+    fn outputs_are_keyed_by_the_resource_and_else_as_the_record_was() {
+        assert_eq!(work(&[("resource-id", "handbook")]).output_key(), Some(b"handbook".to_vec()));
+        assert_eq!(work(&[]).output_key(), Some(b"k".to_vec()));
+    }
+
+    #[test]
+    fn a_replay_of_an_attempt_has_the_same_seed_and_the_next_attempt_another() {
+        let correlation = work(&[]).envelope.correlation;
+        assert_eq!(seed(&correlation, 1), seed(&correlation, 1));
+        assert_ne!(seed(&correlation, 1), seed(&correlation, 2));
+    }
+}
