@@ -72,12 +72,14 @@ pub fn main() -> std::process::ExitCode {
         Err(stop) => return exit::of_usage(&stop),
     };
     let global = cli.global;
-    log::init(&global);
-    let done = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(cli.verb, &global)),
-        Err(e) => Err(Failure::new(ExitCode::Failed, format!("cannot start threads: {e}"))),
-    };
+    let done = log::init(&global).and_then(|()| serve(cli.verb, &global));
     done.unwrap_or_else(|failure| failure.show(&global)).into()
+}
+
+fn serve(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::new(ExitCode::Failed, format!("cannot start threads: {e}")))?;
+    runtime.block_on(run(verb, global))
 }
 
 async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
