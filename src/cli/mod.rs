@@ -78,7 +78,8 @@ pub fn main() -> std::process::ExitCode {
 
 fn serve(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Failure::new(ExitCode::Failed, format!("cannot start threads: {e}")))?;
+    let runtime =
+        runtime.map_err(|e| Failure::new(ExitCode::Failed, format!("cannot start threads: {e}")))?;
     runtime.block_on(run(verb, global))
 }
 
