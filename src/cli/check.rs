@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{ExitCode, Failure, Format, Global, output};
-use crate::config::{Config, ConfigErrors, Loaded, Problem, load_file, topic_count};
+use crate::config::{Config, ConfigErrors, Loaded, Problem, load_file};
+use crate::flow::Topology;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -48,7 +49,7 @@ fn summary(config: &Config) -> String {
         "ok: {}, {}, {}\n",
         counted(config.pipelines.len(), "pipeline"),
         counted(stages, "stage"),
-        counted(topic_count(config), "topic")
+        counted(Topology::derive(config).topics.len(), "topic")
     )
 }
 
@@ -57,7 +58,7 @@ fn report(file: &str, config: Option<&Config>, problems: &[Problem], global: &Gl
         json!({
             "pipelines": c.pipelines.len(),
             "stages": c.pipelines.values().map(|p| p.stages.len()).sum::<usize>(),
-            "topics": topic_count(c),
+            "topics": Topology::derive(c).topics.len(),
         })
     });
     let report = json!({ "file": file, "ok": config.is_some(), "counts": counts, "problems": problems });

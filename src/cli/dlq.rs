@@ -142,9 +142,11 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
         return Ok(time);
     }
     let span = Span::parse(text).map_err(|why| {
-        Failure::new(ExitCode::Usage, format!("--since: {why}")).hint("or a time such as 2026-01-31T12:00:00Z")
+        Failure::new(ExitCode::Usage, format!("--since: {why}"))
+            .hint("or a time such as 2026-01-31T12:00:00Z")
     })?;
-    now.checked_sub(span.0).map_err(|_| Failure::new(ExitCode::Usage, format!("--since: {text} is too long ago")))
+    now.checked_sub(span.0)
+        .map_err(|_| Failure::new(ExitCode::Usage, format!("--since: {text} is too long ago")))
 }
 
 impl From<DlqError> for Failure {

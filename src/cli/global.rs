@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::failure::Failure;
 use crate::config::Config;
+use crate::telemetry::log::Format as LogFormat;
 
 /// How results are written to stdout, and failures to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -18,13 +19,6 @@ pub enum Format {
     Json,
     /// One JSON document per line, as the results come.
     Ndjson,
-}
-
-/// How log lines are written to stderr.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    Json,
-    Text,
 }
 
 /// Flags of every verb.

@@ -1,25 +1,22 @@
-//! Log lines on stderr, as JSON or text, from the level the flags ask for.
+//! The flags about logging, told to `telemetry::log`. Nothing here writes a line.
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
 
-use super::global::{Global, LogFormat};
-
-/// Overrides the flags, in the syntax of `tracing` filters: `info,lazaret::kafka=debug`.
-const FILTER_VARIABLE: &str = "LAZARET_LOG";
+use super::{ExitCode, Failure, Global};
+use crate::telemetry::log::{self, FILTER_VARIABLE, InitError, Settings};
 
 /// Starts logging. Called once; a second call changes nothing.
-pub fn init(global: &Global) {
+pub fn init(global: &Global) -> Result<(), Failure> {
     let level = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "info",
-        (false, 1) => "debug",
-        (false, _) => "trace",
+        (true, _) => Level::ERROR,
+        (false, 0) => Level::INFO,
+        (false, 1) => Level::DEBUG,
+        (false, _) => Level::TRACE,
     };
-    let given = std::env::var(FILTER_VARIABLE).ok().filter(|f| !f.is_empty());
-    let filter = given.and_then(|f| f.parse::<EnvFilter>().ok()).unwrap_or_else(|| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = match global.log_format() {
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-        LogFormat::Text => log.with_ansi(global.colour_stderr()).with_target(false).try_init(),
-    };
+    match log::init(Settings { format: global.log_format(), level, colour: global.colour_stderr() }) {
+        Ok(()) | Err(InitError::Again) => Ok(()),
+        Err(wrong @ InitError::Filter { .. }) => Err(Failure::new(ExitCode::Usage, wrong.to_string())
+            .at(FILTER_VARIABLE)
+            .hint("write a level, or levels by module: info,lazaret::kafka=debug")),
+    }
 }

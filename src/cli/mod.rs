@@ -2,19 +2,24 @@
 //! (`failure`) and which exit code it has (`exit`). One file per verb, each with `Args` and
 //! `pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure>`.
 //!
-//! Data goes to stdout, everything else to stderr. Nothing here knows Kafka.
+//! Data goes to stdout, everything else to stderr. What a verb does is in `ops`; here it is only asked and shown.
 
 mod check;
 mod codes;
 mod completions;
 mod config;
+mod dlq;
 mod exit;
 mod failure;
 pub mod global;
+mod job;
 mod log;
 pub mod output;
 mod panic;
 mod provider;
+mod schemas;
+mod submit;
+mod topics;
 
 use clap::{Parser, Subcommand};
 
@@ -37,12 +42,22 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Check the configuration and report every problem with line and hint.
-    Check(check::Args),
+    /// Send documents or questions into the input topic of a pipeline.
+    Submit(submit::Args),
+    /// Show what happened to a job and its children, stage by stage.
+    Job(job::Args),
+    /// List dead letters, or show one with its cause and what to do.
+    Dlq(dlq::Args),
     /// List the failure codes, or show the page of one: what happened, cause, remedy.
     Codes(codes::Args),
+    /// Check the configuration and report every problem with line and hint.
+    Check(check::Args),
     /// Print the JSON Schema of the configuration, or the configuration with all its defaults.
     Config(config::Args),
+    /// List, plan and make the topics that the configuration needs, or show how the cluster differs.
+    Topics(topics::Args),
+    /// Compare the Avro schemas with the schema registry, or register what is missing.
+    Schemas(schemas::Args),
     /// Serve a simulated OpenAI-compatible model provider with seeded faults, to test a set-up with.
     Provider(provider::Args),
     /// Print a completion script for a shell.
@@ -57,19 +72,27 @@ pub fn main() -> std::process::ExitCode {
         Err(stop) => return exit::of_usage(&stop),
     };
     let global = cli.global;
-    log::init(&global);
-    let done = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(cli.verb, &global)),
-        Err(e) => Err(Failure::new(ExitCode::Failed, format!("cannot start threads: {e}"))),
-    };
+    let done = log::init(&global).and_then(|()| serve(cli.verb, &global));
     done.unwrap_or_else(|failure| failure.show(&global)).into()
+}
+
+fn serve(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|e| Failure::new(ExitCode::Failed, format!("cannot start threads: {e}")))?;
+    runtime.block_on(run(verb, global))
 }
 
 async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
     match verb {
-        Verb::Check(args) => check::run(args, global).await,
+        Verb::Submit(args) => submit::run(args, global).await,
+        Verb::Job(args) => job::run(args, global).await,
+        Verb::Dlq(args) => dlq::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,
+        Verb::Check(args) => check::run(args, global).await,
         Verb::Config(args) => config::run(args, global).await,
+        Verb::Topics(args) => topics::run(args, global).await,
+        Verb::Schemas(args) => schemas::run(args, global).await,
         Verb::Provider(args) => provider::run(args, global).await,
         Verb::Completions(args) => completions::run(args, global).await,
     }

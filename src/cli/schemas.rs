@@ -1,10 +1,8 @@
 //! `lazaret schemas check|register`: our Avro schemas against the registry. Never changes what others registered.
 
-use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::{ExitCode, Failure, Format, Global, output};
-use crate::config::Config;
 use crate::flow::Fault;
 use crate::ops::schemas::{self, RegisterError, State, Subject};
 use crate::schema::Registry;
@@ -25,11 +23,14 @@ enum Verb {
 
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let config = global.load_config()?;
-    let Some(registry) = connect(&config)? else {
+    let file = global.config.display().to_string();
+    let registry =
+        Registry::of(&config).map_err(|e| Failure::new(ExitCode::Usage, e.to_string()).at(file.clone()))?;
+    let Some(registry) = registry else {
         return match args.verb {
             Verb::Check => local(global),
             Verb::Register => Err(Failure::new(ExitCode::Usage, "the configuration has no schema registry")
-                .at(global.config.display().to_string())
+                .at(file)
                 .hint("add `registry: { url: … }`")),
         };
     };
@@ -54,15 +55,6 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
             }
         },
     }
-}
-
-fn connect(config: &Config) -> Result<Option<Registry>, Failure> {
-    let Some(settings) = &config.registry else { return Ok(None) };
-    let usage = |message: String| Failure::new(ExitCode::Usage, message);
-    let password = settings.password.as_ref().map(|secret| secret.read()).transpose();
-    let password = password.map_err(|e| usage(format!("registry.password: {e}")))?;
-    let password = password.as_ref().map(ExposeSecret::expose_secret);
-    Registry::new(settings, password).map(Some).map_err(|e| usage(e.to_string()))
 }
 
 /// Without a registry there is only the question whether the schemas are schemas.

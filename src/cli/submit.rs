@@ -135,6 +135,10 @@ impl From<SubmitError> for Failure {
             SubmitError::Usage(_) => ExitCode::Usage,
             SubmitError::Nothing(_) => ExitCode::NothingMatched,
             SubmitError::Kafka(problem) => return Failure::from(problem.clone()),
+            SubmitError::Encode { source, .. } => {
+                let hint = format!("`lazaret codes {}` says what to look at", source.code);
+                return Failure::new(ExitCode::Failed, error.to_string()).hint(hint);
+            }
             SubmitError::Read { .. } | SubmitError::Produce { .. } => ExitCode::Failed,
         };
         Failure::new(code, error.to_string())

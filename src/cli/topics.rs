@@ -75,7 +75,10 @@ fn show_drift(drift: &[TopicDrift], global: &Global) -> Result<(), Failure> {
                 let what = if changes.is_empty() { "ok".to_owned() } else { changes.join("; ") };
                 vec![topic.topic.clone(), purpose_name(topic.purpose).to_owned(), what]
             };
-            output::to_stdout(&output::table(&["topic", "purpose", "change"], drift.iter().map(row).collect()))
+            output::to_stdout(&output::table(
+                &["topic", "purpose", "change"],
+                drift.iter().map(row).collect(),
+            ))
         }
     }
 }
@@ -94,7 +97,10 @@ fn show_applied(applied: &[Applied], global: &Global) -> Result<(), Failure> {
                 };
                 vec![a.topic.clone(), a.change.to_string(), outcome]
             };
-            output::to_stdout(&output::table(&["topic", "change", "outcome"], applied.iter().map(row).collect()))
+            output::to_stdout(&output::table(
+                &["topic", "change", "outcome"],
+                applied.iter().map(row).collect(),
+            ))
         }
     }
 }

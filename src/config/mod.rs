@@ -20,7 +20,6 @@ mod source;
 pub mod suggest;
 mod variables;
 
-pub use check::topic_count;
 pub use load::{Loaded, load_file, load_text};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity};

@@ -222,9 +222,10 @@ pub struct Pipeline {
     /// How long the input, output and stage topics keep records.
     #[serde(default = "defaults::retention")]
     pub retention: Span,
-    /// How long dead letter topics keep records.
-    #[serde(default = "defaults::dlq_retention")]
-    pub dlq_retention: Span,
+    /// How long dead letter topics keep records, counted from the original record's timestamp; for ever when
+    /// absent.
+    #[serde(default)]
+    pub dlq_retention: Option<Span>,
     /// Largest record of a stage topic. Dead letter topics get room for the error headers on top.
     #[serde(default = "defaults::record_max")]
     pub record_max: Size,
@@ -528,9 +529,6 @@ mod defaults {
     }
     pub fn retention() -> Span {
         Span::secs(7 * 86_400)
-    }
-    pub fn dlq_retention() -> Span {
-        Span::secs(30 * 86_400)
     }
     pub fn record_max() -> Size {
         Size::mib(8)

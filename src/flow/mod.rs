@@ -17,5 +17,4 @@ pub use decide::{Verdict, decide};
 pub use engine::Engine;
 pub use fault::Fault;
 pub use ladder::Ladder;
-pub use retry_after::retry_after;
 pub use topology::Topology;

@@ -1,86 +1,121 @@
-//! Reads a `Retry-After` header. Pure: the present is an argument, the wait is the answer.
+//! How long the other side asks us to wait, in every form in which servers say it. Pure: headers and the present
+//! come in, the wait comes out. A wait is never rounded down, so nobody comes early.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest wait believed. A longer one is cut to this: no rung waits that long, and a header from
-/// outside must not reach the edges of time arithmetic.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Longest wait that is believed. Beyond it a header is more likely wrong (an epoch, milliseconds) than meant,
+/// and a record must not sleep for weeks on one bad header.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// How long to wait from `now`. Whole seconds or an HTTP date, as RFC 9110 §10.2.3 says; seconds with a
-/// fraction are read too, because some providers send them, and are rounded up so that nobody comes early.
-/// A date in the past is no wait. `None` when the value is neither.
-pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    let value = value.trim();
-    let wait = seconds(value).or_else(|| until(value, now))?;
-    Some(wait.min(RETRY_AFTER_MAX))
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// The wait that the headers ask for, counted from `now`. `header` looks one up by its lower-case name.
+///
+/// `retry-after-ms` (OpenAI, Azure) is the finer one and wins. `retry-after` is RFC 9110 §10.2.3: seconds or an
+/// HTTP date; some providers send fractions of a second, which is more than the RFC allows. A date that has
+/// passed means no wait. `None` when there is no hint that can be read.
+pub fn from_headers<'a>(header: impl Fn(&str) -> Option<&'a str>, now: Timestamp) -> Option<Duration> {
+    let finer = header("retry-after-ms").and_then(|value| span(value.trim(), MILLISECOND));
+    finer.or_else(|| {
+        let value = header("retry-after")?.trim();
+        span(value, SECOND).or_else(|| until(value, now))
+    })
 }
 
-fn seconds(value: &str) -> Option<Duration> {
-    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
-    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+/// A wait such as `34.07s`, the form of `google.rpc.RetryInfo`.
+pub fn from_retry_info(text: &str) -> Option<Duration> {
+    span(text.strip_suffix('s')?, SECOND)
+}
+
+/// A decimal number of units. Exact to the nanosecond, and a smaller remainder counts as a whole one.
+fn span(text: &str, unit: Duration) -> Option<Duration> {
+    const BILLION: u128 = 1_000_000_000;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {
         return None;
     }
-    let whole = whole.parse().unwrap_or(u64::MAX);
-    let begun = u64::from(fraction.bytes().any(|b| b != b'0'));
-    Some(Duration::from_secs(whole.saturating_add(begun)))
+    let (billionths, beyond) = fraction.split_at(fraction.len().min(9));
+    let billionths: u128 = format!("{billionths:0<9}").parse().ok()?;
+    let remainder = u128::from(beyond.bytes().any(|b| b != b'0'));
+    let units = u128::from(whole.parse().unwrap_or(u64::MAX)) * BILLION + billionths + remainder;
+    let nanos = (units * unit.as_nanos()).div_ceil(BILLION);
+    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(RETRY_AFTER_MAX))
 }
 
 fn until(value: &str, now: Timestamp) -> Option<Duration> {
-    let due = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
-    Some(due.saturating_sub(Duration::from_millis(now)))
+    let due = Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?;
+    // What is negative is no `Duration`: the date has passed.
+    let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
+    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
-        text.parse().expect("a timestamp")
+    /// The wait at Sun, 22 Nov 2026 04:00:00.25 GMT.
+    fn wait(headers: &[(&str, &'static str)]) -> Option<Duration> {
+        let now = "2026-11-22T04:00:00.250Z".parse().expect("a timestamp");
+        from_headers(|name| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| *value), now)
+    }
+
+    fn ms(ms: u64) -> Option<Duration> {
+        Some(Duration::from_millis(ms))
     }
 
     #[test]
-    fn seconds_are_taken_as_they_are() {
-        let now = at("2026-11-22T10:00:00Z");
-        assert_eq!(retry_after("0", now), Some(Duration::ZERO));
-        assert_eq!(retry_after(" 17 ", now), Some(Duration::from_secs(17)));
-    }
-
-    #[test]
-    fn a_fraction_of_a_second_is_rounded_up() {
-        let now = at("2026-11-22T10:00:00Z");
-        assert_eq!(retry_after("1.2", now), Some(Duration::from_secs(2)));
-        assert_eq!(retry_after("1.0", now), Some(Duration::from_secs(1)));
-    }
-
-    #[test]
-    fn a_date_is_a_wait_from_now() {
-        let now = at("2026-11-22T10:00:00.250Z");
-        let wait = retry_after("Sun, 22 Nov 2026 10:00:30 GMT", now);
-        assert_eq!(wait, Some(Duration::from_millis(29_750)));
-    }
-
-    #[test]
-    fn a_date_in_the_past_is_no_wait() {
-        let now = at("2026-11-22T10:00:00Z");
-        assert_eq!(retry_after("Sun, 22 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
-    }
-
-    #[test]
-    fn a_wait_beyond_all_measure_is_cut() {
-        let now = at("2026-11-22T10:00:00Z");
-        assert_eq!(retry_after("99999999999999999999999", now), Some(RETRY_AFTER_MAX));
-        assert_eq!(retry_after("Sun, 22 Nov 2076 09:00:00 GMT", now), Some(RETRY_AFTER_MAX));
+    fn every_form_of_retry_after_is_read() {
+        for (header, value, expected) in [
+            ("retry-after", "0", ms(0)),
+            ("retry-after", "20", ms(20_000)),
+            ("retry-after", " 7 ", ms(7_000)),
+            ("retry-after", "1.5", ms(1_500)),
+            ("retry-after", "0.25", ms(250)),
+            ("retry-after-ms", "120", ms(120)),
+            ("retry-after", "Sun, 22 Nov 2026 04:01:30 GMT", ms(89_750)),
+            ("retry-after", "Sunday, 22-Nov-26 04:00:02 GMT", ms(1_750)),
+            ("retry-after", "Sun, 22 Nov 2026 03:59:00 GMT", ms(0)),
+        ] {
+            assert_eq!(wait(&[(header, value)]), expected, "{header}: {value}");
+        }
     }
 
     #[test]
     fn anything_else_is_no_hint() {
-        let now = at("2026-11-22T10:00:00Z");
-        for value in ["", "soon", "-1", "1.", ".5", "1e3", "+5", "0x10", "2026-11-22T10:00:30Z"] {
-            assert_eq!(retry_after(value, now), None, "{value}");
+        assert_eq!(wait(&[]), None);
+        for value in ["", "soon", "-3", "1.", ".5", "1e3", "+5", "0x10", "NaN", "inf", "2026-11-22T10:00:30Z"]
+        {
+            assert_eq!(wait(&[("retry-after", value)]), None, "{value}");
         }
+    }
+
+    #[test]
+    fn milliseconds_win_over_seconds_when_they_can_be_read() {
+        assert_eq!(wait(&[("retry-after", "1"), ("retry-after-ms", "350")]), ms(350));
+        assert_eq!(wait(&[("retry-after", "1"), ("retry-after-ms", "?")]), ms(1_000));
+    }
+
+    #[test]
+    fn a_wait_is_never_rounded_down() {
+        assert_eq!(wait(&[("retry-after", "1.0000000001")]), Some(Duration::new(1, 1)));
+        assert_eq!(wait(&[("retry-after-ms", "0.0000001")]), Some(Duration::from_nanos(1)));
+        assert_eq!(wait(&[("retry-after", "1.0000000000")]), ms(1_000));
+    }
+
+    #[test]
+    fn an_absurd_wait_is_bounded() {
+        for value in ["1795320000", "99999999999999999999999", "Sun, 22 Nov 2099 04:00:00 GMT"] {
+            assert_eq!(wait(&[("retry-after", value)]), Some(RETRY_AFTER_MAX), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_google_form_is_read() {
+        assert_eq!(from_retry_info("34.5s"), ms(34_500));
+        assert_eq!(from_retry_info("34"), None);
     }
 }

@@ -80,7 +80,8 @@ pub struct TopicPlan {
     pub partitions: u32,
     /// The broker's default when absent.
     pub replication: Option<u32>,
-    pub retention: Span,
+    /// For ever when absent.
+    pub retention: Option<Span>,
     /// Largest record batch, in bytes.
     pub message_max: Size,
 }
@@ -145,16 +146,21 @@ impl TopicPlan {
 
     /// Topic settings as Kafka names them.
     pub fn configs(&self) -> Vec<(&'static str, String)> {
+        let retention = self.retention.map_or("-1".to_owned(), |span| span.0.as_millis().to_string());
         let mut configs = vec![
             ("cleanup.policy", "delete".to_owned()),
             ("max.message.bytes", self.message_max.0.to_string()),
-            ("retention.ms", self.retention.0.as_millis().to_string()),
+            ("retention.ms", retention),
         ];
-        if matches!(self.purpose, Purpose::Rung | Purpose::Redrive | Purpose::Dlq) {
-            // Records here may be copies of old ones. By their own time they could be past the retention when
-            // they arrive, and Kafka would delete a waiting or dead record that nobody has looked at.
-            configs.push(("message.timestamp.type", "LogAppendTime".to_owned()));
-        }
+        let timestamps = match self.purpose {
+            Purpose::Input | Purpose::Output | Purpose::Stage => None,
+            // Records here are copies of old ones. By their own time they could be past the retention when they
+            // arrive, and Kafka would delete a waiting record. The control block keeps the original time.
+            Purpose::Rung | Purpose::Redrive => Some("LogAppendTime"),
+            // A dead letter is the original record with its time, whatever the broker does elsewhere.
+            Purpose::Dlq => Some("CreateTime"),
+        };
+        configs.extend(timestamps.map(|kind| ("message.timestamp.type", kind.to_owned())));
         configs
     }
 }
@@ -227,7 +233,7 @@ fn plans_of(pipeline: &Pipeline, stages: &[StageTopics]) -> Vec<TopicPlan> {
         message_max,
     };
     let flow = |name: &str, purpose, partitions| {
-        plan(name, purpose, partitions, pipeline.retention, pipeline.record_max)
+        plan(name, purpose, partitions, Some(pipeline.retention), pipeline.record_max)
     };
     let mut plans = vec![
         flow(&pipeline.input.topic, Purpose::Input, pipeline.input.partitions),
@@ -237,7 +243,7 @@ fn plans_of(pipeline: &Pipeline, stages: &[StageTopics]) -> Vec<TopicPlan> {
         if !topics.input_is_shared {
             plans.push(flow(&topics.input, Purpose::Stage, stage.partitions));
         }
-        let waiting = waiting_retention(retry_of(pipeline, stage));
+        let waiting = Some(waiting_retention(retry_of(pipeline, stage)));
         for rung in &topics.rungs {
             plans.push(plan(&rung.topic, Purpose::Rung, stage.partitions, waiting, roomy));
         }
@@ -256,7 +262,7 @@ fn merge(topics: &mut BTreeMap<String, TopicPlan>, plan: TopicPlan) {
     known.purpose = known.purpose.min(plan.purpose);
     known.partitions = known.partitions.max(plan.partitions);
     known.replication = known.replication.max(plan.replication);
-    known.retention = known.retention.max(plan.retention);
+    known.retention = known.retention.zip(plan.retention).map(|(one, other)| one.max(other));
     known.message_max = known.message_max.max(plan.message_max);
 }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::producer::{BaseProducer, Producer as _};
+use secrecy::ExposeSecret as _;
 
 use super::context::{Context, Trouble, TroubleKind};
 use super::problem::KafkaProblem;
-use crate::config::{Kafka, Protocol, Secret, Size, Span};
+use crate::config::{Kafka, Protocol, Size, Span};
 
 /// Properties that Lazaret sets itself, with the reason. A configuration that names one is refused, because
 /// the guarantees rest on them.
@@ -146,7 +147,11 @@ fn secure(config: &mut ClientConfig, kafka: &Kafka) -> Result<(), KafkaProblem> 
         config.set("sasl.username", username);
     }
     if let Some(password) = &security.password {
-        config.set("sasl.password", read_secret(password)?);
+        let password = password.read().map_err(|error| KafkaProblem::Config {
+            place: "security.password".into(),
+            message: error.to_string(),
+        })?;
+        config.set("sasl.password", password.expose_secret());
     }
     let files = [
         ("ssl.ca.location", "ca_file", &security.ca_file),
@@ -162,19 +167,6 @@ fn secure(config: &mut ClientConfig, kafka: &Kafka) -> Result<(), KafkaProblem> 
         config.set(property, path.to_string_lossy());
     }
     Ok(())
-}
-
-/// The password's text.
-fn read_secret(secret: &Secret) -> Result<String, KafkaProblem> {
-    let problem = |message| KafkaProblem::Config { place: "security.password".into(), message };
-    match secret {
-        Secret::Env(name) => std::env::var(name).map_err(|_| {
-            problem(format!("the environment variable {name} is not set; set it to the password"))
-        }),
-        Secret::File(path) => std::fs::read_to_string(path)
-            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-            .map_err(|error| problem(format!("cannot read {}: {error}", path.display()))),
-    }
 }
 
 /// What a first look at the cluster shows.

@@ -4,13 +4,11 @@
 //! The status decides, unless the body says something more precise: providers send an empty account as 400,
 //! 402, 403 or 429, and a prompt that is too long as 400, 413 or 429.
 
-use std::time::SystemTime;
-
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 
 use super::error_body::ErrorBody;
-use super::retry_after;
-use crate::flow::{Code, Fault};
+use crate::flow::{Code, Fault, retry_after};
 
 /// Identifiers (code, type, status, reason) that say what a 4xx means.
 const WORDS: &[(&str, Code)] = &[
@@ -52,10 +50,11 @@ const PHRASES: &[(&str, Code)] = &[
 ];
 
 /// An answer whose status is no success.
-pub fn refusal(status: u16, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Fault {
+pub fn refusal(status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Fault {
     let error = ErrorBody::read(body);
     let code = code_of(status, &error);
-    let wait = retry_after::from_headers(headers, now).or(error.retry_after);
+    let header = |name: &str| headers.get(name)?.to_str().ok();
+    let wait = retry_after::from_headers(header, now).or(error.retry_after);
     Fault::new(code, describe(status, headers, &error)).with_status(status).with_retry_after(wait)
 }
 

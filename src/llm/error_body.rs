@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::retry_after;
 use crate::flow::fault::one_line;
+use crate::flow::retry_after;
 
 /// Most bytes of the provider's text that are quoted.
 const QUOTE_MAX: usize = 300;

@@ -3,7 +3,6 @@
 pub mod classify;
 mod error_body;
 pub mod openai;
-mod retry_after;
 mod wire;
 mod withhold;
 

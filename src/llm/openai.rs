@@ -130,7 +130,7 @@ impl Client {
             let headers = response.headers().clone();
             // Status and headers are worth more than a complete error text.
             let (body, _) = read(response, ERROR_BODY_MAX).await;
-            return Err(classify::refusal(status.as_u16(), &headers, &body, jiff::Timestamp::now().into()));
+            return Err(classify::refusal(status.as_u16(), &headers, &body, jiff::Timestamp::now()));
         }
         match read(response, self.response_max).await {
             (body, End::Complete) => Ok(body),

@@ -10,12 +10,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::config::{Config, Format, Kind, Pipeline, Subject};
-use crate::flow::Topology;
+use crate::flow::{Fault, Topology};
 use crate::kafka::client::reach;
 use crate::kafka::{KafkaProblem, ProduceError, Producer, Sent};
 use crate::message::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
 use crate::message::id::derived_traceparent;
 use crate::message::{Headers, JobId, OutRecord};
+use crate::schema::{Codec, Plan, Registry};
 
 /// Header that says what the value is (RFC 9110 media type).
 pub const CONTENT_TYPE: &str = "content-type";
@@ -37,6 +38,9 @@ pub enum SubmitError {
     Read { place: String, source: std::io::Error },
     #[error(transparent)]
     Kafka(#[from] KafkaProblem),
+    /// The schema or the registry is against it.
+    #[error("'{resource}' was not submitted: {source}")]
+    Encode { resource: String, source: Fault },
     #[error("'{resource}' was not submitted: {source}")]
     Produce { resource: String, source: ProduceError },
 }
@@ -138,17 +142,18 @@ pub async fn submit<I: Item>(
     reach(&config.kafka, "submit").await?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "submit")?;
     let topic = &pipeline.input;
+    let codec = codec(config, pipeline)?;
     let one = async |item: I| {
         let job = JobId(Uuid::now_v7().to_string());
         let resource = item.resource().unwrap_or_else(|| job.to_string());
         let loaded = item.load(topic.format, tenant, &job)?;
-        let headers = headers(tenant, &job, &resource, &loaded);
+        let headers = headers(tenant, &job, &resource, topic.format, &loaded);
         let out = OutRecord {
             topic: topic.topic.clone(),
             partition: None,
             // Versions of one document keep their order.
             key: Some(resource.as_bytes().to_vec()),
-            value: Some(encode(loaded.body, topic.format, &resource)?),
+            value: Some(encode(loaded.body, &codec, topic.format, &resource).await?),
             headers,
             timestamp: None,
         };
@@ -179,13 +184,14 @@ fn check_tenant(tenant: &str) -> Result<(), SubmitError> {
     Ok(())
 }
 
-fn headers(tenant: &str, job: &JobId, resource: &str, loaded: &Loaded) -> Headers {
+fn headers(tenant: &str, job: &JobId, resource: &str, format: Format, loaded: &Loaded) -> Headers {
     let mut headers = Headers::new();
     headers.push_text(JOB_ID, job.to_string());
     headers.push_text(TENANT_ID, tenant);
     headers.push_text(RESOURCE_ID, resource);
     headers.push_text(TRACEPARENT, derived_traceparent(job));
-    if let Some(content_type) = loaded.content_type {
+    // The wire format of Avro values has no media type.
+    if let Some(content_type) = loaded.content_type.filter(|_| format != Format::Avro) {
         headers.push_text(CONTENT_TYPE, content_type);
     }
     if let Some(file_name) = &loaded.file_name {
@@ -194,14 +200,28 @@ fn headers(tenant: &str, job: &JobId, resource: &str, loaded: &Loaded) -> Header
     headers
 }
 
+/// Writes the values of the input topic. Avro needs the registry, which is not asked before the first value.
+fn codec(config: &Config, pipeline: &Pipeline) -> Result<Codec, SubmitError> {
+    let plan =
+        Plan::of_input(pipeline).ok_or_else(|| SubmitError::Usage("the pipeline has no stage".into()))?;
+    let registry = match plan.format {
+        Format::Avro => Registry::of(config).map_err(|e| SubmitError::Usage(e.to_string()))?,
+        Format::Json | Format::Bytes => None,
+    };
+    Codec::new(&plan, registry.as_ref()).map_err(|e| SubmitError::Usage(e.to_string()))
+}
+
 /// The value in the format of the input topic.
-fn encode(body: Body, format: Format, resource: &str) -> Result<Vec<u8>, SubmitError> {
+async fn encode(body: Body, codec: &Codec, format: Format, resource: &str) -> Result<Vec<u8>, SubmitError> {
     match (body, format) {
         (Body::Bytes(bytes), _) => Ok(bytes),
-        (Body::Payload(payload), Format::Json) => Ok(payload.to_string().into_bytes()),
-        (Body::Payload(_), Format::Avro | Format::Bytes) => Err(SubmitError::Usage(format!(
-            "'{resource}' cannot be written in the format of the input topic: `submit` writes JSON, and documents also as bytes"
+        (Body::Payload(_), Format::Bytes) => Err(SubmitError::Usage(format!(
+            "'{resource}' is no document, and the input topic takes documents as bytes"
         ))),
+        (Body::Payload(payload), Format::Json | Format::Avro) => codec
+            .encode(&payload)
+            .await
+            .map_err(|source| SubmitError::Encode { resource: resource.to_owned(), source }),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct TopicDrift {
 #[serde(rename_all = "snake_case", tag = "change")]
 pub enum Change {
     /// The topic is missing, or this user may not see it.
-    Create { partitions: u32, replication: Option<u32>, retention: Span, max_message_bytes: Size },
+    Create { partitions: u32, replication: Option<u32>, retention: Option<Span>, max_message_bytes: Size },
     /// A setting has another value.
     Set { name: String, from: Option<String>, to: String },
     /// Fewer partitions than wanted. Applied only on request, because keys move.
@@ -63,7 +63,11 @@ impl std::fmt::Display for Change {
                     Some(n) => write!(f, "{n} replicas")?,
                     None => f.write_str("the broker's number of replicas")?,
                 }
-                write!(f, ", records up to {max_message_bytes} kept for {retention}")
+                write!(f, ", records up to {max_message_bytes} kept for ")?;
+                match retention {
+                    Some(span) => write!(f, "{span}"),
+                    None => f.write_str("ever"),
+                }
             }
             Change::Set { name, from, to } => {
                 write!(f, "set {name} from {} to {to}", from.as_deref().unwrap_or("nothing"))

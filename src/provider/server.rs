@@ -189,7 +189,8 @@ fn with_retry_after(mut response: Response, wait: Option<Wait>) -> Response {
         Some(Wait::Seconds(seconds)) => seconds.to_string(),
         // A date has whole seconds and would be early by a fraction; one more keeps the promise.
         Some(Wait::Date(seconds)) => {
-            httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds + 1))
+            let now: SystemTime = jiff::Timestamp::now().into();
+            httpdate::fmt_http_date(now + Duration::from_secs(seconds + 1))
         }
         None => return response,
     };

@@ -1,6 +1,6 @@
 //! Which topic carries what, in which format, by the configuration. Pure.
 
-use crate::config::{Config, Format, Pipeline};
+use crate::config::{Config, Format, Pipeline, Topic};
 use crate::flow::topology::{StageTopics, Topology};
 
 use super::shape::Shape;
@@ -39,6 +39,13 @@ impl Plan {
             ours: true,
         };
         Some((read, written))
+    }
+
+    /// What stands in the pipeline's input topic; `None` when the pipeline has no stage.
+    pub fn of_input(pipeline: &Pipeline) -> Option<Plan> {
+        let first = pipeline.stages.first()?;
+        let Topic { topic, format, .. } = &pipeline.input;
+        Some(Plan { topic: topic.clone(), format: *format, shape: Shape::read_by(&first.kind), ours: false })
     }
 
     /// Every topic whose values have a schema in the registry, once, in the order of the flow.

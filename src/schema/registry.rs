@@ -14,10 +14,11 @@ use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{
     RegisteredReference, RegisteredSchema, SchemaType, SrCall, SuppliedSchema,
 };
+use secrecy::ExposeSecret;
 use serde_json::json;
 use url::Url;
 
-use crate::config;
+use crate::config::{self, Config, Secret, SecretError};
 use crate::flow::fault::one_line;
 use crate::flow::{Code, Fault};
 
@@ -39,6 +40,8 @@ pub enum SettingsError {
     Url { url: String, source: url::ParseError },
     #[error("registry.url '{0}' must begin with http:// or https://")]
     Scheme(String),
+    #[error("registry.password: {0}")]
+    Password(#[from] SecretError),
     #[error("the registry client could not be made: {0}")]
     Client(#[from] SRCError),
 }
@@ -57,6 +60,14 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// The registry of the configuration, if it names one. Reads the password, makes no connection.
+    pub fn of(config: &Config) -> Result<Option<Arc<Self>>, SettingsError> {
+        let Some(settings) = &config.registry else { return Ok(None) };
+        let password = settings.password.as_ref().map(Secret::read).transpose()?;
+        let password = password.as_ref().map(ExposeSecret::expose_secret);
+        Self::new(settings, password).map(|registry| Some(Arc::new(registry)))
+    }
+
     /// `password` is the secret that `settings.password` points to. Makes no connection.
     pub fn new(settings: &config::Registry, password: Option<&str>) -> Result<Self, SettingsError> {
         let url = shown(&settings.url)?;

@@ -4,11 +4,11 @@
 //! a record can be found by `job_id`, `tenant_id`, `resource_id` or `trace_id`.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io;
 
 use serde_json::{Map, Value};
 use tracing::field::{Empty, Field, Visit};
-use tracing::{Event, Span, Subscriber};
+use tracing::{Event, Level, Span, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
@@ -16,58 +16,55 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::message::{Coordinates, Correlation};
 
+/// Overrides the level, in the syntax of `tracing` filters: `info,lazaret::kafka=debug`.
+pub const FILTER_VARIABLE: &str = "LAZARET_LOG";
+
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Lines for people.
-    #[default]
-    Human,
     /// One JSON object per line.
     Json,
+    /// Lines for people.
+    Text,
+}
+
+/// What to log and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub format: Format,
+    /// What is let through where `LAZARET_LOG` says nothing.
+    pub level: Level,
+    /// Colours in text.
+    pub colour: bool,
 }
 
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    #[error(
-        "{variable}='{value}' is not a log filter ({cause}); write for example info or warn,lazaret=debug"
-    )]
-    Filter { variable: &'static str, value: String, cause: String },
+    #[error("{FILTER_VARIABLE}='{value}' is not a log filter: {cause}")]
+    Filter { value: String, cause: String },
     #[error("logging is set up already")]
     Again,
 }
 
-/// Starts logging to stderr: what `LAZARET_LOG`, else `RUST_LOG`, else `info` lets through.
-pub fn init(format: Format) -> Result<(), InitError> {
-    init_with(format, "info")
-}
-
-/// Like [`init`], with another filter where the environment names none.
-pub fn init_with(format: Format, default_filter: &str) -> Result<(), InitError> {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(default_filter)?).with_writer(io::stderr);
-    match format {
-        Format::Human => {
-            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            builder.with_ansi(colour).try_init()
-        }
-        Format::Json => builder.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init(),
+/// Starts logging to stderr: what `LAZARET_LOG` lets through, else the level of the settings.
+pub fn init(settings: Settings) -> Result<(), InitError> {
+    let filter = filter(std::env::var(FILTER_VARIABLE).ok(), settings.level)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match settings.format {
+        Format::Json => log.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init(),
+        Format::Text => log.with_ansi(settings.colour).with_target(false).try_init(),
     }
     .map_err(|_| InitError::Again)
 }
 
-fn filter(default_filter: &str) -> Result<EnvFilter, InitError> {
-    for variable in ["LAZARET_LOG", "RUST_LOG"] {
-        if let Ok(value) = std::env::var(variable)
-            && !value.trim().is_empty()
-        {
-            return EnvFilter::try_new(&value).map_err(|e| InitError::Filter {
-                variable,
-                value,
-                cause: e.to_string(),
-            });
+fn filter(given: Option<String>, level: Level) -> Result<EnvFilter, InitError> {
+    match given.filter(|text| !text.trim().is_empty()) {
+        None => Ok(EnvFilter::new(level.as_str())),
+        Some(value) => {
+            EnvFilter::try_new(&value).map_err(|e| InitError::Filter { value, cause: e.to_string() })
         }
     }
-    Ok(EnvFilter::new(default_filter))
 }
 
 /// The span of one attempt at a record. `code` is empty until it is recorded with [`record_code`].

@@ -92,6 +92,13 @@ fn the_shipped_example_is_right_and_says_what_it_contains() {
 }
 
 #[test]
+fn the_committed_list_of_topics_is_that_of_the_shipped_example() {
+    let listed = ran(&["topics", "list"]);
+    assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
+    assert_same_as_file(stdout(&listed), &Path::new(ROOT).join("topics/topics.yaml"));
+}
+
+#[test]
 fn a_shown_configuration_is_a_configuration_of_the_same_meaning() {
     let shown = ran(&["config", "show"]);
     let again = load_text(stdout(&shown), "shown", &|_| None).unwrap();
@@ -193,5 +200,75 @@ fn every_shell_gets_its_completions() {
         let output = ran(&["completions", shell]);
         assert!(stdout(&output).contains("lazaret"), "{shell}");
         assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn every_verb_is_in_the_help_and_has_its_own() {
+    let help = ran(&["--help"]);
+    for verb in
+        ["submit", "job", "dlq", "codes", "check", "config", "topics", "schemas", "provider", "completions"]
+    {
+        assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb} is not in the help");
+        let own = ran(&[verb, "--help"]);
+        assert_eq!(own.status.code(), Some(0), "{verb}");
+        assert!(stdout(&own).contains("Usage: lazaret"), "{verb}");
+    }
+}
+
+#[test]
+fn what_is_not_there_ends_with_3_and_what_makes_no_sense_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("lazaret.yaml");
+    std::fs::copy(Path::new(ROOT).join("lazaret.yaml"), &config).unwrap();
+    let config = config.to_str().unwrap();
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let empty = empty.to_str().unwrap();
+    for (arguments, code, what) in [
+        (["submit", "documents", empty], 3, "there are no documents in "),
+        (["submit", "questions", "--ask="], 2, "--ask: the question is empty"),
+        (["submit", "questions", "--tenant=acme"], 2, "there is no question"),
+        (["dlq", "ls", "--since=soon"], 2, "--since: "),
+        (["dlq", "ls", "--stage=pares"], 3, "no such stage"),
+        (["dlq", "show", "a/b"], 2, "'a/b' is not the id of a dead letter"),
+        (["schemas", "register", "-q"], 2, "the configuration has no schema registry"),
+    ] {
+        let output = ran(&[arguments.as_slice(), &["-c", config]].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        let told = stderr(&output);
+        assert!(told.starts_with(&format!("error: {what}")), "{arguments:?}: {told}");
+        assert!(told.contains("\n  hint: "), "{arguments:?}: {told}");
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_refused() {
+    let output = lazaret(&["check"]).env("LAZARET_LOG", "lazaret=loud").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("error: LAZARET_LOG='lazaret=loud' is not a log filter"));
+}
+
+#[test]
+fn log_lines_are_json_with_their_fields_at_top_level_where_nobody_watches() {
+    let config = "version: 1\nkafka: { bootstrap: '127.0.0.1:1', timeout: 1s }\npipelines: {}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lazaret.yaml");
+    let pipelines =
+        "p: { input: { topic: a }, output: { topic: b }, stages: [{ name: v, kind: validate }] }";
+    std::fs::write(&file, config.replace("pipelines: {}", &format!("pipelines: {{ {pipelines} }}"))).unwrap();
+    let output = ran(&["topics", "plan", "-o", "json", "-c", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(8), "{}", stderr(&output));
+    let lines: Vec<serde_json::Value> =
+        stderr(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (failure, logged) = lines.split_last().unwrap();
+    assert_eq!(failure["error"]["exit_code"], 8);
+    assert_eq!(failure["error"]["at"], "127.0.0.1:1");
+    assert!(!logged.is_empty());
+    for line in logged {
+        for field in ["timestamp", "level", "target", "message"] {
+            assert!(line[field].is_string(), "{line}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use lazaret::flow::{Code, Fault, Topology};
 use lazaret::kafka::Producer;
+use lazaret::kafka::admin::Admin;
 use lazaret::message::deadletter::{DeadLetter, Detail, Scene};
 use lazaret::message::{Coordinates, Correlation, Headers, JobId, OutRecord};
 use lazaret::ops::dlq::{DlqError, Filter, list, show};
@@ -10,7 +11,7 @@ use lazaret::ops::topics::apply;
 
 use crate::support::{bootstrap, config, records, unique};
 
-/// A time long before any retention: such a dead letter must still be kept from the day it arrives.
+/// A time long before any retention: such a dead letter must keep it and still be kept.
 const LONG_AGO: i64 = 1_000_000_000_000;
 
 fn dead(pipeline: &str, job: &str, code: Code) -> (DeadLetter, OutRecord) {
@@ -86,9 +87,11 @@ pipelines:
     assert_eq!(opened.found.letter, corrupt);
     assert!(matches!(show(&config, "ffffffffffffffffffff").await, Err(DlqError::NotFound(_))));
 
-    let stamped = records(&config, &[&format!("{name}.parse.dlq")]).await;
-    assert!(
-        stamped.iter().all(|r| r.at.timestamp.is_some_and(|at| at > LONG_AGO)),
-        "Kafka counts the retention from when the dead letter arrived"
-    );
+    let dlq = format!("{name}.parse.dlq");
+    let times: Vec<_> = records(&config, &[&dlq]).await.iter().map(|r| r.at.timestamp).collect();
+    assert_eq!(times, [Some(LONG_AGO); 4], "a dead letter has the time of the original record");
+    let admin = Admin::new(&config.kafka, "test").expect("an admin client");
+    let state = admin.describe(&[&dlq]).await.expect("described").remove(&dlq).expect("the topic");
+    let settings = state.configs.expect("readable settings");
+    assert_eq!(settings["retention.ms"].value, "-1", "Kafka would count from that time");
 }

@@ -15,7 +15,7 @@ use schema_registry_converter::schema_registry_common::SubjectNameStrategy;
 use serde_json::{Value, json};
 
 /// The registry's address, or `None` (said aloud) when the real servers are to be left out.
-fn url() -> Option<String> {
+pub fn url() -> Option<String> {
     if let Ok(url) = std::env::var("LAZARET_TEST_REGISTRY") {
         return Some(url);
     }

@@ -56,7 +56,7 @@ async fn a_changed_setting_is_set_and_the_settings_of_others_stay() {
     let settings = state.configs.expect("readable settings");
     assert_eq!(settings["retention.ms"].value, "2678400000");
     assert_eq!(settings["segment.ms"].value, "3600000");
-    assert_eq!(settings["message.timestamp.type"].value, "LogAppendTime");
+    assert_eq!(settings["message.timestamp.type"].value, "CreateTime");
 }
 
 #[tokio::test]

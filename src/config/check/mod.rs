@@ -8,8 +8,6 @@ mod retry;
 mod stages;
 mod topics;
 
-pub use topics::count as topic_count;
-
 use super::model::{Config, Pipeline};
 use super::problem::{Problem, Severity};
 use super::units::Span;

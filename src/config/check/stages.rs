@@ -128,9 +128,25 @@ fn numbers(pipeline: &Pipeline, path: &str, found: &mut Findings) {
         }
     }
     found.not_zero(&format!("{path}.retention"), pipeline.retention);
-    found.not_zero(&format!("{path}.dlq_retention"), pipeline.dlq_retention);
+    dlq_retention(pipeline, &format!("{path}.dlq_retention"), found);
     if pipeline.record_max.0 == 0 {
         found.error(format!("{path}.record_max"), "no record would fit", "write a size such as 8MiB");
+    }
+}
+
+/// Kafka counts a dead letter's retention from the original record's timestamp, and that record may be old.
+fn dlq_retention(pipeline: &Pipeline, path: &str, found: &mut Findings) {
+    let Some(dlq) = pipeline.dlq_retention else { return };
+    found.not_zero(path, dlq);
+    if dlq <= pipeline.retention && !dlq.0.is_zero() {
+        found.warning(
+            path,
+            format!(
+                "a record may be {} old when it becomes a dead letter, and {dlq} after it was made Kafka deletes it",
+                pipeline.retention
+            ),
+            "make 'dlq_retention' longer than 'retention', or leave it out to keep dead letters for ever",
+        );
     }
 }
 

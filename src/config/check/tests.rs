@@ -38,13 +38,6 @@ fn a_side_branch_of_a_circle_is_not_part_of_it() {
 }
 
 #[test]
-fn each_topic_is_counted_once() {
-    let config = config(&(pipeline("a", "in", "mid") + &pipeline("b", "mid", "out")));
-    // in, mid, out; and redrive, dlq and five rungs for each of the two stages.
-    assert_eq!(topic_count(&config), 3 + 2 * 7);
-}
-
-#[test]
 fn an_ipv6_loopback_address_is_loopback() {
     let mut config = config(&pipeline("a", "in", "out"));
     for (listen, found) in

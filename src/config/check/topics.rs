@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
-use crate::config::model::{Config, Pipeline};
-
-/// Longest topic name Kafka takes, bytes.
-const NAME_MAX: usize = 249;
+use crate::config::model::Config;
+use crate::flow::Topology;
+use crate::flow::topology::{NAME_MAX, StageTopics};
 
 pub fn check(config: &Config, found: &mut Findings) {
     let own = own_topics(config, found);
@@ -50,12 +49,14 @@ fn collision_key(topic: &str) -> String {
 /// two stages would share.
 fn own_topics(config: &Config, found: &mut Findings) -> BTreeMap<String, String> {
     let mut own: BTreeMap<String, String> = BTreeMap::new();
+    let topology = Topology::derive(config);
     for (name, pipeline) in &config.pipelines {
         legal(name, "pipeline name", &format!("pipelines.{name}"), found);
-        for (n, stage) in pipeline.stages.iter().enumerate() {
+        let of_stages = topology.stages.iter().filter(|topics| topics.pipeline == *name);
+        for (n, (stage, topics)) in pipeline.stages.iter().zip(of_stages).enumerate() {
             let path = format!("pipelines.{name}.stages[{n}].name");
             legal(&stage.name, "stage name", &path, found);
-            let topics = stage_topics(name, pipeline, n);
+            let topics = owned(topics);
             if let Some((longest, _)) = topics.iter().max_by_key(|(topic, _)| topic.len())
                 && longest.len() > NAME_MAX
             {
@@ -72,7 +73,9 @@ fn own_topics(config: &Config, found: &mut Findings) -> BTreeMap<String, String>
             let mut shared = None;
             for (topic, what) in topics {
                 let what = format!("the {what} topic of stage '{}' in '{name}'", stage.name);
-                if let Some(other) = own.insert(collision_key(&topic), what.clone()) {
+                // A rung that stands twice is reported as such.
+                let other = own.insert(collision_key(topic), what.clone()).filter(|other| *other != what);
+                if let Some(other) = other {
                     shared.get_or_insert((topic, what, other));
                 }
             }
@@ -90,32 +93,13 @@ fn own_topics(config: &Config, found: &mut Findings) -> BTreeMap<String, String>
 
 /// The topics a stage owns: its input (but for the first stage, whose input is shared), rungs, redrive, dead
 /// letters.
-fn stage_topics(pipeline_name: &str, pipeline: &Pipeline, n: usize) -> Vec<(String, &'static str)> {
-    let Some(stage) = pipeline.stages.get(n) else { return Vec::new() };
-    let base = format!("{pipeline_name}.{}", stage.name);
-    let retry = stage.retry.as_ref().unwrap_or(&pipeline.retry);
-    let mut rungs = retry.rungs.clone();
-    rungs.sort();
-    rungs.dedup();
-    let mut topics = vec![(format!("{base}.redrive"), "redrive"), (format!("{base}.dlq"), "dead letter")];
-    topics.extend(rungs.iter().map(|rung| (format!("{base}.retry.{rung}"), "retry")));
-    if n > 0 {
-        topics.push((base, "input"));
+fn owned(topics: &StageTopics) -> Vec<(&str, &'static str)> {
+    let mut own = vec![(topics.redrive.as_str(), "redrive"), (topics.dlq.as_str(), "dead letter")];
+    own.extend(topics.rungs.iter().map(|rung| (rung.topic.as_str(), "retry")));
+    if !topics.input_is_shared {
+        own.push((&topics.input, "input"));
     }
-    topics
-}
-
-/// Number of topics the configuration needs, shared ones counted once.
-pub fn count(config: &Config) -> usize {
-    let mut names = std::collections::BTreeSet::new();
-    for (name, pipeline) in &config.pipelines {
-        names.insert(pipeline.input.topic.clone());
-        names.insert(pipeline.output.topic.clone());
-        for n in 0..pipeline.stages.len() {
-            names.extend(stage_topics(name, pipeline, n).into_iter().map(|(topic, _)| topic));
-        }
-    }
-    names.len()
+    own
 }
 
 /// Kafka's rule for topic names, which pipeline and stage names become part of.

@@ -25,6 +25,11 @@ pipelines:
     )
 }
 
+fn setting(topology: &Topology, topic: &str, name: &str) -> Option<String> {
+    let configs = topology.topic(topic).map(TopicPlan::configs).unwrap_or_default();
+    configs.into_iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+}
+
 #[test]
 fn the_first_stage_reads_the_input_and_the_last_writes_the_output() {
     let topology = Topology::derive(&two_stages());
@@ -86,20 +91,34 @@ fn a_dead_letter_topic_has_room_for_the_largest_record_and_its_error_headers() {
 #[test]
 fn a_rung_outlives_the_longest_wait_by_far() {
     let topology = Topology::derive(&two_stages());
-    let retention = |name: &str| topology.topic(name).map(|t| t.retention);
+    let retention = |name: &str| topology.topic(name).and_then(|t| t.retention);
     assert_eq!(retention("rag.validate.retry.1h"), Some(WAITING_RETENTION_MIN));
     assert_eq!(retention("rag.parse.retry.5s"), Some(Span::secs(60 * 86_400)));
 }
 
 #[test]
-fn copies_of_old_records_are_kept_from_the_time_they_arrive() {
+fn a_waiting_record_is_kept_from_the_time_it_arrives() {
     let topology = Topology::derive(&two_stages());
-    let stamped = |name: &str| {
-        let configs = topology.topic(name).map(TopicPlan::configs).unwrap_or_default();
-        configs.contains(&("message.timestamp.type", "LogAppendTime".to_owned()))
-    };
-    assert!(stamped("rag.parse.dlq") && stamped("rag.parse.retry.5s") && stamped("rag.parse.redrive"));
-    assert!(!stamped("documents") && !stamped("rag.parse"));
+    for name in ["rag.parse.retry.5s", "rag.parse.redrive"] {
+        assert_eq!(
+            setting(&topology, name, "message.timestamp.type").as_deref(),
+            Some("LogAppendTime"),
+            "{name}"
+        );
+    }
+    for name in ["documents", "rag.parse", "indexed"] {
+        assert_eq!(setting(&topology, name, "message.timestamp.type"), None, "{name}");
+    }
+}
+
+#[test]
+fn a_dead_letter_has_its_own_time_and_is_kept_for_ever_unless_the_configuration_says_otherwise() {
+    let mut config = two_stages();
+    let of_dlq = |config: &Config, name| setting(&Topology::derive(config), "rag.parse.dlq", name);
+    assert_eq!(of_dlq(&config, "message.timestamp.type").as_deref(), Some("CreateTime"));
+    assert_eq!(of_dlq(&config, "retention.ms").as_deref(), Some("-1"));
+    config.pipelines.get_mut("rag").expect("the pipeline").dlq_retention = Some(Span::secs(86_400));
+    assert_eq!(of_dlq(&config, "retention.ms").as_deref(), Some("86400000"));
 }
 
 #[test]
@@ -150,7 +169,7 @@ proptest! {
             prop_assert_eq!(&stage.next, &next.input);
         }
         for rung in topology.topics.iter().filter(|t| t.purpose == Purpose::Rung) {
-            prop_assert!(rung.retention >= WAITING_RETENTION_MIN);
+            prop_assert!(rung.retention >= Some(WAITING_RETENTION_MIN));
         }
     }
 }

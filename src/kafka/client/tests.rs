@@ -1,6 +1,7 @@
 //! Properties that follow from the configuration, and what is told about a cluster that cannot be reached.
 
 use super::*;
+use crate::config::Secret;
 use crate::config::{Security, Span};
 
 fn kafka(bootstrap: &str) -> Kafka {

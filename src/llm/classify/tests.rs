@@ -4,8 +4,8 @@ use reqwest::header::HeaderValue;
 
 use super::*;
 
-fn now() -> SystemTime {
-    httpdate::parse_http_date("Sun, 22 Nov 2026 04:00:00 GMT").unwrap()
+fn now() -> Timestamp {
+    "2026-11-22T04:00:00Z".parse().unwrap()
 }
 
 fn refused(status: u16, body: &str) -> Fault {

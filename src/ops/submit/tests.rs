@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::documents::{INLINE_MAX, find};
 use super::questions::{Asked, ask, parse};
 use super::*;
+use crate::schema::Shape;
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -144,7 +145,7 @@ pipelines:
 #[test]
 fn a_record_carries_its_correlation_as_text() {
     let loaded = Loaded::payload(&json!({})).expect("loaded");
-    let headers = headers("acme", &JobId("0193".into()), "a/b.md", &loaded);
+    let headers = headers("acme", &JobId("0193".into()), "a/b.md", Format::Json, &loaded);
     let text = |name| headers.text(name);
     assert_eq!(
         (text(JOB_ID), text(TENANT_ID), text(RESOURCE_ID)),
@@ -154,9 +155,13 @@ fn a_record_carries_its_correlation_as_text() {
     assert!(crate::message::id::is_traceparent(text(TRACEPARENT).expect("a traceparent")));
 }
 
-#[test]
-fn a_format_that_submit_does_not_write_is_refused() {
+#[tokio::test]
+async fn a_question_cannot_go_where_documents_are_bytes() {
+    let plan = |format| Plan { topic: "t".into(), format, shape: Shape::Document, ours: false };
+    let codec = |format| Codec::new(&plan(format), None).expect("a codec");
     let body = || Body::Payload(json!({}));
-    assert!(matches!(encode(body(), Format::Avro, "q"), Err(SubmitError::Usage(m)) if m.starts_with("'q'")));
-    assert_eq!(encode(body(), Format::Json, "q").expect("JSON"), b"{}");
+    let refused = encode(body(), &codec(Format::Bytes), Format::Bytes, "q").await;
+    assert!(matches!(refused, Err(SubmitError::Usage(m)) if m.starts_with("'q' is no document")));
+    let json = encode(body(), &codec(Format::Json), Format::Json, "q").await;
+    assert_eq!(json.expect("JSON"), b"{}");
 }

@@ -9,7 +9,7 @@ fn plan(purpose: Purpose) -> TopicPlan {
         purpose,
         partitions: 6,
         replication: Some(3),
-        retention: Span::secs(60),
+        retention: Some(Span::secs(60)),
         message_max: Size::kib(64),
     }
 }

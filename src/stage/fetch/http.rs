@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Client, Response, StatusCode, redirect};
 use url::{Host, Url};
 
@@ -145,7 +145,7 @@ fn refused(url: &Url, status: StatusCode, headers: &HeaderMap, now: Timestamp) -
         408 | 425 | 429 | 500..=599 => Code::SourceUnavailable,
         _ => Code::SourceDenied,
     };
-    let wait = text_of(headers, RETRY_AFTER.as_str()).and_then(|value| retry_after(&value, now));
+    let wait = retry_after::from_headers(|name| headers.get(name)?.to_str().ok(), now);
     Fault::new(code, format!("{} answered {status}", shown(url)))
         .with_status(status.as_u16())
         .with_retry_after(wait.filter(|_| code == Code::SourceUnavailable))

@@ -99,3 +99,17 @@ fn the_timestamp_is_utc_with_milliseconds() {
     let text = lines[0]["timestamp"].as_str().unwrap();
     assert!(text.ends_with('Z') && text.len() == "2026-01-01T00:00:00.000Z".len(), "{text}");
 }
+
+#[test]
+fn the_variable_wins_over_the_level_unless_it_says_nothing() {
+    let shown = |given: Option<&str>| filter(given.map(str::to_owned), Level::DEBUG).unwrap().to_string();
+    assert_eq!(shown(None), "debug");
+    assert_eq!(shown(Some(" ")), "debug");
+    assert_eq!(shown(Some("warn,lazaret=trace")), "lazaret=trace,warn");
+}
+
+#[test]
+fn a_filter_that_is_none_is_quoted() {
+    let wrong = filter(Some("lazaret=loud".into()), Level::INFO).unwrap_err().to_string();
+    assert!(wrong.starts_with("LAZARET_LOG='lazaret=loud' is not a log filter: "), "{wrong}");
+}
