@@ -8,6 +8,7 @@ mod check;
 mod codes;
 mod completions;
 mod config;
+mod demo;
 mod dlq;
 mod exit;
 mod failure;
@@ -42,6 +43,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Run everything in one process: broker, provider with faults, both pipelines, documents and questions.
+    Demo(demo::Args),
     /// Send documents or questions into the input topic of a pipeline.
     Submit(submit::Args),
     /// Show what happened to a job and its children, stage by stage.
@@ -72,7 +75,12 @@ pub fn main() -> std::process::ExitCode {
         Err(stop) => return exit::of_usage(&stop),
     };
     let global = cli.global;
-    let done = log::init(&global).and_then(|()| serve(cli.verb, &global));
+    let logging = match cli.verb {
+        // Into a file, since its stderr shows progress.
+        Verb::Demo(_) => Ok(()),
+        _ => log::init(&global),
+    };
+    let done = logging.and_then(|()| serve(cli.verb, &global));
     done.unwrap_or_else(|failure| failure.show(&global)).into()
 }
 
@@ -85,6 +93,7 @@ fn serve(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
 
 async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
     match verb {
+        Verb::Demo(args) => demo::run(args, global).await,
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
         Verb::Dlq(args) => dlq::run(args, global).await,

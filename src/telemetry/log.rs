@@ -4,7 +4,9 @@
 //! a record can be found by `job_id`, `tenant_id`, `resource_id` or `trace_id`.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 use tracing::field::{Empty, Field, Visit};
@@ -56,6 +58,13 @@ pub fn init(settings: Settings) -> Result<(), InitError> {
         Format::Text => log.with_ansi(settings.colour).with_target(false).try_init(),
     }
     .map_err(|_| InitError::Again)
+}
+
+/// Starts logging as JSON into a file, for a process whose stderr shows something else.
+pub fn init_to(file: File, level: Level) -> Result<(), InitError> {
+    let filter = filter(std::env::var(FILTER_VARIABLE).ok(), level)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(file));
+    log.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init().map_err(|_| InitError::Again)
 }
 
 fn filter(given: Option<String>, level: Level) -> Result<EnvFilter, InitError> {

@@ -22,11 +22,14 @@ pub struct Asked {
     #[serde(default)]
     pub id: Option<String>,
     pub text: String,
+    /// Id of the document that should answer it, for whoever checks the answers; it is not submitted.
+    #[serde(default)]
+    pub document: Option<String>,
 }
 
 /// The question of `--ask`.
 pub fn ask(text: &str) -> Result<Asked, SubmitError> {
-    checked(Asked { id: None, text: text.to_owned() }, "--ask")
+    checked(Asked { id: None, text: text.to_owned(), document: None }, "--ask")
 }
 
 /// All questions of a file, or of standard input when the path is `-`: JSON lines (`{"text": …, "id": …}`), or plain lines.
@@ -65,7 +68,7 @@ pub fn parse(text: &str, place: &str) -> Result<Vec<Asked>, SubmitError> {
                 ))
             })?
         } else {
-            Asked { id: None, text: line.to_owned() }
+            Asked { id: None, text: line.to_owned(), document: None }
         };
         questions.push(checked(asked, &place)?);
     }

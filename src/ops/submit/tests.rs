@@ -103,8 +103,8 @@ fn questions_are_plain_lines_or_json_lines() {
     let text = "\u{feff}What is a rung?\n\n{\"id\": \"q7\", \"text\": \"なぜ待つのですか？\"}\r\n";
     let questions = parse(text, "file").expect("questions");
     let expected = [
-        Asked { id: None, text: "What is a rung?".into() },
-        Asked { id: Some("q7".into()), text: "なぜ待つのですか？".into() },
+        Asked { id: None, text: "What is a rung?".into(), document: None },
+        Asked { id: Some("q7".into()), text: "なぜ待つのですか？".into(), document: None },
     ];
     assert_eq!(questions, expected);
     let value = payload(questions[0].clone());
