@@ -78,6 +78,8 @@ pub enum DemoError {
 /// A running demonstration. The fields stand in the order in which they have to end.
 pub struct Demo {
     service: Service,
+    /// Documents before questions, as they run.
+    tallies: Vec<Arc<Tally>>,
     follower: Follower,
     account: Account,
     provider: provider::Running,
@@ -109,8 +111,12 @@ impl Demo {
         let which = Selection::all();
         let edges = Edges::open(&config, &which, this_program())?;
         let service = Service::start(&config, &which, edges, &readiness).await?;
+        let (documents, _) = pipeline(&config, None, Subject::Document)?;
+        let mut tallies = service.tallies().to_vec();
+        tallies.sort_by_key(|tally| tally.pipeline != documents);
         Ok(Self {
             service,
+            tallies,
             follower: Follower::of(&config, &topology),
             account: Account::default(),
             provider,
@@ -183,7 +189,7 @@ impl Demo {
     }
 
     fn tallies(&self) -> &[Arc<Tally>] {
-        self.service.tallies()
+        &self.tallies
     }
 
     /// Ends the stages first and the broker last.

@@ -131,7 +131,7 @@ pub fn make(
         answers,
         stages: tallies.iter().map(|tally| stage(tally)).collect(),
         dead_letters: account.letters().cloned().map(letter).collect(),
-        rungs: topics.into_iter().filter(|topic| topic.rung.is_some()).collect(),
+        rungs: rungs(tallies, topics),
         provider_calls: by_outcome(&calls),
     }
 }
@@ -205,6 +205,15 @@ fn remedy(code: Code) -> Option<String> {
     let mut signs = sentence.chars();
     let first = signs.next()?.to_lowercase();
     Some(first.chain(signs).collect())
+}
+
+/// In the order of the stages.
+fn rungs(tallies: &[Arc<Tally>], topics: Vec<Read>) -> Vec<Read> {
+    let of_stage =
+        |read: &Read| tallies.iter().position(|t| t.pipeline == read.pipeline && t.stage == read.stage);
+    let mut rungs: Vec<Read> = topics.into_iter().filter(|topic| topic.rung.is_some()).collect();
+    rungs.sort_by_key(of_stage);
+    rungs
 }
 
 fn by_outcome(calls: &Stats) -> BTreeMap<String, u64> {

@@ -77,11 +77,11 @@ pub fn provider_options(seed: u64, faults: bool) -> Options {
     let answering = Rates { latency: Span::millis(10), jitter: Span::millis(40), ..Rates::default() };
     let rates = match faults {
         true => Rates {
-            rate_limit: 0.06,
-            server_error: 0.05,
-            overloaded: 0.02,
-            hang: 0.02,
-            truncate: 0.04,
+            rate_limit: 0.08,
+            server_error: 0.06,
+            overloaded: 0.03,
+            hang: 0.03,
+            truncate: 0.05,
             ..answering
         },
         false => answering,

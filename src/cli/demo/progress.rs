@@ -88,22 +88,30 @@ impl Display {
 
 fn style(colour: bool) -> ProgressStyle {
     let bar = if colour { "{bar:24.green}" } else { "{bar:24}" };
-    let template = format!("{{prefix:20}} {bar} {{pos:>5}} of {{len:<5}} {{msg}}");
+    let template = format!("{{prefix:20}} {bar} {{msg}}");
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn draw(bar: &ProgressBar, counts: &Counts) {
-    bar.set_length(counts.read);
-    bar.set_position(counts.done + dead(counts));
-    bar.set_message(state(counts));
+    // A bar without length is drawn full.
+    bar.set_length(counts.read.max(1));
+    bar.set_position(ended(counts));
+    bar.set_message(format!("{:>5} of {:<5} {}", ended(counts), counts.read, state(counts)));
 }
 
 fn dead(counts: &Counts) -> u64 {
     counts.dead.values().sum()
 }
 
-fn waiting(counts: &Counts) -> usize {
-    counts.waiting.values().sum()
+/// Done or dead.
+fn ended(counts: &Counts) -> u64 {
+    counts.done + dead(counts)
+}
+
+/// What is held is counted now and then only, so it may be more than what is left.
+fn waiting(counts: &Counts) -> u64 {
+    let held: usize = counts.waiting.values().sum();
+    (held as u64).min(counts.read.saturating_sub(ended(counts)))
 }
 
 /// What is not well with a stage.
@@ -121,17 +129,30 @@ fn state(counts: &Counts) -> String {
     parts.join(", ")
 }
 
-/// `12 of 34 ended; parse 20/34 (9 dead), embed 3/12 (2 waiting)`: stages that have had something to do.
+/// `12 of 34 ended; rag-ingest: parse 20/34 (9 dead), embed 3/12 (2 waiting)`: stages that have had something
+/// to do.
 fn line(progress: &Progress<'_>) -> String {
     let balance = progress.balance;
-    let stages = progress.tallies.iter().filter_map(|tally| {
+    let mut line = format!("{} of {} ended", balance.submitted - balance.open, balance.submitted);
+    let mut pipeline = "";
+    for tally in progress.tallies {
         let counts = tally.counts();
+        if counts.read == 0 {
+            continue;
+        }
+        match tally.pipeline == pipeline {
+            true => line.push_str(", "),
+            false => line.push_str(&format!("; {}: ", tally.pipeline)),
+        }
+        pipeline = &tally.pipeline;
+        line.push_str(&format!("{} {}/{}", tally.stage, ended(&counts), counts.read));
         let state = state(&counts);
-        let state = if state.is_empty() { state } else { format!(" ({state})") };
-        let done = counts.done + dead(&counts);
-        (counts.read > 0).then(|| format!("{} {done}/{}{state}", tally.stage, counts.read))
-    });
-    let stages: Vec<_> = stages.collect();
-    let stages = if stages.is_empty() { "the stages join".into() } else { stages.join(", ") };
-    format!("{} of {} ended; {stages}", balance.submitted - balance.open, balance.submitted)
+        if !state.is_empty() {
+            line.push_str(&format!(" ({state})"));
+        }
+    }
+    if pipeline.is_empty() {
+        line.push_str("; the stages join their groups");
+    }
+    line
 }
