@@ -92,6 +92,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is no error: whoever reads topics to their end asked to be told.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         self.note(error.rdkafka_error_code(), reason);
         let Some(suppressed) = self.heard("ERROR") else { return };
         let reason = one_line(reason, TEXT_MAX);
