@@ -84,7 +84,8 @@ impl Demo {
         let named: Vec<_> = self.account.open().take(NAMED).map(|input| input.resource.clone()).collect();
         let more = if open > NAMED as u64 { ", …" } else { "" };
         let stages = stages.map(|stage| format!("; {stage}")).collect::<String>();
-        Halt::Stuck(format!("{why}: {open} inputs have not ended ({}{more}){stages}", named.join(", ")))
+        let inputs = if open == 1 { "input has" } else { "inputs have" };
+        Halt::Stuck(format!("{why}: {open} {inputs} not ended ({}{more}){stages}", named.join(", ")))
     }
 
     /// The groups' offsets. When all is done, the last commits are waited for.

@@ -53,8 +53,8 @@ fn every_file_and_every_question_ends_in_the_index_with_an_answer_or_as_a_dead_l
 
     // The log knows the dead letter by its job.
     let job = letter["correlation"]["job"].as_str().unwrap();
-    let folder = fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().path());
-    let folder = folder.filter(|path| path.is_dir()).next().expect("the demonstration's folder");
+    let mut folders = fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folders.find(|path| path.is_dir()).expect("the demonstration's folder");
     let log = fs::read_to_string(folder.join("lazaret.log")).unwrap();
     let told = |line: &str| {
         let line: Value = serde_json::from_str(line).expect("a log line is JSON");
@@ -103,6 +103,9 @@ fn a_time_that_is_too_short_ends_with_what_has_not_ended() {
     let output = demo(temporary.path(), &["--documents", text(&documents), "--timeout", "1ms"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(8), "{stderr}");
-    assert!(stderr.contains("1 inputs have not ended (tea.txt)"), "{stderr}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("it does not add up"), "the account is shown");
+    assert!(stderr.contains("1 input has not ended (tea.txt)"), "{stderr}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("stopped before the end"),
+        "the account is shown"
+    );
 }

@@ -11,8 +11,8 @@ use crate::flow::Code;
 use crate::message::payload::Citation;
 use crate::ops::dlq::explain::printable;
 
-/// Most dead letters told one by one.
-const LETTERS: usize = 20;
+/// Most dead letters of one stage and code told one by one.
+const LETTERS: usize = 5;
 /// Most answers told.
 const ANSWERS: usize = 50;
 /// Most names of missing inputs told.
@@ -111,27 +111,27 @@ fn by_code(counts: &BTreeMap<Code, u64>) -> String {
     }
 }
 
+/// By stage and code: what it means, and who died of it.
 fn letters(text: &mut String, letters: &[Letter]) {
-    for Letter { found, remedy } in letters.iter().take(LETTERS) {
-        let letter = &found.letter;
-        let resource = letter.correlation.resource.as_deref().unwrap_or("?");
-        let _ = writeln!(
-            text,
-            "{}  {} in {}.{}  (dead letter {})",
-            letter.code,
-            plain(resource),
-            plain(&letter.pipeline),
-            plain(&letter.stage),
-            plain(&letter.id)
-        );
-        let _ = writeln!(text, "     cause:  {}", plain(&letter.message));
-        if let Some(remedy) = remedy {
-            let _ = writeln!(text, "     remedy: send it again {}", plain(remedy));
-        }
-        let _ = writeln!(text, "     more:   lazaret codes {}", plain(&letter.code));
+    let mut groups: BTreeMap<(&str, &str, &str), Vec<&Letter>> = BTreeMap::new();
+    for each in letters {
+        let letter = &each.found.letter;
+        groups.entry((&letter.pipeline, &letter.stage, &letter.code)).or_default().push(each);
     }
-    if let Some(more) = letters.len().checked_sub(LETTERS).filter(|more| *more > 0) {
-        let _ = writeln!(text, "… and {more} more (--json has all)");
+    for ((pipeline, stage, code), group) in groups {
+        let place = plain(&format!("{pipeline}.{stage}"));
+        let _ =
+            writeln!(text, "{} in {place}: {}  (lazaret codes {})", plain(code), group.len(), plain(code));
+        for Letter { found, .. } in group.iter().take(LETTERS) {
+            let resource = found.letter.correlation.resource.as_deref().unwrap_or("a record without id");
+            let _ = writeln!(text, "  {}: {}", plain(resource), plain(&found.letter.message));
+        }
+        if let Some(more) = group.len().checked_sub(LETTERS).filter(|more| *more > 0) {
+            let _ = writeln!(text, "  … and {more} more (--json has all)");
+        }
+        if let Some(remedy) = group.first().and_then(|letter| letter.remedy.as_ref()) {
+            let _ = writeln!(text, "  remedy: submit it again {}", plain(remedy));
+        }
     }
 }
 
@@ -179,7 +179,9 @@ fn account(text: &mut String, report: &Report) {
             "every input has ended exactly once, nothing waits on a rung, all {partitions} partitions are read and committed to their end"
         );
     } else {
-        let _ = writeln!(text, "it does not add up: {}", imbalance(&report.conservation));
+        let why = report.stopped.as_ref().map(|why| format!("stopped before the end ({}): ", plain(why)));
+        let why = why.unwrap_or_else(|| "it does not add up: ".into());
+        let _ = writeln!(text, "{why}{}", imbalance(&report.conservation));
     }
     let calls: Vec<_> = report.provider_calls.iter().map(|(what, n)| format!("{n} × {what}")).collect();
     let _ = writeln!(text, "calls to the provider: {}", calls.join(", "));
