@@ -19,8 +19,9 @@ use crate::demo::{Demo, DemoError, Halt, Limits, Order};
 use crate::kafka::KafkaProblem;
 use crate::ops::submit::questions::{self, Asked};
 
-/// Without any record getting further, the demonstration is given up after this long.
-const STALL: Duration = Duration::from_secs(60);
+/// Without any record getting further, the demonstration is given up after this long: longer than one attempt of
+/// any stage may take.
+const STALL: Duration = Duration::from_secs(90);
 
 /// Run both pipelines with a broker, a model provider and all stages in this process.
 ///

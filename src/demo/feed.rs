@@ -19,6 +19,8 @@ use crate::ops::submit::{Body, Item, Loaded, SubmitError};
 pub struct Library {
     pub root: PathBuf,
     pub files: Vec<Reference>,
+    /// These are the documents that come with the program.
+    pub is_shipped: bool,
 }
 
 /// A file that is submitted by its address. The embedded broker keeps only some megabytes of a partition, and a
@@ -40,14 +42,14 @@ impl Library {
         }
         let reference = |file: DocumentFile| Reference { id: file.id, path: file.path };
         let files = documents::find(std::slice::from_ref(&root), None)?;
-        Ok(Self { root, files: files.into_iter().map(reference).collect() })
+        Ok(Self { root, files: files.into_iter().map(reference).collect(), is_shipped: false })
     }
 
     /// Writes the corpus that comes with the program, and opens it.
     pub fn shipped(folder: &Path) -> Result<Self, SubmitError> {
         let failed = |source| SubmitError::Read { place: folder.display().to_string(), source };
         corpus::write(folder).map_err(failed)?;
-        Self::open(folder)
+        Ok(Self { is_shipped: true, ..Self::open(folder)? })
     }
 }
 

@@ -101,7 +101,7 @@ impl Demo {
         let cluster = setup::broker()?;
         let provider = provider::start(setup::provider_options(order.seed, order.faults)).await?;
         let kafka = cluster.bootstrap_servers();
-        let config = setup::configure(&folder, &kafka, &provider.base_url, &order.library.root)?;
+        let config = setup::configure(&folder, &kafka, &provider.base_url, &order.library)?;
         let topology = Topology::derive(&config);
         setup::topics(&cluster, &topology)?;
 

@@ -11,7 +11,8 @@ use rdkafka::producer::DefaultProducerContext;
 use uuid::Uuid;
 
 use super::DemoError;
-use crate::config::{Config, Span};
+use super::feed::Library;
+use crate::config::{Config, Parse, Span};
 use crate::flow::Topology;
 use crate::provider::faults::Rates;
 use crate::provider::{self, Options};
@@ -95,16 +96,19 @@ pub fn configure(
     folder: &Folder,
     kafka: &str,
     provider: &str,
-    documents: &Path,
+    library: &Library,
 ) -> Result<Config, DemoError> {
-    let text = fill(TEMPLATE, folder.path(), kafka, provider, documents);
+    // One of the shipped documents keeps its parser busy for ever, and the demonstration is to be short.
+    let parse_time = if library.is_shipped { Span::secs(5) } else { Parse::default().time_max };
+    let text = fill(folder.path(), kafka, provider, &library.root, parse_time);
     let path = folder.config();
     fs::write(&path, &text).map_err(|cause| DemoError::Folder { path: path.clone(), cause })?;
     Ok(Config::parse(&text, &path.display().to_string())?)
 }
 
-fn fill(template: &str, folder: &Path, kafka: &str, provider: &str, documents: &Path) -> String {
-    template
+fn fill(folder: &Path, kafka: &str, provider: &str, documents: &Path, parse_time: Span) -> String {
+    TEMPLATE
+        .replace("<parse-time>", &parse_time.to_string())
         .replace("<folder>/ledger.db", &quoted(&folder.join("ledger.db").to_string_lossy()))
         .replace("<folder>/index.db", &quoted(&folder.join("index.db").to_string_lossy()))
         .replace("<documents>", &quoted(&documents.to_string_lossy()))
@@ -124,7 +128,7 @@ mod tests {
     #[test]
     fn the_configuration_names_what_was_put_up_whatever_the_folders_are_called() {
         let odd = Path::new("/a \"b\" #c: ${HOME} $1 '");
-        let text = fill(TEMPLATE, odd, "127.0.0.1:4711", "http://127.0.0.1:4712/v1", odd);
+        let text = fill(odd, "127.0.0.1:4711", "http://127.0.0.1:4712/v1", odd, Span::secs(5));
         let config = Config::parse(&text, "demo").unwrap();
         assert_eq!(config.kafka.bootstrap, "127.0.0.1:4711");
         assert_eq!(config.sources.file_roots, [odd]);
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_pipelines_are_the_shipped_ones() {
-        let text = fill(TEMPLATE, Path::new("/f"), "k:1", "http://p:1/v1", Path::new("/d"));
+        let text = fill(Path::new("/f"), "k:1", "http://p:1/v1", Path::new("/d"), Span::secs(5));
         let demo = Config::parse(&text, "demo").unwrap();
         let shipped = Config::parse(include_str!("../../lazaret.yaml"), "lazaret.yaml").unwrap();
         let names = |config: &Config| -> Vec<String> {
