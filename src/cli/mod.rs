@@ -17,6 +17,7 @@ mod log;
 pub mod output;
 mod panic;
 mod provider;
+mod run;
 mod schemas;
 mod submit;
 mod topics;
@@ -42,6 +43,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Run the stages of the configuration: all in one process, or one per deployment.
+    Run(run::Args),
     /// Send documents or questions into the input topic of a pipeline.
     Submit(submit::Args),
     /// Show what happened to a job and its children, stage by stage.
@@ -85,6 +88,7 @@ fn serve(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
 
 async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
     match verb {
+        Verb::Run(args) => run::run(args, global).await,
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
         Verb::Dlq(args) => dlq::run(args, global).await,
