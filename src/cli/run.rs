@@ -109,7 +109,9 @@ fn failure(error: &StartError, config: &Config) -> Failure {
         StartError::Selection(_)
             | StartError::Stage { .. }
             | StartError::Codec(_)
-            | StartError::Edge(EdgeError::Provider(_) | EdgeError::Sources(_) | EdgeError::RegistryPassword(_))
+            | StartError::Edge(
+                EdgeError::Provider(_) | EdgeError::Sources(_) | EdgeError::RegistryPassword(_)
+            )
     );
     let code = if usage { ExitCode::Usage } else { ExitCode::Failed };
     match error {
