@@ -39,7 +39,7 @@ impl Rig {
         let (name, folder) = (support::unique(test), tempfile::tempdir().expect("a folder"));
         let text = format!(
             "version: 1\n\
-             kafka:\n  bootstrap: '{kafka}'\n  properties: {{ session.timeout.ms: '6000', heartbeat.interval.ms: '1000' }}\n\
+             kafka:\n  bootstrap: '{kafka}'\n  properties: {{ session.timeout.ms: '6000', heartbeat.interval.ms: '1000', compression.type: none }}\n\
              http: {{ listen: '127.0.0.1:0' }}\n\
              ledger: {{ path: '{{folder}}/ledger.db' }}\n\
              index: {{ path: '{{folder}}/index.db' }}\n\

@@ -1,9 +1,13 @@
 //! `lazaret run` as a process against the real Kafka.
 
+mod avro;
 mod crash;
+mod dead;
 mod ladder;
 mod pause;
+mod peers;
 mod rebalance;
+mod start;
 
 /// Two stages, the first of which asks the provider; short rungs.
 const EMBED: &str = "
