@@ -47,8 +47,9 @@ async fn output(kit: &Kit, work: &Work) -> Result<(), Fault> {
     if work.produced {
         return Ok(());
     }
-    let mut records = Vec::with_capacity(work.outputs.len());
-    for output in work.outputs.iter() {
+    let outputs = work.outputs.as_deref().map(Vec::as_slice).unwrap_or_default();
+    let mut records = Vec::with_capacity(outputs.len());
+    for output in outputs {
         let job = &work.envelope.correlation.job;
         let job = output.child.map_or_else(|| job.clone(), |n| job.child(n));
         let correlation = Correlation { job, ..work.envelope.correlation.clone() };
