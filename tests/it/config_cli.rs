@@ -255,8 +255,7 @@ fn log_lines_are_json_with_their_fields_at_top_level_where_nobody_watches() {
     let config = "version: 1\nkafka: { bootstrap: '127.0.0.1:1', timeout: 1s }\npipelines: {}\n";
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lazaret.yaml");
-    let pipelines =
-        "p: { input: { topic: a }, output: { topic: b }, stages: [{ name: v, kind: validate }] }";
+    let pipelines = "p: { input: { topic: a }, output: { topic: b }, stages: [{ name: v, kind: validate }] }";
     std::fs::write(&file, config.replace("pipelines: {}", &format!("pipelines: {{ {pipelines} }}"))).unwrap();
     let output = ran(&["topics", "plan", "-o", "json", "-c", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(8), "{}", stderr(&output));
