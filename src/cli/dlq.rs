@@ -28,7 +28,7 @@ enum What {
     Show {
         /// The id, or as much of its beginning as tells it from the others.
         id: String,
-        /// Show the payload and the values of the record's own headers too.
+        /// Show the payload, the key and the values of the record's own headers too.
         #[arg(long)]
         payload: bool,
     },
