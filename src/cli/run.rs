@@ -109,17 +109,25 @@ fn failure(error: &StartError, config: &Config) -> Failure {
         StartError::Selection(_)
             | StartError::Stage { .. }
             | StartError::Codec(_)
-            | StartError::Edge(
-                EdgeError::Provider(_) | EdgeError::Sources(_) | EdgeError::RegistryPassword(_)
-            )
+            | StartError::Edge(EdgeError::Provider(_) | EdgeError::Sources(_) | EdgeError::Registry(_))
     );
     let code = if usage { ExitCode::Usage } else { ExitCode::Failed };
     match error {
         StartError::Kafka(problem) | StartError::Edge(EdgeError::Kafka(problem)) => problem.clone().into(),
-        StartError::MissingTopics(_) => Failure::new(ExitCode::Refused, error.to_string())
+        StartError::MissingTopics(missing) => Failure::new(ExitCode::Refused, some_of(missing))
             .at(config.kafka.bootstrap.clone())
             .hint("make them with `lazaret topics apply`, or start with --create-topics"),
         _ => Failure::new(code, error.to_string()),
+    }
+}
+
+/// The first of a list that may be long.
+fn some_of(missing: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = missing.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match missing.len() {
+        0..=SHOWN => format!("missing topics: {shown}"),
+        n => format!("{n} topics are missing, among them {shown}"),
     }
 }
 

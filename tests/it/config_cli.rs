@@ -207,9 +207,19 @@ fn every_shell_gets_its_completions() {
 fn every_verb_is_in_the_help_and_in_the_documentation() {
     let help = ran(&["--help"]);
     let page = std::fs::read_to_string(Path::new(ROOT).join("docs/cli.md")).unwrap();
-    for verb in
-        ["submit", "job", "dlq", "codes", "check", "config", "topics", "schemas", "provider", "completions"]
-    {
+    for verb in [
+        "run",
+        "submit",
+        "job",
+        "dlq",
+        "codes",
+        "check",
+        "config",
+        "topics",
+        "schemas",
+        "provider",
+        "completions",
+    ] {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb} is not in the help");
         assert!(page.contains(&format!("\n## lazaret {verb}\n")), "{verb} is not in docs/cli.md");
         let own = ran(&[verb, "--help"]);

@@ -71,7 +71,7 @@ async fn avro_goes_all_the_way_and_waits_for_a_registry_that_is_away() {
     ]);
 
     way.open.store(false, Ordering::Relaxed);
-    let mut worker = rig.worker(&["--pipeline", &pipeline]).await;
+    let mut worker = rig.start(&["--pipeline", &pipeline]).await;
     eventually("the stage waits for the registry", async || {
         worker.readiness().await.to_string().contains("paused: registry.unavailable").then_some(())
     })
