@@ -1,1 +1,5 @@
-
+mod driver;
+mod failures;
+mod flow;
+mod pauses;
+mod rebalances;
