@@ -3,3 +3,5 @@ mod failures;
 mod flow;
 mod pauses;
 mod rebalances;
+mod simulation;
+mod world;
