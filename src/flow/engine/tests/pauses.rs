@@ -21,7 +21,8 @@ fn sick() -> Driver {
 /// How long it takes until something starts or is produced.
 fn until_next_try(d: &mut Driver) -> Duration {
     let from = d.now;
-    while d.pass(ms(500)).is_empty() {}
+    let tried = (0..1000).any(|_| !d.pass(ms(500)).is_empty());
+    assert!(tried, "nothing is ever tried again");
     Duration::try_from(d.now.duration_since(from)).unwrap()
 }
 
@@ -262,6 +263,16 @@ fn a_stuck_stage_that_loses_what_was_refused_goes_on_with_the_rest() {
     d.poll(input(1), 0);
     let effects = d.tell(Event::Revoked(vec![input(0)]));
     assert_eq!(effects, [forget(0), Effect::Resumed, start(1), drained(input(0), None)]);
+}
+
+#[test]
+fn a_stuck_stage_that_loses_other_records_waits_for_the_answer_to_its_try() {
+    let mut d = stuck();
+    d.assign(input(1), Lane::Input);
+    d.poll(input(1), 0);
+    assert_eq!(d.pass(SECOND), [output(0)]);
+    assert_eq!(d.tell(Event::Lost(vec![input(1)])), [forget(1)]);
+    assert_eq!(d.engine.paused().unwrap().code, Code::OutputUnwritable);
 }
 
 #[test]

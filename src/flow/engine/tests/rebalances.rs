@@ -22,6 +22,15 @@ fn a_revoked_partition_drops_what_does_not_run_and_lets_the_rest_finish() {
 }
 
 #[test]
+fn a_waiting_record_of_a_revoked_partition_wakes_nobody() {
+    let mut d = Driver::new(|_| {});
+    let due = d.at(SECOND);
+    d.arrive(input(0), 0, |a| a.due = Some(due));
+    assert_eq!(d.tell(revoke(0)), [forget(0), drained(input(0), None)]);
+    assert_eq!((d.engine.next_wake(), d.engine.load()), (None, Load::default()));
+}
+
+#[test]
 fn a_partition_that_holds_nothing_is_drained_at_once() {
     let mut d = Driver::new(|_| {});
     assert_eq!(d.tell(revoke(0)), [drained(input(0), None)]);
@@ -199,4 +208,5 @@ fn a_stage_without_partitions_stops_at_once() {
     assert_eq!(d.tell(Event::Stop), [Effect::Drained { partitions: vec![], commit: vec![] }]);
     d.assign(input(0), Lane::Input);
     assert!(!d.engine.wants(&input(0)));
+    assert_eq!(d.poll(input(0), 0), [forget(0)]);
 }

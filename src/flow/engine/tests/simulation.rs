@@ -16,7 +16,7 @@ fn scripts() -> impl Strategy<Value = Vec<Vec<Step>>> {
         1 => Just(Step::Permanent),
         1 => Just(Step::Busy),
     ];
-    vec(vec(step, 0..4), 1..40)
+    vec(vec(step, 0..4), 1..60)
 }
 
 fn work() -> impl Strategy<Value = Action> {
@@ -30,9 +30,9 @@ fn work() -> impl Strategy<Value = Action> {
 
 fn planned() -> impl Strategy<Value = Action> {
     prop_oneof![
-        20 => work(),
-        1 => any::<u8>().prop_map(Action::Revoke),
-        2 => any::<u8>().prop_map(Action::Assign),
+        60 => work(),
+        2 => any::<u8>().prop_map(Action::Revoke),
+        8 => any::<u8>().prop_map(Action::Assign),
         1 => Just(Action::Stop),
     ]
 }
@@ -41,7 +41,7 @@ fn troubled() -> impl Strategy<Value = Action> {
     let code =
         prop_oneof![Just(Code::LlmUnauthorized), Just(Code::LlmConnection), Just(Code::LedgerUnavailable)];
     prop_oneof![
-        20 => planned(),
+        60 => planned(),
         1 => any::<u8>().prop_map(Action::PollAgain),
         1 => any::<u8>().prop_map(Action::LateAnswer),
         1 => (1u16.., code).prop_map(|(time, code)| Action::Trouble(time, code)),
@@ -53,12 +53,12 @@ fn troubled() -> impl Strategy<Value = Action> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_every_record_ends_and_no_promise_is_broken(
         scripts in scripts(),
-        actions in vec(troubled(), 0..300),
+        actions in vec(troubled(), 0..400),
         concurrency in 1usize..6,
         window in 1usize..9,
         ledger in any::<bool>(),
@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn a_planned_rebalance_runs_nothing_twice(
         scripts in scripts(),
-        actions in vec(planned(), 0..300),
+        actions in vec(planned(), 0..400),
         concurrency in 1usize..6,
         window in 1usize..9,
     ) {

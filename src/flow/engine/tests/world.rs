@@ -430,7 +430,7 @@ impl World {
         let held = self.held.remove(&slot).expect("forgets what is held");
         self.given_up.push(slot);
         if let State::Publishing(what) = &held.state
-            && slot % 2 == 0
+            && slot.is_multiple_of(2)
         {
             self.write(held.log, held.at, what);
         }
@@ -516,8 +516,6 @@ impl World {
     fn check(&self) {
         let count = |is: &dyn Fn(&Held) -> bool| self.held.values().filter(|held| is(held)).count();
         let running = count(&|held| matches!(held.state, State::Running { .. }));
-        let load = self.engine.load();
-        assert_eq!((load.held, load.running), (self.held.len(), running));
         assert!(running <= self.spec.concurrency, "too many run");
         for log in 0..self.logs.len() {
             assert!(count(&|held| held.log == log) <= self.spec.window, "too many held");
@@ -527,6 +525,8 @@ impl World {
         assert!(wake.is_none_or(|wake| wake > self.now), "the worker would spin");
 
         let due = |held: &Held| held.not_before.is_none_or(|due| due <= self.now);
+        let waiting = count(&|held| held.state == State::Idle && !due(held));
+        assert_eq!(self.engine.load(), Load { held: self.held.len(), running, waiting });
         let startable = count(&|held| held.state == State::Idle && due(held));
         let probes = count(&|held| held.state == State::Running { probe: true });
         let publishing = count(&|held| matches!(held.state, State::Publishing(_)));
