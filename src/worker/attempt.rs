@@ -14,6 +14,7 @@ use super::kit::Kit;
 use super::work::{Work, complete};
 use crate::config::Span;
 use crate::flow::engine::Ran;
+use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::{Begin, Claim, End, LedgerError};
 use crate::stage::{Job, Output};
@@ -25,7 +26,7 @@ pub async fn run(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Ran 
         Ok(ran) => return ran,
         Err(fault) => fault,
     };
-    if fault.class == Class::Systemic {
+    if classify(&kit.rules, fault.clone()).class == Class::Systemic {
         // The stage may pause for hours; the ledger shows meanwhile that nobody works on the job, and why.
         release(kit, work, Some(fault.clone())).await;
     }
@@ -80,6 +81,10 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
         Begin::Fresh(lease) => work.lease = Some(lease),
         Begin::Busy => return Ok(Some(Ran::Busy)),
         Begin::Finished => return Ok(Some(Ran::Ended)),
+        Begin::Condemned(lease, fault) => {
+            work.lease = Some(lease);
+            return Ok(Some(Ran::Condemned(fault)));
+        }
         Begin::Stored(lease, result) => {
             work.lease = Some(lease);
             // A result that an older version stored and this one cannot read is made again.

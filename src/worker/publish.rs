@@ -27,6 +27,9 @@ pub async fn publish(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), F
             End::Waiting { attempt: *attempt, due: *due, rung, fault: fault.clone() }
         }
         Publish::Dead { attempts, fault } => {
+            if !condemn(kit, work, fault, now).await? {
+                return Ok(());
+            }
             let dead_letter = dead(kit, work, *attempts, fault, now).await?;
             End::Dead { attempt: *attempts, dead_letter, fault: fault.clone() }
         }
@@ -110,6 +113,20 @@ async fn retry(
         Ok(_) => Ok(topic),
         Err(e @ ProduceError::TooLarge { .. }) => Err(Fault::new(Code::RecordTooLarge, e.to_string())),
         Err(e) => Err(Fault::new(Code::OutputUnwritable, e.to_string())),
+    }
+}
+
+/// Notes the verdict before the dead letter is produced. False when another copy of the job has taken it over,
+/// whose matter the job is now.
+async fn condemn(kit: &Kit, work: &mut Work, fault: &Fault, now: Timestamp) -> Result<bool, Fault> {
+    let Some(lease) = work.lease.as_ref().filter(|_| !work.produced) else { return Ok(true) };
+    match kit.ledger.condemn(lease, fault, now).await {
+        Ok(()) => Ok(true),
+        Err(LedgerError::Fenced(_)) => {
+            work.lease = None;
+            Ok(false)
+        }
+        Err(error) => Err(unavailable("condemn", &error)),
     }
 }
 

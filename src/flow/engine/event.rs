@@ -41,6 +41,8 @@ pub enum Ran {
     Output,
     /// The ledger says that it ended before: nothing to produce.
     Ended,
+    /// The ledger says that it was condemned before and perhaps never written to the dead letter topic.
+    Condemned(Fault),
     /// Another copy of the job is being run.
     Busy,
     Failed(Fault),

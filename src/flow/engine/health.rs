@@ -81,7 +81,7 @@ impl Health {
     pub fn ran(&mut self, id: SlotId, result: &Ran, now: Timestamp) {
         match result {
             // No work was done, so nothing was learnt.
-            Ran::Busy | Ran::Ended => self.forget(id),
+            Ran::Busy | Ran::Ended | Ran::Condemned(_) => self.forget(id),
             Ran::Failed(fault) if fault.class == Class::Systemic => self.sicken(id, fault.clone(), now),
             Ran::Failed(fault) if speaks_of_outage(fault) => match &mut self.sick {
                 Some(sick) if sick.fault.code == Code::LlmUnavailable => {

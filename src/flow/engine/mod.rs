@@ -128,6 +128,10 @@ impl Engine {
         match result {
             Ran::Output => self.publish(id, Publish::Output),
             Ran::Ended => self.end(id),
+            Ran::Condemned(fault) => {
+                let attempts = slot.past.failures.saturating_add(1);
+                self.publish(id, Publish::Dead { attempts, fault });
+            }
             Ran::Busy => self.wait(id, &slot, now.saturating_add(BUSY_WAIT).unwrap_or(now)),
             // While the dependency is taken for down, its failures are the outage's and no record's.
             Ran::Failed(fault) if self.health.is_outage() && speaks_of_outage(&fault) => self.hold(id, &slot),
