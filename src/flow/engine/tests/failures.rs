@@ -54,6 +54,14 @@ fn a_permanent_failure_is_a_dead_letter_at_once() {
 }
 
 #[test]
+fn a_job_that_was_condemned_before_a_crash_is_a_dead_letter_without_another_attempt() {
+    let mut d = Driver::new(|_| {});
+    d.arrive(input(0), 0, |a| a.past = Past { failures: 2, first_failure: None, seed: 0 });
+    let dead = Publish::Dead { attempts: 3, fault: fault(Code::LlmTimeout) };
+    assert_eq!(what(&d.ran(0, Ran::Condemned(fault(Code::LlmTimeout)))), dead);
+}
+
+#[test]
 fn the_last_attempt_is_a_dead_letter_that_says_which_limit_was_reached() {
     let mut d = Driver::new(|_| {});
     let first = d.now;
