@@ -42,7 +42,8 @@ registry_try() {
 	for jar in "$registry_home"/quarkus-run.jar "$registry_home"/*-runner.jar; do
 		[[ -f $jar ]] && break
 	done
-	spawn registry "$(java_from "$registry_java")" "${jvm[@]}" -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port="$port" -jar "$jar"
+	spawn registry "$(java_from "$registry_java")" "${jvm[@]}" -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port="$port" \
+		-Dquarkus.management.host=127.0.0.1 -Dquarkus.management.port="$(free_port)" -jar "$jar"
 	await registry curl -sf -m 2 -o /dev/null "$url/subjects" || return 1
 	tell LAZARET_TEST_REGISTRY "$url"
 	say "the schema registry (Apicurio $registry_version) is up: $url"

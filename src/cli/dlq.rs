@@ -11,6 +11,8 @@ use crate::ops::dlq::{self, DlqError, Filter, Found, Opened};
 
 /// Longest message in the table, in characters.
 const MESSAGE_MAX: usize = 60;
+const SINCE: &str =
+    "write a time back from now, such as 2h, or a point in time, such as 2026-01-31T12:00:00Z";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -26,7 +28,7 @@ enum What {
     Show {
         /// The id, or as much of its beginning as tells it from the others.
         id: String,
-        /// Show the payload and the values of the record's own headers too.
+        /// Show the payload, the key and the values of the record's own headers too.
         #[arg(long)]
         payload: bool,
     },
@@ -141,18 +143,15 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    let span = Span::parse(text).map_err(|why| {
-        Failure::new(ExitCode::Usage, format!("--since: {why}"))
-            .hint("or a time such as 2026-01-31T12:00:00Z")
-    })?;
-    now.checked_sub(span.0)
-        .map_err(|_| Failure::new(ExitCode::Usage, format!("--since: {text} is too long ago")))
+    let wrong = |why: String| Failure::new(ExitCode::Usage, format!("--since: {why}")).hint(SINCE);
+    let span = Span::parse(text).map_err(wrong)?;
+    now.checked_sub(span.0).map_err(|_| wrong(format!("{text} is too long ago")))
 }
 
 impl From<DlqError> for Failure {
     fn from(error: DlqError) -> Self {
         match error {
-            DlqError::NotFound(message) => Failure::new(ExitCode::NothingMatched, message),
+            DlqError::NotFound(advice) => Failure::advised(ExitCode::NothingMatched, advice),
             DlqError::Kafka(problem) => Failure::from(problem),
         }
     }

@@ -6,6 +6,8 @@ use super::exit::ExitCode;
 use super::global::{Format, Global};
 use super::output;
 use crate::config::{ConfigErrors, Problem, Severity};
+use crate::kafka::KafkaProblem;
+use crate::ops::advice::Advice;
 
 /// Why a verb failed. Texts are one line, lower case, without a full stop; never a secret.
 #[derive(Clone, Debug)]
@@ -34,6 +36,10 @@ impl Failure {
             severity: Severity::Error,
             more: Vec::new(),
         }
+    }
+
+    pub fn advised(code: ExitCode, advice: Advice) -> Self {
+        Self::new(code, advice.message).hint(advice.hint)
     }
 
     pub fn at(mut self, place: impl Into<String>) -> Self {
@@ -113,6 +119,19 @@ impl Failure {
             value["more"] = self.more.iter().map(Failure::json).collect();
         }
         value
+    }
+}
+
+impl From<KafkaProblem> for Failure {
+    fn from(problem: KafkaProblem) -> Self {
+        let code = match &problem {
+            KafkaProblem::Config { .. } => ExitCode::Usage,
+            KafkaProblem::Unreachable { .. } | KafkaProblem::TimedOut { .. } => ExitCode::TimedOut,
+            KafkaProblem::UnknownTopic(_) => ExitCode::Refused,
+            _ => ExitCode::Failed,
+        };
+        let hint = problem.hint().map(str::to_owned);
+        Self { place: problem.place(), hint, ..Self::new(code, problem.message()) }
     }
 }
 

@@ -3,9 +3,11 @@
 use serde_json::json;
 
 use super::{ExitCode, Failure, Format, Global, output};
-use crate::ledger::{Event, LedgerError, LedgerReader};
+use crate::ledger::{Event, LedgerReader};
 use crate::ops::dlq::explain::printable;
 use crate::ops::job::{JobError, detail, life, since};
+
+const LEDGER: &str = "the ledger is the file ledger.path of the configuration; `lazaret run` makes it";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -45,10 +47,9 @@ fn table(events: &[Event]) -> String {
 
 impl From<JobError> for Failure {
     fn from(error: JobError) -> Self {
-        let code = match &error {
-            JobError::NotFound(_) => ExitCode::NothingMatched,
-            JobError::Ledger(LedgerError::Unavailable(_) | LedgerError::Fenced(_)) => ExitCode::Failed,
-        };
-        Failure::new(code, error.to_string())
+        match error {
+            JobError::NotFound(advice) => Failure::advised(ExitCode::NothingMatched, advice),
+            JobError::Ledger(error) => Failure::new(ExitCode::Failed, error.to_string()).hint(LEDGER),
+        }
     }
 }

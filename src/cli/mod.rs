@@ -18,6 +18,7 @@ mod log;
 pub mod output;
 mod panic;
 mod provider;
+mod run;
 mod schemas;
 mod submit;
 mod topics;
@@ -45,6 +46,8 @@ pub struct Cli {
 pub enum Verb {
     /// Run everything in one process: broker, provider with faults, both pipelines, documents and questions.
     Demo(demo::Args),
+    /// Run the stages of the configuration: all in one process, or one per deployment.
+    Run(run::Args),
     /// Send documents or questions into the input topic of a pipeline.
     Submit(submit::Args),
     /// Show what happened to a job and its children, stage by stage.
@@ -94,6 +97,7 @@ fn serve(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
 async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Demo(args) => demo::run(args, global).await,
+        Verb::Run(args) => run::run(args, global).await,
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
         Verb::Dlq(args) => dlq::run(args, global).await,

@@ -9,6 +9,8 @@ use serde_json::json;
 
 use super::{ExitCode, Failure, Format, Global, output};
 use crate::config::Subject;
+use crate::kafka::{KafkaProblem, ProduceError};
+use crate::ops::advice::Advice;
 use crate::ops::submit::questions::Asked;
 use crate::ops::submit::{Item, SubmitError, Submitted, documents, pipeline, questions, submit};
 
@@ -72,8 +74,8 @@ fn gather(ask: &[String], file: Option<PathBuf>) -> Result<Vec<Asked>, SubmitErr
         asked.extend(questions::from_path(&file)?);
     }
     if asked.is_empty() {
-        let message = "there is no question; give one with --ask, or many with --questions FILE (`-` for standard input)";
-        return Err(SubmitError::Usage(message.into()));
+        let hint = "give one with --ask, or many with --questions FILE (`-` for standard input)";
+        return Err(SubmitError::Usage(Advice::new("there is no question", hint)));
     }
     Ok(asked)
 }
@@ -90,12 +92,18 @@ async fn send<I: Item>(
     let sent = submit(&config, pipeline, &target.tenant, items, |_| bar.inc(1)).await;
     let done = bar.position();
     bar.finish_and_clear();
-    let sent = sent.map_err(|error| {
-        let failure = Failure::from(error);
-        if done == 0 { failure } else { failure.hint(format!("{done} were submitted before it")) }
+    let sent = sent.map_err(|error| match done {
+        0 => Failure::from(error),
+        _ => after(done, error.into()),
     })?;
     show(&sent, global)?;
     Ok(ExitCode::Done)
+}
+
+/// Some are on their way already: to submit all again would send these twice.
+fn after(done: u64, failure: Failure) -> Failure {
+    let message = format!("{} ({done} were submitted before it)", failure.message);
+    Failure { code: ExitCode::Partial, message, ..failure }
 }
 
 fn progress(items: usize, global: &Global) -> ProgressBar {
@@ -131,16 +139,18 @@ fn show(sent: &[Submitted], global: &Global) -> Result<(), Failure> {
 
 impl From<SubmitError> for Failure {
     fn from(error: SubmitError) -> Self {
-        let code = match &error {
-            SubmitError::Usage(_) => ExitCode::Usage,
-            SubmitError::Nothing(_) => ExitCode::NothingMatched,
-            SubmitError::Kafka(problem) => return Failure::from(problem.clone()),
-            SubmitError::Encode { source, .. } => {
-                let hint = format!("`lazaret codes {}` says what to look at", source.code);
-                return Failure::new(ExitCode::Failed, error.to_string()).hint(hint);
+        let failed = Failure::new(ExitCode::Failed, error.to_string());
+        match error {
+            SubmitError::Usage(advice) => Failure::advised(ExitCode::Usage, advice),
+            SubmitError::Nothing(advice) => Failure::advised(ExitCode::NothingMatched, advice),
+            SubmitError::Kafka(problem) => problem.into(),
+            SubmitError::Produce { source: ProduceError::UnknownTopic(topic), .. } => {
+                KafkaProblem::UnknownTopic(topic).into()
             }
-            SubmitError::Read { .. } | SubmitError::Produce { .. } => ExitCode::Failed,
-        };
-        Failure::new(code, error.to_string())
+            SubmitError::Encode { source, .. } => {
+                failed.hint(format!("`lazaret codes {}` says what to look at", source.code))
+            }
+            SubmitError::Read { .. } | SubmitError::Produce { .. } => failed,
+        }
     }
 }

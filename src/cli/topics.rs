@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::{ExitCode, Failure, Format, Global, output};
 use crate::flow::Topology;
-use crate::kafka::KafkaProblem;
 use crate::ops::topics::{self, Applied, Outcome, TopicDrift, purpose_name};
 
 #[derive(Debug, clap::Args)]
@@ -102,17 +101,5 @@ fn show_applied(applied: &[Applied], global: &Global) -> Result<(), Failure> {
                 applied.iter().map(row).collect(),
             ))
         }
-    }
-}
-
-impl From<KafkaProblem> for Failure {
-    fn from(problem: KafkaProblem) -> Self {
-        let code = match &problem {
-            KafkaProblem::Config { .. } => ExitCode::Usage,
-            KafkaProblem::Unreachable { .. } | KafkaProblem::TimedOut { .. } => ExitCode::TimedOut,
-            KafkaProblem::UnknownTopic(_) => ExitCode::Refused,
-            _ => ExitCode::Failed,
-        };
-        Failure::new(code, problem.to_string())
     }
 }

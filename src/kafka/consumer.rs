@@ -115,8 +115,8 @@ impl Consumer {
         config.set("partition.assignment.strategy", "cooperative-sticky");
         for (name, value) in [
             // What is fetched ahead costs memory for every partition; the window is what really counts.
-            ("queued.max.messages.kbytes", "16384"),
-            ("queued.min.messages", "500"),
+            ("queued.max.messages.kbytes", "4096"),
+            ("queued.min.messages", "200"),
             ("statistics.interval.ms", "5000"),
         ] {
             if config.get(name).is_none() {

@@ -81,7 +81,8 @@ impl ClientContext for Context {
         }
         let Some(suppressed) = self.heard(facility) else { return };
         let text = one_line(text, TEXT_MAX);
-        let level = if self.quiet { Debug } else { level };
+        // kafka.properties go to producers and consumers alike, and each tells which ones it does not need.
+        let level = if self.quiet || facility == "CONFWARN" { Debug } else { level };
         // Nothing is lost when librdkafka reconnects by itself, so its errors are our warnings.
         match level {
             Emerg | Alert | Critical => tracing::error!(facility, suppressed, "kafka client: {text}"),

@@ -7,35 +7,42 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::config::Span;
 
-/// Why Kafka could not be used. Each message says what, where and how to fix it.
+/// Why Kafka could not be used. As text it is one line with place, cause and remedy; a surface that shows them
+/// apart asks for each.
 #[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", self.line())]
 pub enum KafkaProblem {
-    #[error("kafka.{place}: {message}")]
-    Config { place: String, message: String },
-    #[error(
-        "cannot reach Kafka at {bootstrap} within {}: {cause}; is it running there, and are the address (kafka.bootstrap) and kafka.security.protocol right?",
-        Span(*.waited)
-    )]
-    Unreachable { bootstrap: String, waited: Duration, cause: String },
-    #[error(
-        "Kafka at {bootstrap} refuses the credentials: {cause}; check kafka.security (protocol, mechanism, username, password)"
-    )]
-    Unauthenticated { bootstrap: String, cause: String },
-    #[error(
-        "the TLS connection to Kafka at {bootstrap} failed: {cause}; check kafka.security (protocol, ca_file, certificate_file, key_file) and the broker's host name"
-    )]
-    Tls { bootstrap: String, cause: String },
-    #[error("Kafka does not allow this user to {what}: {cause}; grant the right or use another user")]
-    NotAuthorized { what: String, cause: String },
-    #[error("topic '{0}' does not exist; `lazaret topics apply` makes the topics of the configuration")]
+    /// `place` is the key below `kafka`.
+    Config {
+        place: String,
+        message: String,
+    },
+    Unreachable {
+        bootstrap: String,
+        waited: Duration,
+        cause: String,
+    },
+    Unauthenticated {
+        bootstrap: String,
+        cause: String,
+    },
+    Tls {
+        bootstrap: String,
+        cause: String,
+    },
+    NotAuthorized {
+        what: String,
+        cause: String,
+    },
     UnknownTopic(String),
-    #[error(
-        "Kafka did not finish in {} to {what}; try again, or raise kafka.timeout if the cluster is slow",
-        Span(*.waited)
-    )]
-    TimedOut { what: String, waited: Duration },
-    #[error("Kafka failed to {what}: {cause}")]
-    Other { what: String, cause: String },
+    TimedOut {
+        what: String,
+        waited: Duration,
+    },
+    Other {
+        what: String,
+        cause: String,
+    },
 }
 
 impl KafkaProblem {
@@ -68,5 +75,60 @@ impl KafkaProblem {
     /// The configuration makes no client.
     pub fn properties(error: &KafkaError) -> Self {
         Self::Config { place: "properties".into(), message: format!("librdkafka refuses them: {error}") }
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Config { message, .. } => message.clone(),
+            Self::Unreachable { waited, cause, .. } => {
+                format!("cannot reach Kafka within {}: {cause}", Span(*waited))
+            }
+            Self::Unauthenticated { cause, .. } => format!("Kafka refuses the credentials: {cause}"),
+            Self::Tls { cause, .. } => format!("the TLS connection to Kafka failed: {cause}"),
+            Self::NotAuthorized { what, cause } => {
+                format!("Kafka does not allow this user to {what}: {cause}")
+            }
+            Self::UnknownTopic(topic) => format!("topic '{topic}' does not exist"),
+            Self::TimedOut { what, waited } => format!("Kafka did not finish in {} to {what}", Span(*waited)),
+            Self::Other { what, cause } => format!("Kafka failed to {what}: {cause}"),
+        }
+    }
+
+    /// The key of the configuration or the address, where the message does not say where.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Config { place, .. } => Some(format!("kafka.{place}")),
+            Self::Unreachable { bootstrap, .. }
+            | Self::Unauthenticated { bootstrap, .. }
+            | Self::Tls { bootstrap, .. } => Some(bootstrap.clone()),
+            Self::NotAuthorized { .. }
+            | Self::UnknownTopic(_)
+            | Self::TimedOut { .. }
+            | Self::Other { .. } => None,
+        }
+    }
+
+    /// What to do, where that can be told.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Config { .. } | Self::Other { .. } => return None,
+            Self::Unreachable { .. } => {
+                "is it running there, and are kafka.bootstrap and kafka.security.protocol right?"
+            }
+            Self::Unauthenticated { .. } => "check kafka.security (protocol, mechanism, username, password)",
+            Self::Tls { .. } => {
+                "check kafka.security (protocol, ca_file, certificate_file, key_file) and the broker's host name"
+            }
+            Self::NotAuthorized { .. } => "grant the right or use another user",
+            Self::UnknownTopic(_) => "`lazaret topics apply` makes the topics of the configuration",
+            Self::TimedOut { .. } => "try again, or raise kafka.timeout if the cluster is slow",
+        })
+    }
+
+    fn line(&self) -> String {
+        let place = self.place().map(|place| format!("{place}: ")).unwrap_or_default();
+        let hint = self.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{place}{}{hint}", self.message())
     }
 }

@@ -90,6 +90,7 @@ pub async fn contract(open: impl Open) {
     a_released_job_runs_again_or_replays(open("a")).await;
     an_attempt_that_was_sent_to_a_rung_is_finished(open("a")).await;
     a_dead_job_runs_again_by_a_redrive_only(open("a")).await;
+    a_condemned_job_does_not_run_again_before_it_is_redriven(&open).await;
     a_stored_result_survives_death_and_redrive(open("a")).await;
     a_lost_lease_can_neither_store_nor_settle(&open).await;
     settling_the_same_way_twice_is_settling_once(open("a")).await;
@@ -189,6 +190,32 @@ async fn a_dead_job_runs_again_by_a_redrive_only(ledger: Arc<dyn Ledger>) {
     assert_eq!(begin(&*ledger, attempt("dead", 1, 0)).await, Begin::Finished);
     let lease = fresh(&*ledger, attempt("dead", 1, 1)).await;
     ledger.settle(&lease, End::Done, second(3)).await.expect("held");
+}
+
+async fn a_condemned_job_does_not_run_again_before_it_is_redriven(open: &impl Open) {
+    let ledger = open("a");
+    let lease = fresh(&*ledger, attempt("condemned", 0, 3)).await;
+    ledger.store(&lease, b"paid".to_vec(), second(1)).await.expect("stored");
+    ledger.condemn(&lease, &fault(), second(2)).await.expect("noted");
+    let restarted = open("a");
+    let bury = async || match begin(&*restarted, attempt("condemned", 0, 3)).await {
+        Begin::Condemned(lease, why) => {
+            assert_eq!(why, fault());
+            lease
+        }
+        other => panic!("it must be buried, got {other:?}"),
+    };
+    // Handed back before Kafka had answered: the dead letter may be there.
+    restarted.settle(&bury().await, End::Released { fault: None }, second(2)).await.expect("settled");
+    let lease = bury().await;
+    restarted.settle(&lease, dead(4), second(3)).await.expect("settled");
+    assert_eq!(begin(&*restarted, attempt("condemned", 0, 3)).await, Begin::Finished);
+    replayed(&*restarted, attempt("condemned", 1, 0), b"paid").await;
+    let kinds = kinds(&*restarted, "condemned").await;
+    assert_eq!(
+        kinds,
+        ["started", "stored", "condemned", "buried", "released", "buried", "dead", "duplicate", "replayed"]
+    );
 }
 
 async fn a_stored_result_survives_death_and_redrive(ledger: Arc<dyn Ledger>) {

@@ -53,6 +53,8 @@ pub enum Begin {
     Fresh(Lease),
     /// It ran, and its result was stored but perhaps never produced: produce it, do not run it.
     Stored(Lease, Vec<u8>),
+    /// It was condemned for this fault, and its dead letter was perhaps never written: write it, do not run it.
+    Condemned(Lease, Fault),
     /// The stage finished this job, or this very attempt was already sent to a rung or to the dead letter
     /// topic: commit and go on.
     Finished,
@@ -90,7 +92,8 @@ pub struct Event {
     pub pipeline: String,
     pub stage: String,
     pub job: String,
-    /// `started`, `stored`, `done`, `waiting`, `dead`, `released`, `replayed`, `duplicate`.
+    /// `started`, `stored`, `condemned`, `done`, `waiting`, `dead`, `released`, `replayed`, `buried`,
+    /// `duplicate`.
     pub kind: String,
     pub attempt: u32,
     pub redrives: u32,
@@ -110,7 +113,7 @@ pub struct Event {
 pub struct StateCount {
     pub pipeline: String,
     pub stage: String,
-    /// `running`, `stored`, `done`, `waiting`, `dead`, `released`.
+    /// `running`, `stored`, `condemned`, `done`, `waiting`, `dead`, `released`.
     pub state: String,
     pub jobs: u64,
 }
@@ -133,6 +136,10 @@ pub trait Ledger: Send + Sync {
 
     /// Stores the result before anything is produced.
     async fn store(&self, lease: &Lease, result: Vec<u8>, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Notes that the job is to be a dead letter, before that is produced: after a crash it does not run again, so
+    /// that it cannot end both in the dead letter topic and in the next stage.
+    async fn condemn(&self, lease: &Lease, fault: &Fault, now: Timestamp) -> Result<(), LedgerError>;
 
     async fn settle(&self, lease: &Lease, end: End, now: Timestamp) -> Result<(), LedgerError>;
 

@@ -17,6 +17,7 @@ use rusqlite::{Connection, params};
 
 use super::read::LedgerReader;
 use super::{Begin, Claim, End, Event, Lease, Ledger, LedgerError, StateCount};
+use crate::flow::Fault;
 use crate::sqlite::{Failure, Place, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
@@ -130,6 +131,12 @@ impl Ledger for SqliteLedger {
     async fn store(&self, lease: &Lease, result: Vec<u8>, now: Timestamp) -> Result<(), LedgerError> {
         let (lease, now) = (lease.clone(), self.noticed(now));
         self.writer.write(move |db| rows::store(db, &lease, &result, now)).await?
+    }
+
+    async fn condemn(&self, lease: &Lease, fault: &Fault, now: Timestamp) -> Result<(), LedgerError> {
+        let (lease, now) = (lease.clone(), self.noticed(now));
+        let fault = serde_json::to_string(fault).unwrap_or_default();
+        self.writer.write(move |db| rows::condemn(db, &lease, &fault, now)).await?
     }
 
     async fn settle(&self, lease: &Lease, end: End, now: Timestamp) -> Result<(), LedgerError> {

@@ -13,9 +13,12 @@
 //! | released                 | finished    | run or replay    | run or replay    | run or replay    |
 //! | running, stored: held    | finished    | busy             | busy             | busy             |
 //! | running, stored: void    | finished    | run or replay    | run or replay    | run or replay    |
+//! | condemned: held          | finished    | busy             | busy             | busy             |
+//! | condemned: void          | finished    | bury             | bury             | run or replay    |
 //!
 //! *Run or replay*: replay when a result is stored, otherwise run. A result outlives failure, restart and
-//! redrive until the stage is done, because it may have cost money.
+//! redrive until the stage is done, because it may have cost money. *Bury*: write the dead letter and do not run,
+//! because it may stand in the topic already and the job must not end in two places.
 
 /// How far a job is in its stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum State {
     /// The result is stored and not yet acknowledged by Kafka.
     Stored,
     Done,
+    /// Its dead letter is being written.
+    Condemned,
     /// On a rung.
     Waiting,
     /// In the dead letter topic.
@@ -34,14 +39,22 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [State; 6] =
-        [State::Running, State::Stored, State::Done, State::Waiting, State::Dead, State::Released];
+    const ALL: [State; 7] = [
+        State::Running,
+        State::Stored,
+        State::Condemned,
+        State::Done,
+        State::Waiting,
+        State::Dead,
+        State::Released,
+    ];
 
     /// The word in the ledger.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Running => "running",
             State::Stored => "stored",
+            State::Condemned => "condemned",
             State::Done => "done",
             State::Waiting => "waiting",
             State::Dead => "dead",
@@ -71,6 +84,8 @@ pub struct Known {
 pub enum Ruling {
     Run,
     Replay,
+    /// Write its dead letter (again).
+    Bury,
     Finished,
     Busy,
 }
@@ -82,14 +97,19 @@ pub fn rule(known: Option<Known>, redrives: u32, attempt: u32) -> Ruling {
     let finished = match known.state {
         State::Done => true,
         State::Dead => redrives <= known.redrives,
-        State::Running | State::Stored | State::Waiting | State::Released => older,
+        _ => older,
     };
-    let leased = matches!(known.state, State::Running | State::Stored) && known.held;
-    match (finished, leased, known.result) {
-        (true, _, _) => Ruling::Finished,
-        (_, true, _) => Ruling::Busy,
-        (_, _, true) => Ruling::Replay,
-        (_, _, false) => Ruling::Run,
+    let leasable = matches!(known.state, State::Running | State::Stored | State::Condemned);
+    if finished {
+        Ruling::Finished
+    } else if leasable && known.held {
+        Ruling::Busy
+    } else if known.state == State::Condemned && redrives <= known.redrives {
+        Ruling::Bury
+    } else if known.result {
+        Ruling::Replay
+    } else {
+        Ruling::Run
     }
 }
 
@@ -134,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_held_lease_keeps_every_other_copy_waiting() {
-        for state in [State::Running, State::Stored] {
+        for state in [State::Running, State::Stored, State::Condemned] {
             let held = Some(Known { held: true, result: state == State::Stored, ..known(state) });
             assert_eq!(rule(held, 1, 2), Ruling::Busy);
             assert_eq!(rule(held, 1, 3), Ruling::Busy);
@@ -151,6 +171,16 @@ mod tests {
                 let with = Known { result: true, ..without };
                 assert_eq!(rule(Some(with), redrives, attempt), Ruling::Replay);
             }
+        }
+    }
+
+    #[test]
+    fn a_condemned_job_is_buried_and_runs_again_only_by_a_redrive() {
+        for result in [false, true] {
+            let condemned = Some(Known { result, ..known(State::Condemned) });
+            assert_eq!(rule(condemned, 1, 2), Ruling::Bury);
+            assert_eq!(rule(condemned, 1, 3), Ruling::Bury);
+            assert_eq!(rule(condemned, 2, 0), if result { Ruling::Replay } else { Ruling::Run });
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::advice::Advice;
 use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::KafkaProblem;
@@ -91,9 +92,13 @@ pub struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub enum DlqError {
     #[error("{0}")]
-    NotFound(String),
+    NotFound(Advice),
     #[error(transparent)]
     Kafka(#[from] KafkaProblem),
+}
+
+fn not_found(message: String, hint: &str) -> DlqError {
+    DlqError::NotFound(Advice::new(message, hint))
 }
 
 /// Lists the latest `limit` dead letters that pass the filter, each once.
@@ -132,16 +137,15 @@ pub async fn show(config: &Config, id: &str) -> Result<Opened, DlqError> {
     .await?;
     match <[Opened; 1]>::try_from(opened) {
         Ok([one]) => Ok(one),
-        Err(none) if none.is_empty() && !complete => Err(DlqError::NotFound(format!(
-            "no dead letter '{id}' was found within {}; the topics are long, try again when the cluster is less busy",
-            Span(DEADLINE)
-        ))),
-        Err(none) if none.is_empty() => Err(DlqError::NotFound(format!(
-            "there is no dead letter '{id}'; it may be past its retention; `lazaret dlq ls` lists what is there"
-        ))),
-        Err(_) => {
-            Err(DlqError::NotFound(format!("several dead letters begin with '{id}'; write more of the id")))
-        }
+        Err(none) if none.is_empty() && !complete => Err(not_found(
+            format!("no dead letter '{id}' was found within {}", Span(DEADLINE)),
+            "the topics are long; try again when the cluster is less busy",
+        )),
+        Err(none) if none.is_empty() => Err(not_found(
+            format!("there is no dead letter '{id}'"),
+            "`lazaret dlq ls` lists what is there; it may be past its retention",
+        )),
+        Err(_) => Err(not_found(format!("several dead letters begin with '{id}'"), "write more of the id")),
     }
 }
 
@@ -170,7 +174,7 @@ fn topics(config: &Config, filter: &Filter) -> Result<Vec<String>, DlqError> {
         .collect();
     if topics.is_empty() {
         let stages = all.join(", ");
-        return Err(DlqError::NotFound(format!("no such stage; the configuration has {stages}")));
+        return Err(not_found("no such stage".into(), &format!("the configuration has {stages}")));
     }
     Ok(topics)
 }

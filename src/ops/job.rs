@@ -2,15 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::advice::Advice;
 use crate::ledger::{Event, LedgerError};
 
 /// No such job, or the ledger cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    #[error(
-        "the ledger knows no job '{0}'; it may be older than ledger.retention, or not have reached its first stage"
-    )]
-    NotFound(String),
+    #[error("{0}")]
+    NotFound(Advice),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -18,7 +17,10 @@ pub enum JobError {
 /// The events of a job and its children, in time order; a job without any is not known.
 pub fn life(job: &str, events: Vec<Event>) -> Result<Vec<Event>, JobError> {
     if events.is_empty() {
-        return Err(JobError::NotFound(job.to_owned()));
+        return Err(JobError::NotFound(Advice::new(
+            format!("the ledger knows no job '{job}'"),
+            "it may be older than ledger.retention, or not have reached its first stage",
+        )));
     }
     Ok(events)
 }

@@ -1,5 +1,6 @@
 //! What operators do. One implementation behind every surface: nothing here prints or parses arguments.
 
+pub mod advice;
 pub mod dlq;
 pub mod job;
 pub mod schemas;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::advice::Advice;
 use crate::config::{Config, Format, Kind, Pipeline, Subject};
 use crate::flow::{Fault, Topology};
 use crate::kafka::client::reach;
@@ -22,6 +23,8 @@ use crate::schema::{Codec, Plan, Registry};
 pub const CONTENT_TYPE: &str = "content-type";
 /// Header with a document's file name, for values that are the document itself.
 pub const FILE_NAME: &str = "file-name";
+const CHECK: &str = "`lazaret check` says what the configuration lacks";
+const REPORT: &str = concat!("please report it at ", env!("CARGO_PKG_REPOSITORY"), "/issues");
 /// Records on their way at the same time; bounds the memory of a large folder.
 const IN_FLIGHT_MAX: usize = 32;
 
@@ -30,10 +33,10 @@ const IN_FLIGHT_MAX: usize = 32;
 pub enum SubmitError {
     /// What was asked for makes no sense: exit code 2.
     #[error("{0}")]
-    Usage(String),
+    Usage(Advice),
     /// Nothing to submit was found: exit code 3.
     #[error("{0}")]
-    Nothing(String),
+    Nothing(Advice),
     #[error("cannot read {place}: {source}")]
     Read { place: String, source: std::io::Error },
     #[error(transparent)]
@@ -43,6 +46,10 @@ pub enum SubmitError {
     Encode { resource: String, source: Fault },
     #[error("'{resource}' was not submitted: {source}")]
     Produce { resource: String, source: ProduceError },
+}
+
+fn usage(message: impl Into<String>, hint: impl Into<String>) -> SubmitError {
+    SubmitError::Usage(Advice::new(message, hint))
 }
 
 /// One thing to submit, not yet a record: large folders are not held in memory.
@@ -74,7 +81,7 @@ pub enum Body {
 impl Loaded {
     fn payload<T: Serialize>(payload: &T) -> Result<Self, SubmitError> {
         let value = serde_json::to_value(payload)
-            .map_err(|e| SubmitError::Usage(format!("the record cannot be written as JSON: {e}")))?;
+            .map_err(|e| usage(format!("the record cannot be written as JSON: {e}"), REPORT))?;
         Ok(Self { body: Body::Payload(value), content_type: Some("application/json"), file_name: None })
     }
 }
@@ -99,7 +106,7 @@ pub fn pipeline<'a>(
     if let Some(name) = named {
         let found = config.pipelines.get_key_value(name).map(|(name, p)| (name.as_str(), p));
         return found.ok_or_else(|| {
-            SubmitError::Usage(format!("there is no pipeline '{name}'; the configuration has {}", known()))
+            usage(format!("there is no pipeline '{name}'"), format!("the configuration has {}", known()))
         });
     }
     let takes = |pipeline: &Pipeline| match pipeline.stages.first().map(|stage| &stage.kind) {
@@ -109,16 +116,14 @@ pub fn pipeline<'a>(
     let mut fitting = config.pipelines.iter().filter(|(_, p)| takes(p));
     match (fitting.next(), fitting.next()) {
         (Some((name, pipeline)), None) => Ok((name.as_str(), pipeline)),
-        (None, _) => Err(SubmitError::Usage(format!(
-            "no pipeline begins with a validate stage for {}; name one with --pipeline ({})",
-            noun(subject),
-            known()
-        ))),
-        (Some(_), Some(_)) => Err(SubmitError::Usage(format!(
-            "several pipelines take {}; name one with --pipeline ({})",
-            noun(subject),
-            known()
-        ))),
+        (None, _) => Err(usage(
+            format!("no pipeline begins with a validate stage for {}", noun(subject)),
+            format!("name one with --pipeline: {}", known()),
+        )),
+        (Some(_), Some(_)) => Err(usage(
+            format!("several pipelines take {}", noun(subject)),
+            format!("name one with --pipeline: {}", known()),
+        )),
     }
 }
 
@@ -177,9 +182,7 @@ pub async fn submit<I: Item>(
 
 fn check_tenant(tenant: &str) -> Result<(), SubmitError> {
     if tenant.trim().is_empty() || tenant.chars().any(char::is_control) {
-        return Err(SubmitError::Usage(
-            "the tenant is empty or has control characters; name one with --tenant".into(),
-        ));
+        return Err(usage("the tenant is empty or has control characters", "name one with --tenant"));
     }
     Ok(())
 }
@@ -202,22 +205,22 @@ fn headers(tenant: &str, job: &JobId, resource: &str, format: Format, loaded: &L
 
 /// Writes the values of the input topic. Avro needs the registry, which is not asked before the first value.
 fn codec(config: &Config, pipeline: &Pipeline) -> Result<Codec, SubmitError> {
-    let plan =
-        Plan::of_input(pipeline).ok_or_else(|| SubmitError::Usage("the pipeline has no stage".into()))?;
+    let plan = Plan::of_input(pipeline).ok_or_else(|| usage("the pipeline has no stage", "give it one"))?;
     let registry = match plan.format {
-        Format::Avro => Registry::of(config).map_err(|e| SubmitError::Usage(e.to_string()))?,
+        Format::Avro => Registry::of(config).map_err(|e| usage(e.to_string(), CHECK))?,
         Format::Json | Format::Bytes => None,
     };
-    Codec::new(&plan, registry.as_ref()).map_err(|e| SubmitError::Usage(e.to_string()))
+    Codec::new(&plan, registry.as_ref()).map_err(|e| usage(e.to_string(), CHECK))
 }
 
 /// The value in the format of the input topic.
 async fn encode(body: Body, codec: &Codec, format: Format, resource: &str) -> Result<Vec<u8>, SubmitError> {
     match (body, format) {
         (Body::Bytes(bytes), _) => Ok(bytes),
-        (Body::Payload(_), Format::Bytes) => Err(SubmitError::Usage(format!(
-            "'{resource}' is no document, and the input topic takes documents as bytes"
-        ))),
+        (Body::Payload(_), Format::Bytes) => Err(usage(
+            format!("'{resource}' is no document, and the input topic takes documents as bytes"),
+            "name another pipeline with --pipeline",
+        )),
         (Body::Payload(payload), Format::Json | Format::Avro) => codec
             .encode(&payload)
             .await

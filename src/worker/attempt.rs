@@ -14,6 +14,7 @@ use super::kit::Kit;
 use super::work::{Work, complete};
 use crate::config::Span;
 use crate::flow::engine::Ran;
+use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::{Begin, Claim, End, LedgerError};
 use crate::stage::{Job, Output};
@@ -25,7 +26,7 @@ pub async fn run(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Ran 
         Ok(ran) => return ran,
         Err(fault) => fault,
     };
-    if fault.class == Class::Systemic {
+    if classify(&kit.rules, fault.clone()).class == Class::Systemic {
         // The stage may pause for hours; the ledger shows meanwhile that nobody works on the job, and why.
         release(kit, work, Some(fault.clone())).await;
     }
@@ -54,8 +55,11 @@ async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Resu
     if let Some(ran) = begin(kit, work).await? {
         return Ok(ran);
     }
-    let Some(outputs) = stage(kit, work, payload?, cancel).await? else { return Ok(Ran::Busy) };
-    store(kit, work, outputs).await
+    if work.outputs.is_none() {
+        let Some(outputs) = stage(kit, work, payload?, cancel).await? else { return Ok(Ran::Busy) };
+        work.outputs = Some(Arc::new(outputs));
+    }
+    store(kit, work).await
 }
 
 /// Asks the ledger for the job. `None` means: run it.
@@ -77,11 +81,15 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
         Begin::Fresh(lease) => work.lease = Some(lease),
         Begin::Busy => return Ok(Some(Ran::Busy)),
         Begin::Finished => return Ok(Some(Ran::Ended)),
+        Begin::Condemned(lease, fault) => {
+            work.lease = Some(lease);
+            return Ok(Some(Ran::Condemned(fault)));
+        }
         Begin::Stored(lease, result) => {
             work.lease = Some(lease);
             // A result that an older version stored and this one cannot read is made again.
             if let Ok(outputs) = serde_json::from_slice(&result) {
-                work.outputs = Arc::new(outputs);
+                work.outputs = Some(Arc::new(outputs));
                 kit.tally.replayed();
                 return Ok(Some(Ran::Output));
             }
@@ -126,15 +134,12 @@ pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
 }
 
 /// The result is durable before anything is produced, so that it is never made, or paid for, twice.
-async fn store(kit: &Kit, work: &mut Work, outputs: Vec<Output>) -> Result<Ran, Fault> {
-    let Some(lease) = &work.lease else { return Ok(Ran::Busy) };
-    let result = serde_json::to_vec(&outputs)
+async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
+    let (Some(lease), Some(outputs)) = (&work.lease, &work.outputs) else { return Ok(Ran::Busy) };
+    let result = serde_json::to_vec(outputs.as_ref())
         .map_err(|e| Fault::new(Code::RecordSchemaViolation, format!("the output is not JSON: {e}")))?;
     match kit.ledger.store(lease, result, Timestamp::now()).await {
-        Ok(()) => {
-            work.outputs = Arc::new(outputs);
-            Ok(Ran::Output)
-        }
+        Ok(()) => Ok(Ran::Output),
         // Another copy of the job took over meanwhile; the next look at the ledger tells what it did.
         Err(LedgerError::Fenced(_)) => {
             work.lease = None;

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 
 use super::Selection;
 use super::instance::{Instance, InstanceError};
-use crate::config::{Config, Kind, SecretError};
+use crate::config::{Config, Kind};
 use crate::extract::{Extractor, Limits};
 use crate::flow::Topology;
 use crate::index::sqlite::SqliteIndex;
@@ -51,8 +50,6 @@ pub enum EdgeError {
     Provider(#[from] ClientError),
     #[error(transparent)]
     Sources(#[from] FetcherError),
-    #[error("registry.password: {0}")]
-    RegistryPassword(#[source] SecretError),
     #[error(transparent)]
     Registry(#[from] SettingsError),
 }
@@ -71,22 +68,13 @@ impl Edges {
         let producer = Producer::new(&config.kafka, &topology, "run")?;
         Ok(Self {
             ledger: Arc::new(ledger),
-            registry: registry(config)?,
+            registry: Registry::of(config)?,
             producer: Arc::new(producer),
             resources: resources(config, which, program)?,
             topology,
             instance,
         })
     }
-}
-
-/// The registry's client, where one is configured.
-pub fn registry(config: &Config) -> Result<Option<Arc<Registry>>, EdgeError> {
-    let Some(settings) = &config.registry else { return Ok(None) };
-    let password = settings.password.as_ref().map(|secret| secret.read()).transpose();
-    let password = password.map_err(EdgeError::RegistryPassword)?;
-    let registry = Registry::new(settings, password.as_ref().map(|p| p.expose_secret()))?;
-    Ok(Some(Arc::new(registry)))
 }
 
 fn resources(config: &Config, which: &Selection, program: PathBuf) -> Result<Resources, EdgeError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::tally::Tally;
+use crate::flow::rule::Rule;
 use crate::flow::topology::StageTopics;
 use crate::kafka::Producer;
 use crate::ledger::Ledger;
@@ -16,6 +17,8 @@ pub struct Kit {
     /// Changes with the stage's settings and with Lazaret's version; stands in every dead letter.
     pub revision: String,
     pub stage: Arc<dyn Stage>,
+    /// The stage's rules for classes, as the engine has them.
+    pub rules: Vec<Rule>,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// How long the ledger keeps a job for us.

@@ -22,7 +22,7 @@ mod spec;
 mod tally;
 mod work;
 
-pub use edges::{EdgeError, Edges, registry, this_program};
+pub use edges::{EdgeError, Edges, this_program};
 pub use instance::{Instance, InstanceError};
 pub use selection::{Selection, SelectionError};
 pub use service::{Service, StartError};

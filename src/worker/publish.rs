@@ -27,6 +27,9 @@ pub async fn publish(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), F
             End::Waiting { attempt: *attempt, due: *due, rung, fault: fault.clone() }
         }
         Publish::Dead { attempts, fault } => {
+            if !condemn(kit, work, fault, now).await? {
+                return Ok(());
+            }
             let dead_letter = dead(kit, work, *attempts, fault, now).await?;
             End::Dead { attempt: *attempts, dead_letter, fault: fault.clone() }
         }
@@ -47,8 +50,9 @@ async fn output(kit: &Kit, work: &Work) -> Result<(), Fault> {
     if work.produced {
         return Ok(());
     }
-    let mut records = Vec::with_capacity(work.outputs.len());
-    for output in work.outputs.iter() {
+    let outputs = work.outputs.as_deref().map(Vec::as_slice).unwrap_or_default();
+    let mut records = Vec::with_capacity(outputs.len());
+    for output in outputs {
         let job = &work.envelope.correlation.job;
         let job = output.child.map_or_else(|| job.clone(), |n| job.child(n));
         let correlation = Correlation { job, ..work.envelope.correlation.clone() };
@@ -109,6 +113,20 @@ async fn retry(
         Ok(_) => Ok(topic),
         Err(e @ ProduceError::TooLarge { .. }) => Err(Fault::new(Code::RecordTooLarge, e.to_string())),
         Err(e) => Err(Fault::new(Code::OutputUnwritable, e.to_string())),
+    }
+}
+
+/// Notes the verdict before the dead letter is produced. False when another copy of the job has taken it over,
+/// whose matter the job is now.
+async fn condemn(kit: &Kit, work: &mut Work, fault: &Fault, now: Timestamp) -> Result<bool, Fault> {
+    let Some(lease) = work.lease.as_ref().filter(|_| !work.produced) else { return Ok(true) };
+    match kit.ledger.condemn(lease, fault, now).await {
+        Ok(()) => Ok(true),
+        Err(LedgerError::Fenced(_)) => {
+            work.lease = None;
+            Ok(false)
+        }
+        Err(error) => Err(unavailable("condemn", &error)),
     }
 }
 

@@ -11,7 +11,7 @@ use super::kit::Kit;
 use super::report::Report;
 use super::selection::{Selection, SelectionError};
 use super::shell::Shell;
-use super::spec::{revision, spec};
+use super::spec::{revision, rules, spec};
 use super::tally::Tally;
 use crate::config::Config;
 use crate::flow::Engine;
@@ -136,6 +136,7 @@ fn kit(
     Ok(Kit {
         revision: revision(stage, config),
         stage: built,
+        rules: rules(stage),
         timeout: stage.timeout.0,
         lease: stage.timeout.0 + config.kafka.delivery_timeout.0 + LEASE_ROOM,
         read: Codec::new(&read, edges.registry.as_ref())?,

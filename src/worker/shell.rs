@@ -345,7 +345,12 @@ impl Shell {
     }
 
     async fn close(mut self) {
-        let last = async { while self.tasks.join_next().await.is_some() {} };
+        let last = async {
+            while let Some(done) = self.tasks.join_next().await {
+                // The engine holds nothing any more; what comes back goes to the ledger.
+                self.ended(done);
+            }
+        };
         if timeout(LAST_TASKS, last).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "some records are still on their way to kafka");
         }

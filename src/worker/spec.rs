@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, Pipeline, Retry, RetryOverride, Stage};
+use crate::config::{ClassRule, Config, Pipeline, Retry, RetryOverride, Stage};
 use crate::flow::Ladder;
 use crate::flow::engine::Spec;
 use crate::flow::ladder::Limits;
@@ -21,7 +21,7 @@ pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
         window: stage.window,
         bytes: usize::try_from(BYTES_MIN.max(pipeline.record_max.0.saturating_mul(2))).unwrap_or(usize::MAX),
         ladder: ladder(retry),
-        rules: stage.classify.iter().map(rule).collect(),
+        rules: rules(stage),
         commit_every: COMMIT_EVERY,
     }
 }
@@ -58,8 +58,13 @@ fn ladder(retry: &Retry) -> Ladder {
     }
 }
 
-fn rule(rule: &crate::config::ClassRule) -> Rule {
-    Rule { code: rule.code, status: rule.status, message: rule.message.clone(), class: rule.class }
+/// The stage's rules that give a failure another class.
+pub fn rules(stage: &Stage) -> Vec<Rule> {
+    let rule = |rule: &ClassRule| {
+        let ClassRule { code, status, message, class } = rule.clone();
+        Rule { code, status, message, class }
+    };
+    stage.classify.iter().map(rule).collect()
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub struct Work {
     pub envelope: Envelope,
     /// The right to finish the job, from the ledger.
     pub lease: Option<Lease>,
-    /// What the stage made; stored in the ledger before it stands here.
-    pub outputs: Arc<Vec<Output>>,
+    /// What the stage made, once it has. Kept when the ledger cannot store it, so that it is not made again.
+    pub outputs: Option<Arc<Vec<Output>>>,
     /// Kafka has acknowledged where the record went; only the ledger does not know yet.
     pub produced: bool,
 }
@@ -30,7 +30,7 @@ impl Work {
     /// `own_topic` as in [`trail::open`].
     pub fn new(record: Record, own_topic: bool) -> Self {
         let envelope = trail::open(&record, own_topic);
-        Self { record: Arc::new(record), envelope, lease: None, outputs: Arc::default(), produced: false }
+        Self { record: Arc::new(record), envelope, lease: None, outputs: None, produced: false }
     }
 
     /// What the engine has to know of it.

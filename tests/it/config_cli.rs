@@ -204,12 +204,24 @@ fn every_shell_gets_its_completions() {
 }
 
 #[test]
-fn every_verb_is_in_the_help_and_has_its_own() {
+fn every_verb_is_in_the_help_and_in_the_documentation() {
     let help = ran(&["--help"]);
-    for verb in
-        ["submit", "job", "dlq", "codes", "check", "config", "topics", "schemas", "provider", "completions"]
-    {
+    let page = std::fs::read_to_string(Path::new(ROOT).join("docs/cli.md")).unwrap();
+    for verb in [
+        "run",
+        "submit",
+        "job",
+        "dlq",
+        "codes",
+        "check",
+        "config",
+        "topics",
+        "schemas",
+        "provider",
+        "completions",
+    ] {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb} is not in the help");
+        assert!(page.contains(&format!("\n## lazaret {verb}\n")), "{verb} is not in docs/cli.md");
         let own = ran(&[verb, "--help"]);
         assert_eq!(own.status.code(), Some(0), "{verb}");
         assert!(stdout(&own).contains("Usage: lazaret"), "{verb}");
@@ -255,8 +267,7 @@ fn log_lines_are_json_with_their_fields_at_top_level_where_nobody_watches() {
     let config = "version: 1\nkafka: { bootstrap: '127.0.0.1:1', timeout: 1s }\npipelines: {}\n";
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lazaret.yaml");
-    let pipelines =
-        "p: { input: { topic: a }, output: { topic: b }, stages: [{ name: v, kind: validate }] }";
+    let pipelines = "p: { input: { topic: a }, output: { topic: b }, stages: [{ name: v, kind: validate }] }";
     std::fs::write(&file, config.replace("pipelines: {}", &format!("pipelines: {{ {pipelines} }}"))).unwrap();
     let output = ran(&["topics", "plan", "-o", "json", "-c", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(8), "{}", stderr(&output));

@@ -9,6 +9,8 @@ mod dlq;
 mod docs;
 mod extract;
 mod registry;
+mod rig;
+mod run;
 mod submit;
 mod support;
 mod topics;

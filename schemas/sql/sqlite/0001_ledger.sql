@@ -20,14 +20,15 @@ CREATE TABLE jobs (
   job         TEXT NOT NULL,
   stage       TEXT NOT NULL,
   pipeline    TEXT NOT NULL,
-  -- running | stored | done | waiting | dead | released
+  -- running | stored | condemned | done | waiting | dead | released
   state       TEXT NOT NULL,
   -- Failed attempts so far, and how often the record was redriven.
   attempt     INTEGER NOT NULL,
   redrives    INTEGER NOT NULL,
   -- How often the stage finished this job. More than 1 is a broken promise: there is no such row.
   finishes    INTEGER NOT NULL DEFAULT 0,
-  -- The lease: who holds it, in which epoch, until when. It counts in the states running and stored.
+  -- The lease: who holds it, in which epoch, until when. It counts in the states running, stored and
+  -- condemned.
   token       INTEGER NOT NULL,
   holder      TEXT NOT NULL,
   epoch       INTEGER NOT NULL,
@@ -51,7 +52,7 @@ CREATE TABLE events (
   seq      INTEGER PRIMARY KEY,
   row      INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
   at       INTEGER NOT NULL,
-  -- started | stored | done | waiting | dead | released | replayed | duplicate
+  -- started | stored | condemned | done | waiting | dead | released | replayed | buried | duplicate
   kind     TEXT NOT NULL,
   attempt  INTEGER NOT NULL,
   redrives INTEGER NOT NULL,

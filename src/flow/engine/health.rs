@@ -1,7 +1,9 @@
-//! When a stage pauses, which record probes, and when it resumes. Pure.
+//! When a stage pauses, which record tries whether the trouble is over, and when the stage resumes. Pure.
 //!
-//! Two things pause a stage, and both may hold at once: it is *sick* when a systemic failure was seen or the
-//! breaker found the provider down; it is *stuck* when Kafka does not take what it produces.
+//! Two troubles pause a stage, and both may hold at once: it is *sick* when a systemic failure was seen or the
+//! breaker found the provider down; it is *stuck* when Kafka does not take what it produces. In either, one
+//! record at a time is the trial, and only the trial's success ends the trouble: a success of something that
+//! was begun before, or of another kind, proves nothing.
 
 use std::time::Duration;
 
@@ -11,36 +13,48 @@ use super::{Ran, SlotId};
 use crate::flow::breaker::{Breaker, speaks_of_outage};
 use crate::flow::{Class, Code, Fault};
 
-const PROBE_FIRST: Duration = Duration::from_secs(1);
-const PROBE_MAX: Duration = Duration::from_secs(30);
-
-/// What an observation changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    None,
-    Paused(Fault),
-    Resumed,
-}
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 struct Trouble {
     fault: Fault,
     next_try: Timestamp,
     wait: Duration,
+    /// The record that tries now whether the trouble is over.
+    trial: Option<SlotId>,
 }
 
 impl Trouble {
     fn new(fault: Fault, now: Timestamp) -> Self {
-        let mut trouble = Self { fault, next_try: now, wait: PROBE_FIRST };
+        let mut trouble = Self { fault, next_try: now, wait: WAIT_FIRST, trial: None };
         trouble.schedule(now);
         trouble
+    }
+
+    /// It goes on. Only a failed trial makes the wait longer: the others were begun before the pause.
+    fn goes_on(&mut self, id: SlotId, fault: Fault, now: Timestamp) {
+        self.fault = fault;
+        if self.trial == Some(id) {
+            self.trial = None;
+            self.schedule(now);
+        }
     }
 
     /// The next try: after the wait, which doubles, or when the other side said, whichever is later.
     fn schedule(&mut self, now: Timestamp) {
         let asked = self.fault.retry_after.unwrap_or_default();
-        self.next_try = now.saturating_add(self.wait.max(asked)).unwrap_or(now);
-        self.wait = (self.wait * 2).min(PROBE_MAX);
+        self.next_try = now.saturating_add(self.wait.max(asked)).unwrap_or(Timestamp::MAX);
+        self.wait = (self.wait * 2).min(WAIT_MAX);
+    }
+
+    /// When the next trial may begin; `None` while there is one.
+    fn next_try(&self) -> Option<Timestamp> {
+        self.trial.is_none().then_some(self.next_try)
+    }
+
+    fn may_try(&self, now: Timestamp) -> bool {
+        self.next_try().is_some_and(|at| at <= now)
     }
 }
 
@@ -49,11 +63,11 @@ impl Trouble {
 pub struct Health {
     breaker: Breaker,
     sick: Option<Trouble>,
-    probe: Option<SlotId>,
     stuck: Option<Trouble>,
 }
 
 impl Health {
+    /// Why the stage pauses, if it does.
     pub fn paused(&self) -> Option<&Fault> {
         self.sick.as_ref().or(self.stuck.as_ref()).map(|trouble| &trouble.fault)
     }
@@ -63,118 +77,97 @@ impl Health {
         self.sick.as_ref().is_some_and(|sick| sick.fault.code == Code::LlmUnavailable)
     }
 
-    pub fn next_probe(&self) -> Option<Timestamp> {
-        let sick = self.sick.as_ref().filter(|_| self.probe.is_none());
-        [sick, self.stuck.as_ref()].into_iter().flatten().map(|trouble| trouble.next_try).min()
-    }
-
     /// Takes note of how a record fared.
-    pub fn observe(&mut self, id: SlotId, result: &Ran, now: Timestamp) -> Change {
-        let probed = self.probe == Some(id);
-        if probed {
-            self.probe = None;
-        }
+    pub fn ran(&mut self, id: SlotId, result: &Ran, now: Timestamp) {
         match result {
-            Ran::Busy => Change::None,
-            Ran::Failed(fault) if fault.class == Class::Systemic => self.sicken(fault.clone(), now),
-            Ran::Failed(fault) if speaks_of_outage(fault) => {
-                if self.is_outage() {
-                    return if probed { self.still_sick(fault, now) } else { Change::None };
+            // No work was done, so nothing was learnt.
+            Ran::Busy | Ran::Ended | Ran::Condemned(_) => self.forget(id),
+            Ran::Failed(fault) if fault.class == Class::Systemic => self.sicken(id, fault.clone(), now),
+            Ran::Failed(fault) if speaks_of_outage(fault) => match &mut self.sick {
+                Some(sick) if sick.fault.code == Code::LlmUnavailable => {
+                    let outage = sick.fault.clone().with_retry_after(fault.retry_after);
+                    sick.goes_on(id, outage, now);
                 }
-                match self.breaker.failed(fault) {
-                    Some(outage) => self.sicken(outage, now),
-                    None => self.recover_if(probed),
-                }
-            }
-            Ran::Output | Ran::Ended | Ran::Failed(_) => {
+                _ => match self.breaker.failed(fault) {
+                    Some(outage) => self.sicken(id, outage, now),
+                    None => self.recover(id),
+                },
+            },
+            Ran::Output | Ran::Failed(_) => {
                 self.breaker.healthy();
-                self.recover_if(probed)
+                self.recover(id);
             }
         }
     }
 
-    fn sicken(&mut self, fault: Fault, now: Timestamp) -> Change {
-        let before = self.sick.as_mut();
-        match before {
-            Some(sick) => {
-                let news = sick.fault.code != fault.code;
-                sick.fault = fault.clone();
-                sick.schedule(now);
-                if news { Change::Paused(fault) } else { Change::None }
-            }
-            None => {
-                self.sick = Some(Trouble::new(fault.clone(), now));
-                Change::Paused(fault)
-            }
+    fn sicken(&mut self, id: SlotId, fault: Fault, now: Timestamp) {
+        match &mut self.sick {
+            Some(sick) => sick.goes_on(id, fault, now),
+            None => self.sick = Some(Trouble::new(fault, now)),
         }
     }
 
-    fn still_sick(&mut self, fault: &Fault, now: Timestamp) -> Change {
-        if let Some(sick) = &mut self.sick {
-            sick.fault.retry_after = fault.retry_after;
-            sick.schedule(now);
+    fn recover(&mut self, id: SlotId) {
+        if self.sick.as_ref().is_some_and(|sick| sick.trial == Some(id)) {
+            self.sick = None;
+            self.breaker.reset();
         }
-        Change::None
-    }
-
-    fn recover_if(&mut self, probed: bool) -> Change {
-        if !probed || self.sick.take().is_none() {
-            return Change::None;
-        }
-        self.breaker.reset();
-        if self.stuck.is_some() { Change::None } else { Change::Resumed }
     }
 
     /// Whether a record may be started to see whether the stage is well again.
     pub fn may_probe(&self, now: Timestamp) -> bool {
-        self.probe.is_none()
-            && self.stuck.is_none()
-            && self.sick.as_ref().is_some_and(|sick| sick.next_try <= now)
+        self.stuck.is_none() && self.sick.as_ref().is_some_and(|sick| sick.may_try(now))
     }
 
+    /// This record is started to see it.
     pub fn probe(&mut self, id: SlotId) {
-        self.probe = Some(id);
-    }
-
-    /// The record is gone; if it was the probe, another one may be.
-    pub fn forget(&mut self, id: SlotId) {
-        if self.probe == Some(id) {
-            self.probe = None;
+        if let Some(sick) = &mut self.sick {
+            sick.trial = Some(id);
         }
     }
 
-    /// Kafka did not take a record. True when that pauses the stage.
-    pub fn stick(&mut self, fault: &Fault, now: Timestamp) -> bool {
+    pub fn next_probe(&self) -> Option<Timestamp> {
+        self.sick.as_ref().filter(|_| self.stuck.is_none())?.next_try()
+    }
+
+    /// Kafka did not take a record.
+    pub fn refused(&mut self, id: SlotId, fault: Fault, now: Timestamp) {
         match &mut self.stuck {
-            Some(stuck) => {
-                stuck.fault = fault.clone();
-                stuck.schedule(now);
-                false
-            }
-            None => {
-                self.stuck = Some(Trouble::new(fault.clone(), now));
-                self.sick.is_none()
-            }
+            Some(stuck) => stuck.goes_on(id, fault, now),
+            None => self.stuck = Some(Trouble::new(fault, now)),
         }
     }
 
-    pub fn is_stuck(&self) -> bool {
-        self.stuck.is_some()
+    /// Kafka took a record.
+    pub fn taken(&mut self, id: SlotId) {
+        self.stuck.take_if(|stuck| stuck.trial == Some(id));
     }
 
-    /// Whether stuck records may be produced again: one when it is time, all when Kafka takes records again.
+    /// No refused record is left to try with: the next record that is produced will show.
+    pub fn none_refused(&mut self) {
+        self.stuck.take_if(|stuck| stuck.trial.is_none());
+    }
+
+    /// Whether a refused record may be produced again: one when it is time, all when Kafka takes records.
     pub fn may_republish(&self, now: Timestamp) -> bool {
-        self.stuck.as_ref().is_none_or(|stuck| stuck.next_try <= now)
+        self.stuck.as_ref().is_none_or(|stuck| stuck.may_try(now))
     }
 
-    pub fn republishing(&mut self, now: Timestamp) {
+    /// This record is produced again.
+    pub fn republish(&mut self, id: SlotId) {
         if let Some(stuck) = &mut self.stuck {
-            stuck.schedule(now);
+            stuck.trial = Some(id);
         }
     }
 
-    /// Kafka took a record. True when that resumes the stage.
-    pub fn unstick(&mut self) -> bool {
-        self.stuck.take().is_some() && self.sick.is_none()
+    pub fn next_republish(&self) -> Option<Timestamp> {
+        self.stuck.as_ref()?.next_try()
+    }
+
+    /// The record is gone, or did not try anything; if it was the trial, another one may be.
+    pub fn forget(&mut self, id: SlotId) {
+        for trouble in [&mut self.sick, &mut self.stuck].into_iter().flatten() {
+            trouble.trial.take_if(|trial| *trial == id);
+        }
     }
 }

@@ -8,143 +8,29 @@
 //! ```
 //!
 //! - `window`: the records held, by partition; which are ready, which wait; what may be committed.
-//! - `health`: when the stage pauses, which record probes, when it resumes.
+//! - `health`: when the stage pauses, which record tries whether it is well again, when it resumes.
+//! - `partitions`: what is done when partitions come and go, and when offsets are committed.
 
+mod event;
 mod health;
+mod partitions;
 mod window;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::event::{Arrival, Effect, Event, Lane, Load, Publish, Ran, SlotId, Spec};
 use self::health::Health;
 use self::window::{Phase, Slot, Window};
+use super::breaker::speaks_of_outage;
 use super::decide::{Verdict, decide};
-use super::ladder::{Ladder, Past};
-use super::rule::{Rule, classify};
-use super::{Fault, breaker};
+use super::rule::classify;
+use super::{Class, Code, Fault};
 use crate::message::TopicPartition;
 
 /// How long a copy of a job waits while another copy is being run.
 const BUSY_WAIT: Duration = Duration::from_millis(250);
-
-/// Names a record in the window. Given by the worker, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SlotId(pub u64);
-
-/// Which of a stage's topics a partition belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    Input,
-    Rung,
-    Redrive,
-}
-
-/// What the engine has to know of a record.
-#[derive(Clone, Debug)]
-pub struct Arrival {
-    pub slot: SlotId,
-    pub partition: TopicPartition,
-    pub offset: i64,
-    /// Bytes it holds in memory.
-    pub size: usize,
-    /// Not before this time.
-    pub due: Option<Timestamp>,
-    pub past: Past,
-}
-
-/// What came of running a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ran {
-    /// The stage's work is done and its outputs are to be produced.
-    Output,
-    /// The ledger says that it ended before: nothing to produce.
-    Ended,
-    /// Another copy of the job is being run.
-    Busy,
-    Failed(Fault),
-}
-
-/// What is to be produced for a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Publish {
-    Output,
-    Retry { rung: usize, due: Timestamp, attempt: u32, fault: Fault },
-    Dead { attempts: u32, fault: Fault },
-}
-
-/// What the engine is told.
-#[derive(Clone, Debug)]
-pub enum Event {
-    Assigned(Vec<(TopicPartition, Lane)>),
-    /// These partitions go to another member: finish what runs, start nothing.
-    Revoked(Vec<TopicPartition>),
-    /// These partitions are gone already: what they held is somebody else's now.
-    Lost(Vec<TopicPartition>),
-    Polled(Arrival),
-    Ran {
-        slot: SlotId,
-        result: Ran,
-    },
-    Published {
-        slot: SlotId,
-        result: Result<(), Fault>,
-    },
-    /// Time has passed.
-    Tick,
-    /// The time for draining is over: hand back what still runs.
-    DrainDeadline,
-    /// Finish what runs, start nothing more.
-    Stop,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Run the record (again).
-    Start(SlotId),
-    /// Produce this, settle the ledger, then say `Published`.
-    Publish {
-        slot: SlotId,
-        what: Publish,
-    },
-    /// The record is no longer ours: stop its work, give its lease back, drop it.
-    Forget(SlotId),
-    /// The record has ended: drop it.
-    Ended(SlotId),
-    /// Commit these offsets when convenient.
-    Commit(Vec<(TopicPartition, i64)>),
-    /// Nothing of these partitions runs any more. Commit these offsets now, then let the partitions go.
-    Drained {
-        partitions: Vec<TopicPartition>,
-        commit: Vec<(TopicPartition, i64)>,
-    },
-    /// The stage pauses, or pauses for another reason than before.
-    Paused(Fault),
-    Resumed,
-}
-
-/// Bounds and policy of one stage.
-#[derive(Clone, Debug)]
-pub struct Spec {
-    /// Records run at the same time.
-    pub concurrency: usize,
-    /// Records held per partition.
-    pub window: usize,
-    /// Bytes held of all input partitions together, and again of all others together.
-    pub bytes: usize,
-    pub ladder: Ladder,
-    pub rules: Vec<Rule>,
-    pub commit_every: Duration,
-}
-
-/// Numbers for metrics and progress displays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    pub held: usize,
-    pub running: usize,
-    pub waiting: usize,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -152,7 +38,6 @@ pub struct Engine {
     spec: Spec,
     window: Window,
     health: Health,
-    running: usize,
     next_commit: Option<Timestamp>,
     /// Partitions that are being drained, as they were revoked together.
     draining: Vec<Vec<TopicPartition>>,
@@ -166,7 +51,6 @@ impl Engine {
             window: Window::new(spec.window, spec.bytes),
             health: Health::default(),
             spec,
-            running: 0,
             next_commit: None,
             draining: Vec::new(),
             stopping: false,
@@ -176,6 +60,7 @@ impl Engine {
 
     /// Takes an event in at a time and says what is to be done, in order.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let before = self.health.paused().map(|fault| fault.code);
         match event {
             Event::Assigned(partitions) => self.assigned(partitions),
             Event::Revoked(partitions) => self.revoked(partitions),
@@ -187,6 +72,7 @@ impl Engine {
             Event::DrainDeadline => self.drain_deadline(),
             Event::Stop => self.stop(),
         }
+        self.tell(before);
         self.dispatch(now);
         self.finish_drains();
         self.commit(now);
@@ -200,9 +86,9 @@ impl Engine {
 
     /// When to send a `Tick` at the latest.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let commit = self.next_commit;
-        let probe = self.health.next_probe().filter(|_| !self.window.is_idle());
-        [self.window.next_due(), commit, probe].into_iter().flatten().min()
+        let probe = self.health.next_probe().filter(|_| self.window.has_ready());
+        let times = [self.window.next_due(), probe, self.health.next_republish(), self.next_commit];
+        times.into_iter().flatten().min()
     }
 
     /// Why the stage pauses, if it does.
@@ -211,47 +97,15 @@ impl Engine {
     }
 
     pub fn load(&self) -> Load {
-        Load { held: self.window.len(), running: self.running, waiting: self.window.waiting() }
+        Load { held: self.window.len(), running: self.window.running(), waiting: self.window.waiting() }
     }
 
-    fn assigned(&mut self, partitions: Vec<(TopicPartition, Lane)>) {
-        for (partition, lane) in partitions {
-            self.window.assign(partition, lane);
-        }
-    }
-
-    /// What does not run is dropped at once; what runs may finish.
-    fn revoked(&mut self, partitions: Vec<TopicPartition>) {
-        for slot in self.window.drain(&partitions) {
-            self.forget(slot);
-        }
-        self.draining.push(partitions);
-    }
-
-    fn lost(&mut self, partitions: &[TopicPartition]) {
-        for partition in partitions {
-            for slot in self.window.slots_of(partition) {
-                self.forget(slot);
-            }
-            self.window.unassign(partition);
-        }
-        for group in &mut self.draining {
-            group.retain(|partition| !partitions.contains(partition));
-        }
-    }
-
-    fn stop(&mut self) {
-        if !self.stopping {
-            self.stopping = true;
-            let all = self.window.assigned();
-            self.revoked(all);
-        }
-    }
-
-    fn drain_deadline(&mut self) {
-        let late: Vec<TopicPartition> = self.draining.iter().flatten().cloned().collect();
-        for slot in late.iter().flat_map(|partition| self.window.slots_of(partition)).collect::<Vec<_>>() {
-            self.forget(slot);
+    /// Says when the event paused or resumed the stage.
+    fn tell(&mut self, before: Option<Code>) {
+        match self.health.paused() {
+            Some(fault) if before != Some(fault.code) => self.effects.push(Effect::Paused(fault.clone())),
+            None if before.is_some() => self.effects.push(Effect::Resumed),
+            _ => {}
         }
     }
 
@@ -266,34 +120,27 @@ impl Engine {
         let Some(slot) = self.window.get(id).filter(|slot| slot.phase == Phase::Running).cloned() else {
             return;
         };
-        self.running -= 1;
         let result = match result {
             Ran::Failed(fault) => Ran::Failed(classify(&self.spec.rules, fault)),
             other => other,
         };
-        self.observe(id, &result, now);
+        self.health.ran(id, &result, now);
         match result {
             Ran::Output => self.publish(id, Publish::Output),
             Ran::Ended => self.end(id),
+            Ran::Condemned(fault) => {
+                let attempts = slot.past.failures.saturating_add(1);
+                self.publish(id, Publish::Dead { attempts, fault });
+            }
             Ran::Busy => self.wait(id, &slot, now.saturating_add(BUSY_WAIT).unwrap_or(now)),
+            // While the dependency is taken for down, its failures are the outage's and no record's.
+            Ran::Failed(fault) if self.health.is_outage() && speaks_of_outage(&fault) => self.hold(id, &slot),
             Ran::Failed(fault) => self.failed(id, &slot, fault, now),
         }
     }
 
-    /// Tells the stage's health what was seen, and the world when that pauses or resumes the stage.
-    fn observe(&mut self, id: SlotId, result: &Ran, now: Timestamp) {
-        match self.health.observe(id, result, now) {
-            health::Change::None => {}
-            health::Change::Paused(fault) => self.effects.push(Effect::Paused(fault)),
-            health::Change::Resumed => self.effects.push(Effect::Resumed),
-        }
-    }
-
     fn failed(&mut self, id: SlotId, slot: &Slot, fault: Fault, now: Timestamp) {
-        // While the dependency is taken for down, its failures are the outage's and no record's.
-        let outage = self.health.is_outage() && breaker::speaks_of_outage(&fault);
         match decide(fault, slot.past, &self.spec.ladder, now) {
-            _ if outage => self.hold(id, slot),
             Verdict::Hold { .. } => self.hold(id, slot),
             Verdict::Retry { rung, due, attempt, fault } => {
                 self.publish(id, Publish::Retry { rung, due, attempt, fault });
@@ -307,60 +154,43 @@ impl Engine {
         let Phase::Publishing(what) = slot.phase.clone() else { return };
         match result {
             Ok(()) => {
-                if self.health.unstick() {
-                    self.effects.push(Effect::Resumed);
-                }
+                self.health.taken(id);
                 self.end(id);
             }
-            // The output does not fit or its ledger entry was taken over: a failure of the record like any other.
-            Err(fault) if fault.class != super::Class::Systemic => self.failed(id, &slot, fault, now),
-            Err(_) if self.window.is_draining(&slot.partition) => {
-                self.forget(id);
-            }
+            Err(fault) if is_of_the_record(&fault, &what) => self.failed(id, &slot, fault, now),
+            Err(_) if self.window.is_draining(&slot.partition) => self.forget(id),
             Err(fault) => {
                 self.window.stick(id, what);
-                if self.health.stick(&fault, now) {
-                    self.effects.push(Effect::Paused(fault));
-                }
+                self.health.refused(id, fault, now);
             }
         }
     }
 
     fn dispatch(&mut self, now: Timestamp) {
         self.window.wake(now);
-        self.republish(now);
-        if self.health.paused().is_some() {
-            if self.health.may_probe(now)
-                && let Some(id) = self.window.next_ready()
-            {
-                self.health.probe(id);
-                self.start(id);
-            }
-            return;
-        }
-        while self.running < self.spec.concurrency {
-            let Some(id) = self.window.next_ready() else { break };
-            self.start(id);
-        }
-    }
-
-    /// One stuck record tries whether Kafka takes it again; when it does, the others follow.
-    fn republish(&mut self, now: Timestamp) {
-        let alone = self.health.is_stuck();
+        // One refused record tries whether Kafka takes it now; when it does, the others follow.
         while self.health.may_republish(now)
             && let Some((id, what)) = self.window.unstick()
         {
+            self.health.republish(id);
             self.publish(id, what);
-            if alone {
-                self.health.republishing(now);
-                break;
-            }
+        }
+        if self.health.may_probe(now)
+            && let Some(id) = self.window.next_ready()
+        {
+            self.health.probe(id);
+            self.start(id);
+        }
+        while self.health.paused().is_none()
+            && self.window.running() < self.spec.concurrency
+            && let Some(id) = self.window.next_ready()
+        {
+            self.start(id);
         }
     }
 
     fn start(&mut self, id: SlotId) {
         self.window.set_phase(id, Phase::Running);
-        self.running += 1;
         self.effects.push(Effect::Start(id));
     }
 
@@ -392,41 +222,24 @@ impl Engine {
     }
 
     fn forget(&mut self, id: SlotId) {
-        if let Some(slot) = self.window.remove(id) {
-            self.running -= usize::from(slot.phase == Phase::Running);
+        if self.window.remove(id).is_some() {
             self.health.forget(id);
+            if !self.window.has_stuck() {
+                self.health.none_refused();
+            }
             self.effects.push(Effect::Forget(id));
         }
     }
+}
 
-    fn finish_drains(&mut self) {
-        let (done, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.draining)
-            .into_iter()
-            .partition(|group| group.iter().all(|partition| self.window.slots_of(partition).is_empty()));
-        self.draining = open;
-        for partitions in done {
-            let commit = self.window.commits(|partition| partitions.contains(partition));
-            partitions.iter().for_each(|partition| self.window.unassign(partition));
-            self.effects.push(Effect::Drained { partitions, commit });
-        }
-    }
-
-    fn commit(&mut self, now: Timestamp) {
-        if !self.window.is_dirty() {
-            self.next_commit = None;
-            return;
-        }
-        match self.next_commit {
-            None => self.next_commit = now.saturating_add(self.spec.commit_every).ok(),
-            Some(at) if at <= now => {
-                self.next_commit = None;
-                let commit = self.window.commits(|_| true);
-                if !commit.is_empty() {
-                    self.effects.push(Effect::Commit(commit));
-                }
-            }
-            Some(_) => {}
-        }
+/// Whether what Kafka or the ledger refused says something about the record: an output that does not fit, or
+/// whose ledger entry was taken over, is a failure like any other, and a retry that does not fit is a dead
+/// letter. A dead letter has nowhere else to go: it is kept and tried again, whatever the reason.
+fn is_of_the_record(fault: &Fault, what: &Publish) -> bool {
+    match what {
+        Publish::Output => fault.class != Class::Systemic,
+        Publish::Retry { .. } => fault.class == Class::Permanent,
+        Publish::Dead { .. } => false,
     }
 }
 

@@ -1,1 +1,7 @@
-
+mod driver;
+mod failures;
+mod flow;
+mod pauses;
+mod rebalances;
+mod simulation;
+mod world;

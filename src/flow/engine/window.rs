@@ -55,6 +55,7 @@ pub struct Window {
     turns: VecDeque<TopicPartition>,
     waiting: BTreeSet<(Timestamp, SlotId)>,
     stuck: BTreeSet<SlotId>,
+    running: usize,
     dirty: bool,
 }
 
@@ -70,6 +71,7 @@ impl Window {
             turns: VecDeque::new(),
             waiting: BTreeSet::new(),
             stuck: BTreeSet::new(),
+            running: 0,
             dirty: false,
         }
     }
@@ -88,9 +90,9 @@ impl Window {
         self.partitions.iter().filter(|(_, p)| !p.draining).map(|(name, _)| name.clone()).collect()
     }
 
-    pub fn unassign(&mut self, partition: &TopicPartition) {
-        self.partitions.remove(partition);
-        self.turns.retain(|turn| turn != partition);
+    /// Lets a partition go that holds nothing any more; says what may be committed of it.
+    pub fn unassign(&mut self, partition: &TopicPartition) -> Option<i64> {
+        self.partitions.remove(partition)?.offsets.commit()
     }
 
     /// Bounded by number per partition and by bytes per kind of lane; a partition that holds nothing may always
@@ -101,7 +103,6 @@ impl Window {
             Lane::Input => (self.input_bytes, self.per_partition),
             Lane::Rung | Lane::Redrive => (self.other_bytes, self.per_partition.min(WAITING_WINDOW)),
         };
-        // What may not be committed yet counts too: a single stuck record must not let the open list grow.
         p.held.is_empty() || (p.held.len() < window && bytes < self.bytes_max)
     }
 
@@ -132,14 +133,16 @@ impl Window {
 
     pub fn set_phase(&mut self, id: SlotId, phase: Phase) {
         if let Some(slot) = self.slots.get_mut(&id) {
+            self.running -= usize::from(slot.phase == Phase::Running);
+            self.running += usize::from(phase == Phase::Running);
             slot.phase = phase;
         }
     }
 
     /// To the end of its partition's queue.
     pub fn ready(&mut self, id: SlotId) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        slot.phase = Phase::Ready;
+        self.set_phase(id, Phase::Ready);
+        let Some(slot) = self.slots.get(&id) else { return };
         let Some(p) = self.partitions.get_mut(&slot.partition) else { return };
         if p.ready.is_empty() {
             self.turns.push_back(slot.partition.clone());
@@ -206,6 +209,7 @@ impl Window {
     pub fn remove(&mut self, id: SlotId) -> Option<Slot> {
         let slot = self.slots.remove(&id)?;
         self.stuck.remove(&id);
+        self.running -= usize::from(slot.phase == Phase::Running);
         if let Phase::Waiting(due) = slot.phase {
             self.waiting.remove(&(due, id));
         }
@@ -244,15 +248,9 @@ impl Window {
     }
 
     /// What may be committed now and was not handed out before.
-    pub fn commits(&mut self, of: impl Fn(&TopicPartition) -> bool) -> Vec<(TopicPartition, i64)> {
-        let commits = self
-            .partitions
-            .iter_mut()
-            .filter(|(name, _)| of(name))
-            .filter_map(|(name, p)| Some((name.clone(), p.offsets.commit()?)))
-            .collect();
+    pub fn commits(&mut self) -> Vec<(TopicPartition, i64)> {
         self.dirty = false;
-        commits
+        self.partitions.iter_mut().filter_map(|(name, p)| Some((name.clone(), p.offsets.commit()?))).collect()
     }
 
     /// Whether a record has ended since offsets were last handed out.
@@ -260,12 +258,20 @@ impl Window {
         self.dirty
     }
 
-    pub fn is_idle(&self) -> bool {
-        self.slots.is_empty()
+    pub fn has_ready(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    pub fn has_stuck(&self) -> bool {
+        !self.stuck.is_empty()
     }
 
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    pub fn running(&self) -> usize {
+        self.running
     }
 
     pub fn waiting(&self) -> usize {

@@ -4,6 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::Who;
+use crate::flow::{Code, Fault};
 use crate::ledger::state::{Known, Ruling, State, rule};
 use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
 
@@ -25,19 +26,31 @@ pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64, until: i64) ->
             }
             Begin::Finished
         }
-        (Ruling::Run | Ruling::Replay, row) => {
-            let (row, token, result) = take(db, who, claim, row, now, until)?;
-            let kind = if result.is_some() { "replayed" } else { "started" };
-            Note { row, kind, at: now, record: Some(claim), ..Note::default() }.write(db)?;
+        (Ruling::Run | Ruling::Replay | Ruling::Bury, row) => {
+            let taken = take(db, who, claim, row, now, until, ruling)?;
             let lease = Lease {
                 pipeline: claim.pipeline.clone(),
                 stage: claim.stage.clone(),
                 job: claim.correlation.job.0.clone(),
-                token,
+                token: taken.token,
             };
-            result.map_or_else(|| Begin::Fresh(lease.clone()), |result| Begin::Stored(lease.clone(), result))
+            let (kind, begin) = match (ruling, taken.result) {
+                (Ruling::Bury, _) => ("buried", Begin::Condemned(lease, verdict(taken.fault.as_deref()))),
+                (_, Some(result)) => ("replayed", Begin::Stored(lease, result)),
+                (_, None) => ("started", Begin::Fresh(lease)),
+            };
+            Note { row: taken.row, kind, at: now, record: Some(claim), ..Note::default() }.write(db)?;
+            begin
         }
     }))
+}
+
+/// Why the job was condemned. A fault that a later version wrote and this one cannot read still buries it.
+fn verdict(fault: Option<&str>) -> Fault {
+    let read = fault.and_then(|json| serde_json::from_str(json).ok());
+    read.unwrap_or_else(|| {
+        Fault::new(Code::StagePanicked, "the reason for the dead letter cannot be read any more")
+    })
 }
 
 /// A process whose instance was opened again elsewhere must not take jobs: the two would void each other's
@@ -84,7 +97,15 @@ fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
     })
 }
 
-/// Gives the job to `who` under a new token, whoever had it. Returns row, token and the stored result.
+/// A job that was given to a new holder.
+struct Taken {
+    row: i64,
+    token: i64,
+    result: Option<Vec<u8>>,
+    fault: Option<String>,
+}
+
+/// Gives the job to `who` under a new token, whoever had it.
 fn take(
     db: &Connection,
     who: &Who,
@@ -92,7 +113,8 @@ fn take(
     row: Option<i64>,
     now: i64,
     until: i64,
-) -> rusqlite::Result<(i64, i64, Option<Vec<u8>>)> {
+    ruling: Ruling,
+) -> rusqlite::Result<Taken> {
     let token: i64 = db
         .prepare_cached("UPDATE tokens SET last = last + 1 RETURNING last")?
         .query_row([], |row| row.get(0))?;
@@ -103,10 +125,10 @@ fn take(
          VALUES (:row, :job, :stage, :pipeline, 'running', :attempt, :redrives, :token, :holder, :epoch, :until,
                  :tenant, :resource, :traceparent, :now, :now)
          ON CONFLICT (id) DO UPDATE SET
-           state = iif(result IS NULL, 'running', 'stored'),
+           state = CASE WHEN :bury THEN 'condemned' WHEN result IS NULL THEN 'running' ELSE 'stored' END,
            attempt = :attempt, redrives = :redrives, token = :token, holder = :holder, epoch = :epoch,
            lease_until = :until, updated_at = :now
-         RETURNING id, result",
+         RETURNING id, result, fault",
     )?
     .query_row(
         named_params! {
@@ -114,8 +136,9 @@ fn take(
             ":attempt": claim.attempt, ":redrives": claim.redrives, ":token": token,
             ":holder": who.instance, ":epoch": who.epoch, ":until": until,
             ":tenant": id.tenant, ":resource": id.resource, ":traceparent": id.traceparent, ":now": now,
+            ":bury": ruling == Ruling::Bury,
         },
-        |row| Ok((row.get(0)?, token, row.get(1)?)),
+        |row| Ok(Taken { row: row.get(0)?, token, result: row.get(1)?, fault: row.get(2)? }),
     )
 }
 
@@ -132,6 +155,21 @@ pub fn store(db: &Connection, lease: &Lease, result: &[u8], now: i64) -> Answer<
         .optional()?;
     let Some(row) = row else { return Ok(Err(LedgerError::Fenced(lease.job.clone()))) };
     Note { row, kind: "stored", at: now, ..Note::default() }.write(db)?;
+    Ok(Ok(()))
+}
+
+pub fn condemn(db: &Connection, lease: &Lease, fault: &str, now: i64) -> Answer<()> {
+    let row: Option<i64> = db
+        .prepare_cached(
+            "UPDATE jobs SET state = 'condemned', fault = ?5, updated_at = ?6
+             WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4
+               AND state IN ('running', 'stored', 'condemned')
+             RETURNING id",
+        )?
+        .query_row(params![lease.job, lease.stage, lease.pipeline, lease.token, fault, now], |row| row.get(0))
+        .optional()?;
+    let Some(row) = row else { return Ok(Err(LedgerError::Fenced(lease.job.clone()))) };
+    Note { row, kind: "condemned", at: now, fault: Some(fault), ..Note::default() }.write(db)?;
     Ok(Ok(()))
 }
 
@@ -167,11 +205,12 @@ pub fn settle(db: &Connection, lease: &Lease, ending: &Ending, now: i64) -> Answ
     let word = ending.state.as_str();
     let row: Option<i64> = db
         .prepare_cached(
-            "UPDATE jobs SET state = :state, attempt = coalesce(:attempt, attempt),
+            "UPDATE jobs SET state = iif(:state = 'released' AND state = 'condemned', state, :state),
+               lease_until = iif(:state = 'released', 0, lease_until), attempt = coalesce(:attempt, attempt),
                finishes = finishes + (:state = 'done'), result = iif(:state = 'done', NULL, result),
                fault = coalesce(:fault, fault), updated_at = :now
              WHERE job = :job AND stage = :stage AND pipeline = :pipeline AND token = :token
-               AND state IN ('running', 'stored')
+               AND state IN ('running', 'stored', 'condemned')
              RETURNING id",
         )?
         .query_row(

@@ -268,6 +268,7 @@ async fn live(path: &Path, steps: Vec<Step>) {
                         assert_eq!(job.result.as_ref(), Some(&result));
                         lease
                     }
+                    Begin::Condemned(..) => panic!("nobody condemned it"),
                     Begin::Finished | Begin::Busy => continue,
                 };
                 assert!(!job.done, "run after it was done");

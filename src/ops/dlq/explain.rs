@@ -12,10 +12,10 @@ use crate::message::Headers;
 pub const PAYLOAD_MAX: usize = 16 * 1024;
 /// Most bytes of a payload that is not text.
 const HEX_MAX: usize = 256;
-/// Longest header value shown, in characters.
+/// Longest header value or key shown, in characters.
 const HEADER_MAX: usize = 120;
 
-/// The whole account of a dead letter. The payload and the values of the producer's own headers are shown only when
+/// The whole account of a dead letter. The payload, the key and the values of the producer's own headers are shown only when
 /// `payload` is true: they may hold what the reader has no right to see.
 pub fn explain(opened: &Opened, payload: bool, now: Timestamp) -> String {
     let mut text = String::new();
@@ -94,7 +94,13 @@ fn headers(text: &mut String, headers: &Headers, shown: bool) {
 }
 
 fn value(text: &mut String, opened: &Opened, shown: bool) {
-    let key = opened.key.as_deref().map_or_else(|| "null".into(), |k| format!("{} bytes", k.len()));
+    let key = match opened.key.as_deref() {
+        None => "null".to_owned(),
+        Some(key) => match std::str::from_utf8(key) {
+            Ok(line) if shown => line.chars().take(HEADER_MAX).collect(),
+            _ => format!("{} bytes", key.len()),
+        },
+    };
     let Some(value) = opened.value.as_deref() else {
         let _ = writeln!(text, "\nkey {key}, value null");
         return;

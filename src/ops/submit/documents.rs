@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Body, Item, Loaded, SubmitError};
+use super::{Body, Item, Loaded, SubmitError, usage};
 use crate::config::{Format, Size};
 use crate::message::JobId;
 use crate::message::payload::Document;
+use crate::ops::advice::Advice;
 
 /// Documents up to this size travel in the record; larger ones by reference.
 pub const INLINE_MAX: Size = Size::kib(512);
@@ -38,7 +39,10 @@ pub fn find(paths: &[PathBuf], version: Option<i64>) -> Result<Vec<DocumentFile>
         if kind.is_dir() {
             walk(path, "", 0, &mut found)?;
         } else if !kind.is_file() {
-            return Err(SubmitError::Usage(format!("{} is neither a file nor a folder", path.display())));
+            return Err(usage(
+                format!("{} is neither a file nor a folder", path.display()),
+                "name files and folders",
+            ));
         } else {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             insert(&mut found, name, path.clone())?;
@@ -46,9 +50,9 @@ pub fn find(paths: &[PathBuf], version: Option<i64>) -> Result<Vec<DocumentFile>
     }
     if found.is_empty() {
         let places: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
-        return Err(SubmitError::Nothing(format!(
-            "there are no documents in {}; name files, or folders that have files (hidden ones do not count)",
-            places.join(", ")
+        return Err(SubmitError::Nothing(Advice::new(
+            format!("there are no documents in {}", places.join(", ")),
+            "name files, or folders that have files; hidden ones do not count",
         )));
     }
     Ok(found.into_iter().map(|(id, path)| DocumentFile { path, id, version }).collect())
@@ -61,10 +65,10 @@ fn walk(
     found: &mut BTreeMap<String, PathBuf>,
 ) -> Result<(), SubmitError> {
     if depth > DEPTH_MAX {
-        return Err(SubmitError::Usage(format!(
-            "{} lies more than {DEPTH_MAX} folders deep",
-            folder.display()
-        )));
+        return Err(usage(
+            format!("{} lies more than {DEPTH_MAX} folders deep", folder.display()),
+            "name a folder nearer to it",
+        ));
     }
     let entries = fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
     for entry in entries {
@@ -86,14 +90,14 @@ fn walk(
 
 fn insert(found: &mut BTreeMap<String, PathBuf>, id: String, path: PathBuf) -> Result<(), SubmitError> {
     if found.len() >= FILES_MAX {
-        return Err(SubmitError::Usage(format!("more than {FILES_MAX} documents; submit folder by folder")));
+        return Err(usage(format!("there are more than {FILES_MAX} documents"), "submit folder by folder"));
     }
     if let Some(other) = found.get(&id) {
-        return Err(SubmitError::Usage(format!(
-            "{} and {} would both be document '{id}', and one would replace the other; name the folder above them",
-            other.display(),
-            path.display()
-        )));
+        let (one, other) = (other.display(), path.display());
+        return Err(usage(
+            format!("{one} and {other} would both be document '{id}', and one would replace the other"),
+            "name the folder above them",
+        ));
     }
     found.insert(id, path);
     Ok(())
@@ -141,16 +145,17 @@ impl DocumentFile {
     }
 
     fn too_large_for_bytes(&self) -> SubmitError {
-        SubmitError::Usage(format!(
-            "{} is larger than {INLINE_MAX}, and the input topic takes documents as bytes; give it the format json, which can refer to files",
-            self.path.display()
-        ))
+        let path = self.path.display();
+        usage(
+            format!("{path} is larger than {INLINE_MAX}, and the input topic takes documents as bytes"),
+            "give the topic the format json, which can refer to files",
+        )
     }
 
     fn file_url(&self) -> Result<String, SubmitError> {
         let path = fs::canonicalize(&self.path).map_err(|e| read_error(&self.path, e))?;
         let url = url::Url::from_file_path(&path)
-            .map_err(|()| SubmitError::Usage(format!("{} has no absolute path", path.display())))?;
+            .map_err(|()| usage(format!("{} has no absolute path", path.display()), "move it"))?;
         Ok(url.into())
     }
 }

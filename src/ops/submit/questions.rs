@@ -5,15 +5,17 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Item, Loaded, SubmitError};
+use super::{Item, Loaded, SubmitError, usage};
 use crate::config::{Format, Size};
 use crate::message::JobId;
 use crate::message::payload::Question;
+use crate::ops::advice::Advice;
 
 /// Largest file of questions, and most that is read from standard input.
 pub const FILE_MAX: Size = Size::mib(64);
 /// Longest question in bytes; longer ones are a document by mistake.
 pub const QUESTION_MAX: usize = 32 * 1024;
+const FORM: &str = r#"write {"text": "…"}, with an "id" if you like, or the question as plain text"#;
 
 /// A question to submit. Without an id of its own it is known by its job id.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -47,7 +49,7 @@ pub fn from_path(path: &Path) -> Result<Vec<Asked>, SubmitError> {
     };
     let text = text.map_err(|source| SubmitError::Read { place: place.clone(), source })?;
     if text.len() as u64 > FILE_MAX.0 {
-        return Err(SubmitError::Usage(format!("{place} has more than {FILE_MAX}; split it")));
+        return Err(usage(format!("{place} has more than {FILE_MAX}"), "split it"));
     }
     parse(&text, &place)
 }
@@ -62,34 +64,33 @@ pub fn parse(text: &str, place: &str) -> Result<Vec<Asked>, SubmitError> {
             continue;
         }
         let asked = if line.starts_with('{') {
-            serde_json::from_str(line).map_err(|error| {
-                SubmitError::Usage(format!(
-                    "{place} is not a question: {error}; write {{\"text\": \"…\"}}, with an \"id\" if you like"
-                ))
-            })?
+            serde_json::from_str(line)
+                .map_err(|error| usage(format!("{place} is not a question: {error}"), FORM))?
         } else {
             Asked { id: None, text: line.to_owned(), document: None }
         };
         questions.push(checked(asked, &place)?);
     }
     if questions.is_empty() {
-        return Err(SubmitError::Nothing(format!("{place} has no questions")));
+        return Err(SubmitError::Nothing(Advice::new(
+            format!("{place} has no questions"),
+            "write one on each line",
+        )));
     }
     Ok(questions)
 }
 
 fn checked(asked: Asked, place: &str) -> Result<Asked, SubmitError> {
     if asked.text.trim().is_empty() {
-        return Err(SubmitError::Usage(format!(
-            "{place}: the question is empty; write what you want to know"
-        )));
+        return Err(usage(format!("{place}: the question is empty"), "write what you want to know"));
     }
     if asked.text.len() > QUESTION_MAX {
         let limit = Size(QUESTION_MAX as u64);
-        return Err(SubmitError::Usage(format!("{place}: the question is longer than {limit}")));
+        let message = format!("{place}: the question is longer than {limit}");
+        return Err(usage(message, "if it is a document: `lazaret submit documents`"));
     }
     if asked.id.as_ref().is_some_and(|id| id.trim().is_empty()) {
-        return Err(SubmitError::Usage(format!("{place}: the id is empty; leave it out or name one")));
+        return Err(usage(format!("{place}: the id is empty"), "leave it out or name one"));
     }
     Ok(asked)
 }

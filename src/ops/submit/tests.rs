@@ -89,7 +89,7 @@ fn a_folder_without_documents_is_nothing_to_submit() {
 fn two_files_that_would_be_one_document_are_refused() {
     let folder = folder(&[("a/x.txt", b"1"), ("b/x.txt", b"2")]);
     let both = [folder.path().join("a"), folder.path().join("b")];
-    assert!(matches!(find(&both, None), Err(SubmitError::Usage(m)) if m.contains("'x.txt'")));
+    assert!(matches!(find(&both, None), Err(SubmitError::Usage(a)) if a.message.contains("'x.txt'")));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn an_empty_question_is_refused_and_an_empty_file_is_nothing() {
     assert!(matches!(parse("\n \n", "file"), Err(SubmitError::Nothing(_))));
     let wrong = parse("ok\n{\"txet\": 1}", "file").expect_err("wrong key");
     assert!(
-        matches!(&wrong, SubmitError::Usage(m) if m.starts_with("file, line 2 is not a question")),
+        matches!(&wrong, SubmitError::Usage(a) if a.message.starts_with("file, line 2 is not a question")),
         "{wrong}"
     );
 }
@@ -134,11 +134,11 @@ pipelines:
     assert_eq!(pipeline(&config, None, Subject::Question).expect("found").0, "answer");
     assert_eq!(pipeline(&config, Some("ingest"), Subject::Question).expect("found").0, "ingest");
     assert!(
-        matches!(pipeline(&config, Some("x"), Subject::Document), Err(SubmitError::Usage(m)) if m.contains("answer, ingest"))
+        matches!(pipeline(&config, Some("x"), Subject::Document), Err(SubmitError::Usage(a)) if a.hint.contains("answer, ingest"))
     );
     config.pipelines.insert("more".into(), config.pipelines["ingest"].clone());
     assert!(
-        matches!(pipeline(&config, None, Subject::Document), Err(SubmitError::Usage(m)) if m.contains("several"))
+        matches!(pipeline(&config, None, Subject::Document), Err(SubmitError::Usage(a)) if a.message.contains("several"))
     );
 }
 
@@ -161,7 +161,7 @@ async fn a_question_cannot_go_where_documents_are_bytes() {
     let codec = |format| Codec::new(&plan(format), None).expect("a codec");
     let body = || Body::Payload(json!({}));
     let refused = encode(body(), &codec(Format::Bytes), Format::Bytes, "q").await;
-    assert!(matches!(refused, Err(SubmitError::Usage(m)) if m.starts_with("'q' is no document")));
+    assert!(matches!(refused, Err(SubmitError::Usage(a)) if a.message.starts_with("'q' is no document")));
     let json = encode(body(), &codec(Format::Json), Format::Json, "q").await;
     assert_eq!(json.expect("JSON"), b"{}");
 }

@@ -1,0 +1,127 @@
+//! Failures of records: the ladder, dead letters, what Kafka refuses for a record's sake.
+
+use super::driver::*;
+use crate::flow::engine::*;
+use crate::flow::ladder::Past;
+use crate::flow::rule::Rule;
+use crate::flow::{Class, Code, Fault};
+
+/// The only thing published.
+fn what(effects: &[Effect]) -> Publish {
+    match effects {
+        [Effect::Publish { what, .. }] => what.clone(),
+        other => panic!("expected one publication, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_transient_failure_goes_to_the_rung_that_is_long_enough() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    let due = d.at(SECOND * 2);
+    let retry = Publish::Retry { rung: 0, due, attempt: 1, fault: fault(Code::LlmTimeout) };
+    assert_eq!(what(&d.fails(0, Code::LlmTimeout)), retry);
+    assert_eq!(d.published(0), [ended(0)]);
+    assert_eq!(commits(&d.pass(SECOND)), [(input(0), 1)], "on its rung it is safe");
+}
+
+#[test]
+fn each_failure_waits_longer_and_counts_the_ones_before() {
+    let mut d = Driver::new(|_| {});
+    let first = d.now;
+    d.arrive(input(0), 0, |a| a.past = Past { failures: 1, first_failure: Some(first), seed: 0 });
+    let due = d.at(SECOND * 4);
+    let retry = Publish::Retry { rung: 1, due, attempt: 2, fault: fault(Code::LlmTimeout) };
+    assert_eq!(what(&d.fails(0, Code::LlmTimeout)), retry);
+}
+
+#[test]
+fn the_provider_decides_how_long_to_wait() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    let asked = fault(Code::LlmRateLimited).with_retry_after(Some(SECOND * 17));
+    let Publish::Retry { rung, due, .. } = what(&d.ran(0, Ran::Failed(asked))) else { panic!("no retry") };
+    assert_eq!((rung, due), (1, d.at(SECOND * 17)));
+}
+
+#[test]
+fn a_permanent_failure_is_a_dead_letter_at_once() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    let dead = Publish::Dead { attempts: 1, fault: fault(Code::ParseCorrupt) };
+    assert_eq!(what(&d.fails(0, Code::ParseCorrupt)), dead);
+    assert_eq!(d.published(0), [ended(0)]);
+}
+
+#[test]
+fn a_job_that_was_condemned_before_a_crash_is_a_dead_letter_without_another_attempt() {
+    let mut d = Driver::new(|_| {});
+    d.arrive(input(0), 0, |a| a.past = Past { failures: 2, first_failure: None, seed: 0 });
+    let dead = Publish::Dead { attempts: 3, fault: fault(Code::LlmTimeout) };
+    assert_eq!(what(&d.ran(0, Ran::Condemned(fault(Code::LlmTimeout)))), dead);
+}
+
+#[test]
+fn the_last_attempt_is_a_dead_letter_that_says_which_limit_was_reached() {
+    let mut d = Driver::new(|_| {});
+    let first = d.now;
+    d.arrive(input(0), 0, |a| a.past = Past { failures: 2, first_failure: Some(first), seed: 0 });
+    let Publish::Dead { attempts, fault } = what(&d.fails(0, Code::LlmTimeout)) else { panic!("not dead") };
+    assert_eq!((attempts, fault.code), (3, Code::LlmTimeout));
+    assert!(fault.chain[0].contains("3 attempts") && fault.chain[0].contains("max_attempts"), "{fault:?}");
+}
+
+#[test]
+fn a_rule_gives_a_failure_another_class() {
+    let rule = Rule { code: Some(Code::LlmBadRequest), status: None, message: None, class: Class::Transient };
+    let mut d = Driver::new(|spec| spec.rules = vec![rule]);
+    d.fill(0..1);
+    assert!(matches!(what(&d.fails(0, Code::LlmBadRequest)), Publish::Retry { attempt: 1, .. }));
+}
+
+#[test]
+fn an_output_that_is_too_large_is_a_dead_letter() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    let dead = Publish::Dead { attempts: 1, fault: fault(Code::RecordTooLarge) };
+    assert_eq!(what(&d.refused(0, Code::RecordTooLarge)), dead);
+    assert_eq!(d.engine.paused(), None);
+}
+
+#[test]
+fn an_output_that_fails_for_a_while_goes_to_a_rung() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    assert!(matches!(what(&d.refused(0, Code::StageTimeout)), Publish::Retry { attempt: 1, .. }));
+}
+
+#[test]
+fn a_retry_that_does_not_fit_its_rung_is_a_dead_letter() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.fails(0, Code::LlmTimeout);
+    assert!(matches!(what(&d.refused(0, Code::RecordTooLarge)), Publish::Dead { attempts: 1, .. }));
+}
+
+#[test]
+fn a_dead_letter_that_does_not_fit_stops_the_stage_and_is_kept() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.fails(0, Code::ParseCorrupt);
+    assert_eq!(d.refused(0, Code::RecordTooLarge), [Effect::Paused(fault(Code::RecordTooLarge))]);
+    assert_eq!(d.fill(1..2), []);
+    assert!(matches!(what(&d.pass(SECOND)), Publish::Dead { .. }), "tried again");
+}
+
+#[test]
+fn answers_about_records_that_do_not_run_change_nothing() {
+    let mut d = Driver::new(|spec| spec.concurrency = 1);
+    d.fill(0..2);
+    assert_eq!(d.ran(1, Ran::Output), [], "ready, not running");
+    assert_eq!(d.published(0), [], "running, not publishing");
+    assert_eq!(d.ran(77, Ran::Failed(Fault::new(Code::LlmUnauthorized, "x"))), [], "never seen");
+    assert_eq!(d.engine.paused(), None);
+    assert_eq!(d.engine.load(), Load { held: 2, running: 1, waiting: 0 });
+}

@@ -1,0 +1,196 @@
+//! A healthy stage: bounds, turns, waiting, commits.
+
+use super::driver::*;
+use crate::flow::engine::*;
+
+#[test]
+fn no_more_records_run_than_the_concurrency_allows() {
+    let mut d = Driver::new(|spec| spec.concurrency = 2);
+    assert_eq!(starts(&d.fill(0..5)), [0, 1]);
+    assert_eq!(d.engine.load(), Load { held: 5, running: 2, waiting: 0 });
+    assert_eq!(
+        d.ran(1, Ran::Output),
+        [output(1), start(2)],
+        "what is only produced does not count as running"
+    );
+    assert_eq!(d.published(1), [ended(1)]);
+}
+
+#[test]
+fn a_record_is_run_then_produced_then_ended_then_committed() {
+    let mut d = Driver::new(|_| {});
+    assert_eq!(d.poll(input(0), 7), [start(0)]);
+    assert_eq!(d.ran(0, Ran::Output), [output(0)]);
+    assert_eq!(d.published(0), [ended(0)]);
+    assert_eq!(d.engine.load(), Load::default());
+    assert_eq!(d.pass(COMMIT_EVERY), [Effect::Commit(vec![(input(0), 8)])]);
+    assert_eq!(d.engine.next_wake(), None);
+}
+
+#[test]
+fn a_job_that_ended_before_is_not_produced_again() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    assert_eq!(d.ran(0, Ran::Ended), [ended(0)]);
+    assert_eq!(commits(&d.pass(COMMIT_EVERY)), [(input(0), 1)]);
+}
+
+#[test]
+fn a_full_partition_takes_nothing_until_one_of_its_records_ends_and_the_others_go_on() {
+    let mut d = Driver::new(|spec| spec.window = 3);
+    d.assign(input(1), Lane::Input);
+    d.fill(0..2);
+    assert!(d.engine.wants(&input(0)));
+    d.fill(2..3);
+    assert!(!d.engine.wants(&input(0)));
+    assert!(d.engine.wants(&input(1)));
+    d.done(1);
+    assert!(d.engine.wants(&input(0)));
+}
+
+#[test]
+fn bytes_are_bounded_over_all_input_partitions_but_an_empty_partition_may_take_one_record() {
+    let mut d = Driver::new(|spec| spec.bytes = 1000);
+    d.assign(input(1), Lane::Input);
+    d.assign(input(2), Lane::Input);
+    d.arrive(input(0), 0, |a| a.size = 400);
+    assert!(d.engine.wants(&input(0)));
+    d.arrive(input(1), 0, |a| a.size = 600);
+    assert!(!d.engine.wants(&input(0)) && !d.engine.wants(&input(1)));
+    assert!(d.engine.wants(&input(2)));
+    d.done(0);
+    assert!(d.engine.wants(&input(0)) && d.engine.wants(&input(1)));
+}
+
+#[test]
+fn the_bytes_of_waiting_records_take_no_room_from_the_input() {
+    let mut d = Driver::new(|spec| spec.bytes = 1000);
+    d.assign(rung(0), Lane::Rung);
+    d.poll(input(0), 0);
+    let due = d.at(SECOND);
+    d.arrive(rung(0), 0, |a| (a.size, a.due) = (5000, Some(due)));
+    assert!(d.engine.wants(&input(0)));
+    assert!(!d.engine.wants(&rung(0)));
+}
+
+#[test]
+fn a_rung_holds_no_more_than_64_records_however_wide_the_window_is() {
+    let mut d = Driver::new(|spec| spec.window = 1000);
+    d.assign(rung(0), Lane::Rung);
+    for offset in 0..64 {
+        assert!(d.engine.wants(&rung(0)));
+        let due = d.at(SECOND);
+        d.arrive(rung(0), offset, |a| a.due = Some(due));
+    }
+    assert!(!d.engine.wants(&rung(0)));
+}
+
+#[test]
+fn nothing_is_wanted_of_a_partition_that_is_not_assigned() {
+    let mut d = Driver::new(|_| {});
+    assert!(!d.engine.wants(&input(9)));
+    assert_eq!(d.poll(input(9), 0), [forget(0)]);
+}
+
+#[test]
+fn partitions_take_turns_so_that_a_backlog_does_not_starve_another() {
+    let mut d = Driver::new(|spec| spec.concurrency = 1);
+    d.assign(input(1), Lane::Input);
+    d.fill(0..4);
+    d.poll(input(1), 0);
+    d.poll(input(1), 1);
+    let mut order = vec![0];
+    while let [next] = starts(&d.done(order[order.len() - 1]))[..] {
+        order.push(next);
+    }
+    assert_eq!(order, [0, 1, 4, 2, 5, 3]);
+}
+
+#[test]
+fn a_record_that_waits_does_not_hold_up_its_partition() {
+    let mut d = Driver::new(|_| {});
+    d.assign(rung(0), Lane::Rung);
+    let due = d.at(SECOND * 3);
+    assert_eq!(d.arrive(rung(0), 0, |a| a.due = Some(due)), []);
+    assert_eq!(d.engine.load().waiting, 1);
+    assert_eq!(d.poll(rung(0), 1), [start(1)]);
+    d.done(1);
+}
+
+#[test]
+fn a_waiting_record_starts_when_it_is_due_and_never_before() {
+    let mut d = Driver::new(|_| {});
+    d.assign(rung(0), Lane::Rung);
+    let due = d.at(SECOND * 3);
+    d.arrive(rung(0), 0, |a| a.due = Some(due));
+    assert_eq!(d.engine.next_wake(), Some(due));
+    d.pass(ms(2999));
+    assert_eq!(d.tell(Event::Tick), []);
+    assert_eq!(d.pass(ms(1)), [start(0)]);
+}
+
+#[test]
+fn waiting_records_start_in_the_order_of_their_due_times() {
+    let mut d = Driver::new(|_| {});
+    d.assign(rung(0), Lane::Rung);
+    for (offset, wait) in [(0, 3), (1, 1), (2, 2)] {
+        let due = d.at(SECOND * wait);
+        d.arrive(rung(0), offset, |a| a.due = Some(due));
+    }
+    assert_eq!(d.pass(SECOND * 5), [start(1), start(2), start(0)]);
+}
+
+#[test]
+fn a_record_whose_due_time_has_passed_starts_at_once() {
+    let mut d = Driver::new(|_| {});
+    let now = d.now;
+    assert_eq!(d.arrive(input(0), 0, |a| a.due = Some(now)), [start(0)]);
+}
+
+#[test]
+fn a_commit_never_passes_a_record_that_has_not_ended() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..4);
+    d.done(1);
+    d.done(3);
+    assert_eq!(d.pass(SECOND), [], "record 0 is not done");
+    d.done(0);
+    assert_eq!(commits(&d.pass(SECOND)), [(input(0), 2)]);
+    d.done(2);
+    assert_eq!(commits(&d.pass(SECOND)), [(input(0), 4)]);
+}
+
+#[test]
+fn commits_are_grouped_and_none_comes_twice() {
+    let mut d = Driver::new(|_| {});
+    d.assign(input(1), Lane::Input);
+    d.fill(0..2);
+    d.poll(input(1), 5);
+    d.done(0);
+    d.pass(COMMIT_EVERY / 2);
+    d.done(1);
+    d.done(2);
+    let effects = d.pass(SECOND * 10);
+    assert_eq!(effects, [Effect::Commit(vec![(input(0), 2), (input(1), 6)])]);
+    assert_eq!(d.pass(SECOND * 10), []);
+}
+
+#[test]
+fn a_copy_of_a_job_that_runs_elsewhere_waits_a_quarter_of_a_second() {
+    let mut d = Driver::new(|spec| spec.concurrency = 1);
+    d.fill(0..2);
+    assert_eq!(d.ran(0, Ran::Busy), [start(1)], "meanwhile others run");
+    d.done(1);
+    assert!(starts(&d.pass(ms(249))).is_empty());
+    assert_eq!(starts(&d.pass(ms(1))), [0]);
+}
+
+#[test]
+fn an_offset_that_is_delivered_again_is_not_run_again() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..2);
+    assert_eq!(d.poll(input(0), 0), [forget(2)], "still running");
+    d.done(0);
+    assert_eq!(d.poll(input(0), 0), [forget(3)], "ended, not yet committed");
+    assert_eq!(d.poll(input(0), 2), [start(4)]);
+}

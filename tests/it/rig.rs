@@ -1,0 +1,215 @@
+//! What the tests of running stages share: a configuration of their own on the real Kafka, a model provider on
+//! loopback, and `lazaret run` as a process that can be stopped and killed.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use lazaret::config::Config;
+use lazaret::flow::Topology;
+use lazaret::kafka::Producer;
+use lazaret::ledger::LedgerReader;
+use lazaret::message::{Headers, OutRecord, Record};
+use lazaret::provider::{self, Options};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support;
+
+/// Longest wait for anything. Generous, because the machine may be busy; nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A configuration in a folder of its own, and a provider for it.
+pub struct Rig {
+    pub config: Config,
+    pub topology: Topology,
+    pub folder: TempDir,
+    pub provider: provider::Running,
+    /// Begins the names of this test's pipelines and topics.
+    pub name: String,
+}
+
+impl Rig {
+    /// `pipelines` is the YAML below `pipelines:`, with `{p}` for the unique name and `{folder}` for the folder.
+    /// `None` when tests against the real Kafka are left out.
+    pub async fn new(test: &str, pipelines: &str, extra: &str) -> Option<Rig> {
+        let kafka = support::bootstrap()?;
+        let provider = provider::start(Options::default()).await.expect("a provider");
+        let (name, folder) = (support::unique(test), tempfile::tempdir().expect("a folder"));
+        let text = format!(
+            "version: 1\n\
+             kafka:\n  bootstrap: '{kafka}'\n  properties: {{ session.timeout.ms: '6000', heartbeat.interval.ms: '1000', compression.type: none }}\n\
+             http: {{ listen: '127.0.0.1:0' }}\n\
+             ledger: {{ path: '{{folder}}/ledger.db' }}\n\
+             index: {{ path: '{{folder}}/index.db' }}\n\
+             providers:\n  local: {{ base_url: '{base_url}', timeout: 2s }}\n\
+             {extra}\n\
+             pipelines:\n{pipelines}",
+            base_url = provider.base_url,
+        );
+        let text = text.replace("{p}", &name).replace("{folder}", &folder.path().display().to_string());
+        std::fs::write(folder.path().join("lazaret.yaml"), &text).expect("a configuration file");
+        let config = Config::parse(&text, "lazaret.yaml").unwrap_or_else(|e| panic!("{e:?}\n{text}"));
+        let topology = Topology::derive(&config);
+        let rig = Rig { topology, config, folder, provider, name };
+        for applied in lazaret::ops::topics::apply(&rig.config, false).await.expect("topics can be made") {
+            assert_eq!(applied.outcome, lazaret::ops::topics::Outcome::Done, "{}", applied.topic);
+        }
+        Some(rig)
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    /// The name of a topic of this test.
+    pub fn topic(&self, rest: &str) -> String {
+        format!("{}.{rest}", self.name)
+    }
+
+    /// Starts `lazaret run` and waits until all its stages have joined their groups.
+    pub async fn worker(&self, args: &[&str]) -> Worker {
+        let worker = self.start(args).await;
+        worker.ready().await;
+        worker
+    }
+
+    /// Starts `lazaret run` and waits only until its port is open.
+    pub async fn start(&self, args: &[&str]) -> Worker {
+        let log = self.path(&format!("{}.log", support::unique("worker")));
+        let stderr = File::create(&log).expect("a log file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
+        command.arg("run").args(args).arg("--config").arg(self.path("lazaret.yaml"));
+        command.env("LAZARET_LOG", "info").stdout(Stdio::null()).stderr(stderr);
+        let mut worker = Worker { child: command.spawn().expect("lazaret runs"), log, url: String::new() };
+        worker.url = eventually("the port is open", async || {
+            let log = worker.log();
+            let line = log.lines().find_map(|line| line.split_once("probes are at "))?;
+            Some(line.1.split_once("/metrics")?.0.to_owned())
+        })
+        .await;
+        worker
+    }
+
+    /// Writes records and waits until Kafka has them.
+    pub async fn send(&self, records: Vec<OutRecord>) {
+        let producer = Producer::new(&self.config.kafka, &self.topology, "test").expect("a producer");
+        for sent in futures::future::join_all(records.into_iter().map(|r| producer.send(r))).await {
+            sent.expect("kafka takes the record");
+        }
+    }
+
+    /// All records of a topic of this test.
+    pub async fn records(&self, rest: &str) -> Vec<Record> {
+        support::records(&self.config, &[&self.topic(rest)]).await
+    }
+
+    pub fn ledger(&self) -> LedgerReader {
+        LedgerReader::of(&self.config.ledger.path)
+    }
+
+    /// Jobs of a stage in a state, as the ledger has it.
+    pub async fn jobs(&self, stage: &str, state: &str) -> u64 {
+        // There is no file before the first worker has opened it.
+        let counts = self.ledger().counts().await.unwrap_or_default();
+        counts.iter().filter(|c| c.stage == stage && c.state == state).map(|c| c.jobs).sum()
+    }
+
+    /// Changes the provider's fault rates; what is not named stays.
+    pub async fn faults(&self, rates: Value) {
+        let url = format!("http://{}/admin/faults", self.provider.address);
+        let reply = client().post(url).json(&rates).send().await.expect("the provider answers");
+        assert!(reply.status().is_success(), "{}", reply.text().await.unwrap_or_default());
+    }
+}
+
+/// A process that runs stages.
+pub struct Worker {
+    child: Child,
+    log: PathBuf,
+    url: String,
+}
+
+impl Worker {
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// What `/readyz` says.
+    pub async fn readiness(&self) -> Value {
+        let Ok(reply) = client().get(format!("{}/readyz", self.url)).send().await else { return Value::Null };
+        reply.json().await.unwrap_or_default()
+    }
+
+    pub async fn metrics(&self) -> String {
+        let reply = client().get(format!("{}/metrics", self.url)).send().await.expect("metrics");
+        reply.text().await.expect("metrics")
+    }
+
+    pub async fn ready(&self) {
+        eventually("the worker is ready", async || (self.readiness().await["ready"] == true).then_some(()))
+            .await;
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the worker can be killed");
+        self.child.wait().expect("the worker ends");
+    }
+
+    /// SIGTERM, and the wait for the end.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let kill = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(kill.expect("kill runs").success());
+        eventually("the worker ends", async || self.child.try_wait().expect("the worker can be asked")).await
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let last: Vec<&str> = log.lines().rev().take(15).collect();
+            eprintln!("the worker's last lines, latest first:\n{}", last.join("\n"));
+        }
+    }
+}
+
+/// Waits until `look` finds something, and returns it.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A record with a JSON value and text headers.
+pub fn record(topic: &str, headers: &[(&str, &str)], value: &Value) -> OutRecord {
+    let headers: Headers =
+        headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec()))).collect();
+    OutRecord {
+        topic: topic.to_owned(),
+        partition: None,
+        key: headers.text("job-id").map(|job| job.as_bytes().to_vec()),
+        value: Some(value.to_string().into_bytes()),
+        headers,
+        timestamp: None,
+    }
+}
+
+/// The job id of a record.
+pub fn job(record: &Record) -> String {
+    record.headers.text("job-id").expect("every record of ours has a job id").to_owned()
+}
+
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
+    client.expect("a client")
+}
