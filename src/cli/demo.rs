@@ -64,7 +64,7 @@ pub struct Args {
     json: bool,
 
     /// Give up after this long
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = Span::parse)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = Span::parse)]
     timeout: Span,
 }
 

@@ -23,6 +23,7 @@ pub enum Format {
 
 /// Flags of every verb.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The configuration file.
     #[arg(
