@@ -18,7 +18,8 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> Option<String> {
     }
     // Text in another encoding is never valid UTF-8 by accident, and labels are copied without thought.
     if !bytes.is_ascii() && !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() {
-        return decode_as(UTF_8, bytes);
+        // A replacement character in it was written by somebody; it is not damage.
+        return judged(String::from_utf8_lossy(bytes).into_owned(), 0);
     }
     let declared = declared.and_then(|label| Encoding::for_label(label.trim().as_bytes()));
     let declared = declared.and_then(|encoding| decode_as(encoding, bytes));
@@ -54,16 +55,20 @@ fn guess(bytes: &[u8]) -> Option<String> {
 /// `None` when the bytes are not text in this encoding, apart from a little damage.
 fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
     let (text, _) = encoding.decode_without_bom_handling(bytes);
-    let (mut characters, mut beyond_ascii, mut replaced, mut controls) = (0, 0, 0, 0);
+    let replaced = text.chars().filter(|c| *c == '\u{fffd}').count();
+    judged(text.into_owned(), replaced)
+}
+
+/// The text, unless too much of it was `replaced` or is control characters.
+fn judged(text: String, replaced: usize) -> Option<String> {
+    let (mut characters, mut beyond_ascii, mut controls) = (0, 0, 0);
     for c in text.chars() {
         characters += 1;
         beyond_ascii += usize::from(!c.is_ascii());
-        replaced += usize::from(c == '\u{fffd}');
         controls +=
             usize::from(c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}' | '\u{8}' | '\u{1b}'));
     }
-    let whole = replaced * DAMAGE <= beyond_ascii && controls * CONTROLS <= characters;
-    whole.then(|| text.into_owned())
+    (replaced * DAMAGE <= beyond_ascii && controls * CONTROLS <= characters).then_some(text)
 }
 
 /// The escape sequences to JIS X 0208 and back to ASCII or JIS X 0201 (RFC 1468).

@@ -73,3 +73,9 @@ fn the_charset_of_a_meta_element_is_found() {
     assert_eq!(html_charset(b"<meta charset=utf-16>"), None);
     assert_eq!(html_charset(b"<p>no word of it</p>"), None);
 }
+
+#[test]
+fn replacement_characters_that_somebody_wrote_are_text() {
+    let text = "decoding 'abc' gives '\u{fffd}', \u{fffd} being the replacement character";
+    assert_eq!(decode(text.as_bytes(), Some("utf-8")).as_deref(), Some(text));
+}
