@@ -7,6 +7,8 @@ use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 
 /// One wrong byte among so many characters is damage, not another encoding.
 const DAMAGE: usize = 400;
+/// The same for UTF-8, whose longer sequences hardly ever come about by accident.
+const DAMAGE_UTF_8: usize = 20;
 /// One control character among so many characters is an oddity, not binary data.
 const CONTROLS: usize = 100;
 
@@ -56,11 +58,11 @@ fn guess(bytes: &[u8]) -> Option<String> {
 fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
     let (text, _) = encoding.decode_without_bom_handling(bytes);
     let replaced = text.chars().filter(|c| *c == '\u{fffd}').count();
-    judged(text.into_owned(), replaced)
+    judged(text.into_owned(), replaced * if encoding == UTF_8 { DAMAGE_UTF_8 } else { DAMAGE })
 }
 
-/// The text, unless too much of it was `replaced` or is control characters.
-fn judged(text: String, replaced: usize) -> Option<String> {
+/// The text, unless it has too few characters beyond ASCII for its damage or too many control characters.
+fn judged(text: String, beyond_ascii_min: usize) -> Option<String> {
     let (mut characters, mut beyond_ascii, mut controls) = (0, 0, 0);
     for c in text.chars() {
         characters += 1;
@@ -68,7 +70,7 @@ fn judged(text: String, replaced: usize) -> Option<String> {
         controls +=
             usize::from(c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}' | '\u{8}' | '\u{1b}'));
     }
-    (replaced * DAMAGE <= beyond_ascii && controls * CONTROLS <= characters).then_some(text)
+    (beyond_ascii >= beyond_ascii_min && controls * CONTROLS <= characters).then_some(text)
 }
 
 /// The escape sequences to JIS X 0208 and back to ASCII or JIS X 0201 (RFC 1468).

@@ -79,3 +79,10 @@ fn replacement_characters_that_somebody_wrote_are_text() {
     let text = "decoding 'abc' gives '\u{fffd}', \u{fffd} being the replacement character";
     assert_eq!(decode(text.as_bytes(), Some("utf-8")).as_deref(), Some(text));
 }
+
+#[test]
+fn a_short_text_in_utf_8_may_have_a_broken_byte_too() {
+    let mut bytes = JAPANESE.as_bytes().to_vec();
+    bytes.splice(31..31, [0xff]);
+    assert!(decode(&bytes, None).unwrap().contains("年次有給休暇"));
+}
