@@ -7,6 +7,8 @@ use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 
 /// One wrong byte among so many characters is damage, not another encoding.
 const DAMAGE: usize = 400;
+/// The same for UTF-8, whose longer sequences hardly ever come about by accident.
+const DAMAGE_UTF_8: usize = 20;
 /// One control character among so many characters is an oddity, not binary data.
 const CONTROLS: usize = 100;
 
@@ -18,7 +20,8 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> Option<String> {
     }
     // Text in another encoding is never valid UTF-8 by accident, and labels are copied without thought.
     if !bytes.is_ascii() && !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() {
-        return decode_as(UTF_8, bytes);
+        // A replacement character in it was written by somebody; it is not damage.
+        return judged(String::from_utf8_lossy(bytes).into_owned(), 0);
     }
     let declared = declared.and_then(|label| Encoding::for_label(label.trim().as_bytes()));
     let declared = declared.and_then(|encoding| decode_as(encoding, bytes));
@@ -54,16 +57,20 @@ fn guess(bytes: &[u8]) -> Option<String> {
 /// `None` when the bytes are not text in this encoding, apart from a little damage.
 fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
     let (text, _) = encoding.decode_without_bom_handling(bytes);
-    let (mut characters, mut beyond_ascii, mut replaced, mut controls) = (0, 0, 0, 0);
+    let replaced = text.chars().filter(|c| *c == '\u{fffd}').count();
+    judged(text.into_owned(), replaced * if encoding == UTF_8 { DAMAGE_UTF_8 } else { DAMAGE })
+}
+
+/// The text, unless it has too few characters beyond ASCII for its damage or too many control characters.
+fn judged(text: String, beyond_ascii_min: usize) -> Option<String> {
+    let (mut characters, mut beyond_ascii, mut controls) = (0, 0, 0);
     for c in text.chars() {
         characters += 1;
         beyond_ascii += usize::from(!c.is_ascii());
-        replaced += usize::from(c == '\u{fffd}');
         controls +=
             usize::from(c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}' | '\u{8}' | '\u{1b}'));
     }
-    let whole = replaced * DAMAGE <= beyond_ascii && controls * CONTROLS <= characters;
-    whole.then(|| text.into_owned())
+    (beyond_ascii >= beyond_ascii_min && controls * CONTROLS <= characters).then_some(text)
 }
 
 /// The escape sequences to JIS X 0208 and back to ASCII or JIS X 0201 (RFC 1468).

@@ -13,10 +13,15 @@ const SKIPPED: &[&str] = &[
     "script", "style", "noscript", "template", "svg", "math", "iframe", "object", "nav", "footer", "select",
     "button", "input", "textarea", "dialog", "head",
 ];
-/// Class names and ids of what surrounds a page's text, as DocBook, Sphinx, Doxygen and site builders name it.
+/// Class names and ids of what surrounds a page's text, as DocBook, Publican, Sphinx, Doxygen and site builders name it.
 const FURNITURE: &[&str] = &[
     "navheader",
     "navfooter",
+    "docnav",
+    // Lists of what stands elsewhere: they would answer for the pages that they point to.
+    "toc",
+    "toctree-wrapper",
+    "table-of-contents",
     "navigation",
     "navbar",
     "sidebar",

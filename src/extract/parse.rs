@@ -2,7 +2,7 @@
 //! should, because a parser may run for ever.
 
 use super::sniff::{Content, Kind, sniff};
-use super::tidy::tidy;
+use super::tidy::{tidy, without_headings};
 use super::{Extraction, Limits, Text, docx, html, pdf};
 use crate::flow::{Code, Fault};
 
@@ -13,9 +13,14 @@ pub fn parse(document: Extraction, limits: &Limits) -> Result<Text, Fault> {
         Content::Pdf => pdf::read(document.bytes, limits)?,
         Content::Docx => tidied(docx::read(&document.bytes, limits)?, Kind::Docx),
         Content::Text(Kind::Html, text) => tidied(html::read(&text), Kind::Html),
+        Content::Text(Kind::Markdown, text) => {
+            let title = markdown_title(&text);
+            tidied((text, title), Kind::Markdown)
+        }
         Content::Text(kind, text) => {
-            let title = if kind == Kind::Markdown { markdown_title(&text) } else { None };
-            tidied((text, title), kind)
+            let mut text = tidied((text, None), kind);
+            text.markdown = without_headings(&text.markdown).into_owned();
+            text
         }
     };
     if text.markdown.len() > limits.text_max {
@@ -46,10 +51,32 @@ fn markdown_title(text: &str) -> Option<String> {
             in_code = !in_code;
         }
         if let Some(title) = line.strip_prefix("# ").filter(|_| !in_code) {
-            return Some(title.trim().trim_end_matches('#').trim_end().to_owned());
+            let title = without_tags(title.trim().trim_end_matches('#').trim_end());
+            if !title.is_empty() {
+                return Some(title);
+            }
         }
     }
     None
+}
+
+/// Takes tags of HTML out, which converters put into headings as anchors.
+fn without_tags(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, from)) = rest.split_once('<') {
+        out.push_str(before);
+        let is_tag = from.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic());
+        match from.split_once('>').filter(|_| is_tag) {
+            Some((_, after)) => rest = after,
+            None => {
+                out.push('<');
+                rest = from;
+            }
+        }
+    }
+    out.push_str(rest);
+    out.trim().to_owned()
 }
 
 #[cfg(test)]

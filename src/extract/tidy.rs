@@ -1,5 +1,7 @@
 //! The last step of every format: Unicode NFC, one kind of newline, no control or invisible characters.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 
 /// Text as the rest of the pipeline expects it. Idempotent.
@@ -40,6 +42,17 @@ fn visible(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
+/// Text that is no Markdown as Markdown: a line with a `#` in front, such as a comment of a shell script, is moved
+/// in so far that it is no heading (CommonMark §4.2).
+pub fn without_headings(text: &str) -> Cow<'_, str> {
+    let is_heading = |line: &str| line.trim_start_matches(' ').starts_with('#');
+    if !text.lines().any(is_heading) {
+        return Cow::Borrowed(text);
+    }
+    let indented = |line| if is_heading(line) { ["    ", line].concat() } else { String::from(line) };
+    Cow::Owned(text.split('\n').map(indented).collect::<Vec<_>>().join("\n"))
+}
+
 /// Characters of scripts that write no spaces between words: kana, Han, and the punctuation and full-width
 /// forms used with them.
 pub fn is_cjk(c: char) -> bool {
@@ -65,6 +78,12 @@ mod tests {
     #[test]
     fn indentation_and_tabs_stay() {
         assert_eq!(tidy("if:\n\tgo\n  end"), "if:\n\tgo\n  end");
+    }
+
+    #[test]
+    fn a_comment_in_a_plain_text_is_no_heading() {
+        assert_eq!(without_headings("run\n# apt update\n  #x\n"), "run\n    # apt update\n      #x\n");
+        assert_eq!(without_headings("C# and #1"), "C# and #1");
     }
 
     proptest::proptest! {

@@ -3,7 +3,8 @@
 //! Text is folded by NFKC and lower case. A run of letters and digits is a word and gets a light English
 //! stem; words joined by `-`, `.` or `_` (`apt-get`, `sources.list`) are also kept as one term, since such
 //! names are what documentation is asked about. Scripts without spaces between words give overlapping pairs
-//! of characters, and a Han character that stands alone between other scripts also gives itself.
+//! of characters, also across the end of a line, and a Han character that stands alone between other scripts
+//! also gives itself. A question asks for a katakana word as a whole: its pairs in sequence.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -24,23 +25,59 @@ pub fn terms(text: &str) -> String {
     joined
 }
 
-/// The different terms of a question, in order. Words that stand in every text are left out, unless
-/// nothing else is there.
+/// The different terms of a question, in order. One of several words is a sequence: terms to be found side by
+/// side. Words that stand in every text are left out, unless nothing else is there.
 pub fn query_terms(text: &str) -> Vec<String> {
     let (mut telling, mut empty) = (Vec::new(), Vec::new());
-    scan(text, |term| {
+    let mut keep = |term: Term| {
         let list = if term.empty { &mut empty } else { &mut telling };
         if list.len() < QUERY_MAX && !list.contains(&term.text) {
             list.push(term.text);
         }
+    };
+    let mut katakana: Option<Term> = None;
+    scan(text, |term| match &mut katakana {
+        // Its pairs one by one would outweigh every other word of the question.
+        Some(word) if term.follows && is_katakana(&term.text) => word.text.extend([" ", &term.text]),
+        _ => {
+            katakana.take().map(without_last_vowel).into_iter().for_each(&mut keep);
+            if is_katakana(&term.text) { katakana = Some(term) } else { keep(term) }
+        }
     });
+    katakana.map(without_last_vowel).into_iter().for_each(&mut keep);
     if telling.is_empty() { empty } else { telling }
+}
+
+/// The long vowel at the end of a word is written or not: `サーバー`, `サーバ`.
+fn without_last_vowel(mut word: Term) -> Term {
+    if word.text.ends_with('ー')
+        && let Some(last) = word.text.rfind(' ')
+    {
+        word.text.truncate(last);
+    }
+    word
+}
+
+fn is_katakana(term: &str) -> bool {
+    term.chars().all(|c| matches!(c, '\u{30a1}'..='\u{30fa}' | 'ー'))
+}
+
+fn is_hiragana(c: char) -> bool {
+    ('\u{3041}'..='\u{3096}').contains(&c)
 }
 
 struct Term {
     text: String,
     /// Says next to nothing about what a text is about.
     empty: bool,
+    /// A pair that begins with the last character of the pair before it.
+    follows: bool,
+}
+
+impl Term {
+    fn word(text: String, empty: bool) -> Self {
+        Self { text, empty, follows: false }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,11 +122,21 @@ fn kind(c: char) -> Kind {
 fn scan(text: &str, mut emit: impl FnMut(Term)) {
     let mut words = Words::default();
     let mut dense: Vec<char> = Vec::new();
+    // White space since the last character of a dense run, and the line ends in it.
+    let (mut space, mut line_ends) = (false, 0);
     for c in text.nfkc().flat_map(char::to_lowercase) {
         let kind = kind(c);
-        if !matches!(kind, Kind::Han | Kind::Dense) {
+        if !dense.is_empty() && c.is_whitespace() {
+            space = true;
+            line_ends += usize::from(c == '\n');
+            continue;
+        }
+        // A word may go on in the next line, but not after a space or in the next paragraph.
+        let goes_on = matches!(kind, Kind::Han | Kind::Dense) && (!space || line_ends == 1);
+        if !goes_on {
             pairs(&mut dense, &mut emit);
         }
+        (space, line_ends) = (false, 0);
         match kind {
             Kind::Letter => words.letter(c),
             Kind::Apostrophe => words.apostrophe(),
@@ -147,10 +194,10 @@ impl Words {
         let name = (2..=JOINED_MAX).contains(&parts.len()).then(|| cut(parts.concat()));
         for part in parts {
             let empty = EMPTY.contains(&part.as_str());
-            emit(Term { text: stem(cut(part)), empty });
+            emit(Term::word(stem(cut(part)), empty));
         }
         if let Some(name) = name {
-            emit(Term { text: name, empty: false });
+            emit(Term::word(name, false));
         }
     }
 }
@@ -163,18 +210,21 @@ fn cut(word: String) -> String {
 fn pairs(run: &mut Vec<char>, emit: &mut impl FnMut(Term)) {
     let han = |c: Option<&char>| c.is_some_and(|c| kind(*c) == Kind::Han);
     if let [only] = run.as_slice() {
-        emit(Term { text: only.to_string(), empty: kind(*only) != Kind::Han });
+        emit(Term::word(only.to_string(), kind(*only) != Kind::Han));
     }
     for (n, pair) in run.windows(2).enumerate() {
-        let empty = pair.iter().all(|c| ('\u{3041}'..='\u{3096}').contains(c));
-        emit(Term { text: pair.iter().collect(), empty });
+        // A particle and the beginning of the next word belong to no word together; a Han character and what
+        // follows it may.
+        let empty = pair.first().is_some_and(|c| is_hiragana(*c))
+            || pair.iter().any(|c| is_hiragana(*c)) && !han(pair.first());
+        emit(Term { text: pair.iter().collect(), empty, follows: n > 0 });
         // Each character is looked at once as the first of its pair, the last one as the second.
         let before = n.checked_sub(1).and_then(|n| run.get(n));
         if han(pair.first()) && !han(pair.get(1)) && !han(before) {
-            emit(Term { text: pair.iter().take(1).collect(), empty: false });
+            emit(Term::word(pair.iter().take(1).collect(), false));
         }
         if n + 2 == run.len() && han(pair.get(1)) && !han(pair.first()) {
-            emit(Term { text: pair.iter().skip(1).collect(), empty: false });
+            emit(Term::word(pair.iter().skip(1).collect(), false));
         }
     }
     run.clear();
@@ -296,6 +346,28 @@ mod tests {
     }
 
     #[test]
+    fn a_question_asks_for_a_katakana_word_as_a_whole() {
+        assert_eq!(query_terms("パッケージのバージョン"), ["パッ ッケ ケー ージ", "バー ージ ジョ ョン"]);
+        assert_eq!(query_terms("サーバー"), ["サー ーバ"]);
+        assert_eq!(query_terms("キー"), ["キー"]);
+        assert_eq!(query_terms("ログ、グラフ"), ["ログ", "グラ ラフ"]);
+    }
+
+    #[test]
+    fn particles_do_not_tell_what_a_question_is_about() {
+        assert_eq!(query_terms("ログの保存先"), ["ログ", "保存", "存先"]);
+        assert_eq!(query_terms("打ち切る"), ["打ち", "打", "切る", "切"]);
+    }
+
+    #[test]
+    fn a_word_goes_on_in_the_next_line_but_not_in_the_next_paragraph() {
+        assert_eq!(list("フィー\n    ルド"), list("フィールド"));
+        assert_eq!(list("鍵 穴"), ["鍵", "穴"]);
+        assert_eq!(list("鍵\n\n穴"), ["鍵", "穴"]);
+        assert_eq!(list("鍵\nkey"), ["鍵", "key"]);
+    }
+
+    #[test]
     fn a_question_is_bounded() {
         let long: String = (0..10_000).map(|n| format!("word{n} ")).collect();
         assert_eq!(query_terms(&long).len(), QUERY_MAX);
@@ -305,17 +377,20 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_gives_terms_without_spaces_or_ascii_punctuation(text in "\\PC{0,80}") {
+        fn any_text_gives_terms_without_white_space_or_ascii_punctuation(text in "\\PC{0,80}") {
             for term in query_terms(&text) {
                 proptest::prop_assert!(!term.is_empty());
-                proptest::prop_assert!(term.chars().all(|c| !c.is_whitespace() && !c.is_ascii_punctuation()));
+                proptest::prop_assert!(term.chars().all(|c| c == ' ' || !c.is_whitespace() && !c.is_ascii_punctuation()));
             }
         }
 
         #[test]
-        fn a_text_finds_itself(text in "\\PC{0,80}") {
-            let stored = list(&text);
-            proptest::prop_assert!(query_terms(&text).iter().all(|term| stored.contains(term)));
+        fn a_text_finds_itself(text in "\\PC{0,80}|[アィー鍵の\n a]{0,20}") {
+            let stored = format!(" {}", terms(&text));
+            for term in query_terms(&text) {
+                let found = stored.contains(&[" ", &term, " "].concat());
+                proptest::prop_assert!(found, "{} in {}", term, stored);
+            }
         }
     }
 }

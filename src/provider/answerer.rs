@@ -36,17 +36,25 @@ pub fn answer(prompt: &Prompt) -> Vec<String> {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     let least = candidates.first().map_or(0.0, |best| best.score * RELATIVE_MIN);
 
+    candidates.retain(|c| c.score >= least);
+
+    // The best of each title goes before the second best of any: several sources say more than one.
     let mut per_title: HashMap<&str, usize> = HashMap::new();
-    let mut chosen = Vec::new();
-    for candidate in candidates.iter().filter(|c| c.score >= least) {
-        let taken = per_title.entry(title_key(candidate.passage)).or_default();
+    let (mut first, mut further) = (Vec::new(), Vec::new());
+    for candidate in &candidates {
+        let title = title_key(candidate.passage);
+        let taken = per_title.entry(title).or_default();
         *taken += 1;
-        if *taken <= PER_TITLE_MAX || candidate.passage.title.is_empty() {
-            chosen.push(format!("{} [{}]", candidate.sentence, candidate.passage.mark));
+        match *taken {
+            _ if title.is_empty() => first.push(candidate),
+            1 => first.push(candidate),
+            2..=PER_TITLE_MAX => further.push(candidate),
+            _ => {}
         }
     }
-    chosen.truncate(SENTENCES_MAX);
-    chosen
+    let mut chosen: Vec<_> = first.into_iter().chain(further).take(SENTENCES_MAX).collect();
+    chosen.sort_by(|a, b| b.score.total_cmp(&a.score));
+    chosen.into_iter().map(|c| format!("{} [{}]", c.sentence, c.passage.mark)).collect()
 }
 
 fn title_key(passage: &Passage) -> &str {
@@ -58,8 +66,9 @@ fn title_key(passage: &Passage) -> &str {
 struct Question {
     /// Ordered, so that sums over it are the same each time.
     weights: BTreeMap<String, f32>,
-    total: f32,
     vector: Vec<f32>,
+    /// How many passages there are.
+    passages: usize,
 }
 
 impl Question {
@@ -67,25 +76,21 @@ impl Question {
     fn new(prompt: &Prompt) -> Option<Self> {
         let passages: Vec<HashSet<String>> = prompt.passages.iter().map(terms_of_passage).collect();
         let mut weights: BTreeMap<String, f32> = BTreeMap::new();
+        let mut asked = weights.clone();
         for term in words::terms(&words::normalise(&prompt.question)) {
             let with = passages.iter().filter(|p| p.contains(&term.text)).count() as f32;
             let rarity = (1.0 + passages.len() as f32 / (with + 0.5)).ln();
+            asked.insert(term.text.clone(), term.weight);
             weights.insert(term.text, term.weight * rarity);
         }
-        let total: f32 = weights.values().sum();
-        let question = Self { weights, total, vector: embed(&prompt.question) };
-        let covered = passages.iter().map(|p| question.coverage(p)).fold(0.0, f32::max);
+        let question = Self { weights, vector: embed(&prompt.question), passages: passages.len() };
+        // Without the rarity: what all the passages speak of is what they were found for.
+        let covered = passages.iter().map(|p| share(&asked, p)).fold(0.0, f32::max);
         (covered >= COVERAGE_MIN).then_some(question)
     }
 
-    /// The share of the question's weight that these terms cover, 0 to 1.
     fn coverage(&self, terms: &HashSet<String>) -> f32 {
-        if self.total <= 0.0 {
-            return 0.0;
-        }
-        let covered: f32 =
-            self.weights.iter().filter(|(term, _)| terms.contains(*term)).map(|(_, weight)| weight).sum();
-        covered / self.total
+        share(&self.weights, terms)
     }
 
     /// The passage's best sentence; `None` when the passage has nothing of the question.
@@ -94,16 +99,24 @@ impl Question {
         if around == 0.0 {
             return None;
         }
-        // The passages come best first; a little of that order is kept.
-        let order = 1.0 / passage.mark.max(1) as f32;
+        // The passages come best first, by a search that knows all documents: their order counts.
+        let order = 1.0 - passage.mark.saturating_sub(1) as f32 / self.passages.max(1) as f32;
         let score = |sentence: &str| {
             let near = cosine(&self.vector, &embed(sentence)).max(0.0);
-            0.5 * self.coverage(&terms_of(sentence)) + 0.2 * near + 0.2 * around + 0.1 * order
+            0.4 * self.coverage(&terms_of(sentence)) + 0.15 * near + 0.15 * around + 0.3 * order
         };
         let scored = sentences::split(&passage.text).into_iter().map(|s| (score(&s), s));
         let (score, sentence) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
         Some(Candidate { passage, sentence, score })
     }
+}
+
+/// The share of the whole weight that these terms cover, 0 to 1.
+fn share(weights: &BTreeMap<String, f32>, terms: &HashSet<String>) -> f32 {
+    let total: f32 = weights.values().sum();
+    let covered: f32 =
+        weights.iter().filter(|(term, _)| terms.contains(*term)).map(|(_, weight)| weight).sum();
+    if total > 0.0 { covered / total } else { 0.0 }
 }
 
 fn terms_of(text: &str) -> HashSet<String> {
@@ -167,6 +180,23 @@ mod tests {
         let answer = ask(&passages, "What does the ship wait for?");
         assert_eq!(answer.matches('[').count(), 3, "{answer}");
         assert!(answer.contains("[7]"), "{answer}");
+    }
+
+    #[test]
+    fn what_all_passages_speak_of_may_be_most_of_the_question() {
+        let passages = ["(A) LVM makes logical volumes.", "(B) Logical volumes of LVM grow."];
+        assert!(ask(&passages, "explain LVM logical volumes and snapshots").contains("[1]"));
+    }
+
+    #[test]
+    fn another_source_goes_before_a_second_sentence_of_the_same() {
+        let mut passages =
+            vec!["(Log > 1) The ship waits for the pilot.", "(Log > 2) The ship waits for the pilot."];
+        let others: Vec<String> =
+            (0..4).map(|n| format!("(Ship {n}) Some ship waits in dock {n}.")).collect();
+        passages.extend(others.iter().map(String::as_str));
+        let answer = ask(&passages, "Which ship waits for the pilot?");
+        assert!((3..=6).all(|mark| answer.contains(&format!("[{mark}]"))), "{answer}");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 /// Longest sentence that is quoted, in characters; a longer one is cut.
 const SENTENCE_MAX: usize = 400;
 
+/// What stands before an item of a list, or the first cell of a row.
+const ITEM_SIGNS: [char; 8] = ['-', '*', '+', '|', '•', '–', '・', '※'];
+
 /// The sentences of a text, without headings, list signs and citation marks, each on one line.
 pub fn split(text: &str) -> Vec<String> {
     let mut sentences = Vec::new();
@@ -32,7 +35,7 @@ fn paragraphs(text: &str) -> Vec<String> {
     let mut paragraphs: Vec<String> = Vec::new();
     let mut open = false;
     for line in text.lines().map(str::trim) {
-        let item = line.strip_prefix(['-', '*', '+', '|']).map(str::trim_start);
+        let item = line.strip_prefix(ITEM_SIGNS).map(str::trim_start);
         if line.is_empty() || line.starts_with('#') || line.starts_with("```") {
             open = false;
         } else if let (true, None, Some(last)) = (open, item, paragraphs.last_mut()) {
@@ -95,6 +98,11 @@ mod tests {
     fn headings_go_and_items_stand_alone() {
         let text = "# Tides\nHigh water is at noon.\n- spring tide\n- neap tide\n\n---\n| a | b |";
         assert_eq!(split(text), ["High water is at noon.", "spring tide", "neap tide", "a | b |"]);
+    }
+
+    #[test]
+    fn items_with_the_signs_of_typesetters_stand_alone_too() {
+        assert_eq!(split("• 表示する\n• 作る\n– drop it"), ["表示する", "作る", "drop it"]);
     }
 
     #[test]

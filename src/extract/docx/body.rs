@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use quick_xml::events::{BytesStart, Event};
 
 use super::{DOCUMENT, attribute, each, outline_level, push_text};
+use crate::extract::tidy::without_headings;
 use crate::flow::Fault;
 
 /// Markdown of `word/document.xml`; `levels` are the heading levels by style id.
@@ -128,7 +129,7 @@ impl<'a> Body<'a> {
         }
         match (paragraph.level, paragraph.list) {
             _ if text.is_empty() => {}
-            (0, false) => self.block(text, "\n\n"),
+            (0, false) => self.block(&without_headings(text), "\n\n"),
             (0, true) => self.block(&format!("- {text}"), "\n"),
             (level, _) => self.block(&format!("{} {}", "#".repeat(level), text.replace('\n', " ")), "\n\n"),
         }

@@ -68,6 +68,13 @@ fn headings_follow_the_style_and_the_title_the_properties() {
 }
 
 #[test]
+fn a_paragraph_that_begins_with_a_number_sign_is_no_heading() {
+    let xml = "<w:document><w:p><w:r><w:t># apt update</w:t></w:r></w:p></w:document>";
+    let (markdown, _) = read(&docx(&[(DOCUMENT, xml)]), &LIMITS).unwrap();
+    assert_eq!(markdown.trim_end(), "    # apt update");
+}
+
+#[test]
 fn a_part_that_unpacks_to_more_than_the_limit_is_refused() {
     let fault = read(&docx(&[(DOCUMENT, &" ".repeat(1 + (1 << 20)))]), &LIMITS).unwrap_err();
     assert_eq!(fault.code, Code::ParseExpansion);

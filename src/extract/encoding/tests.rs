@@ -73,3 +73,16 @@ fn the_charset_of_a_meta_element_is_found() {
     assert_eq!(html_charset(b"<meta charset=utf-16>"), None);
     assert_eq!(html_charset(b"<p>no word of it</p>"), None);
 }
+
+#[test]
+fn replacement_characters_that_somebody_wrote_are_text() {
+    let text = "decoding 'abc' gives '\u{fffd}', \u{fffd} being the replacement character";
+    assert_eq!(decode(text.as_bytes(), Some("utf-8")).as_deref(), Some(text));
+}
+
+#[test]
+fn a_short_text_in_utf_8_may_have_a_broken_byte_too() {
+    let mut bytes = JAPANESE.as_bytes().to_vec();
+    bytes.splice(31..31, [0xff]);
+    assert!(decode(&bytes, None).unwrap().contains("年次有給休暇"));
+}

@@ -55,3 +55,11 @@ fn elements_nested_four_thousand_deep_need_no_stack() {
     let html = format!("{}deep", "<div>".repeat(4_000));
     assert_eq!(markdown(&html), "deep");
 }
+
+#[test]
+fn a_table_of_contents_does_not_stand_for_the_pages_that_it_lists() {
+    let page = r#"<h1>Guide</h1><div class="toc"><ul><li>Harbours</li></ul></div><p>Read me.</p>
+        <ul class="docnav"><li>Next: Harbours</li></ul>"#;
+    assert_eq!(markdown(page), "# Guide\n\nRead me.");
+    assert_eq!(markdown(r#"<div class="toc"><ul><li>Harbours</li></ul></div>"#), "- Harbours");
+}

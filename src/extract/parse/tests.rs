@@ -38,6 +38,18 @@ fn the_title_of_markdown_is_its_first_heading_outside_code() {
 }
 
 #[test]
+fn the_title_of_markdown_is_free_of_tags() {
+    let markdown = "# <a id=\"top\"></a>\n# <span id=\"x\"></span>Less than: a < b\n";
+    assert_eq!(markdown_title(markdown).as_deref(), Some("Less than: a < b"));
+}
+
+#[test]
+fn a_comment_in_a_plain_text_is_no_heading() {
+    let text = parse(plain("Run this:\n# apt update\n"), &LIMITS).unwrap();
+    assert_eq!(text.markdown, "Run this:\n    # apt update");
+}
+
+#[test]
 fn every_kind_says_what_it_is() {
     for (name, media_type) in [
         ("leave-policy.md", "text/markdown"),

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::layout::Line;
-use crate::extract::tidy::{is_cjk, tidy};
+use crate::extract::tidy::{is_cjk, tidy, without_headings};
 
 /// A line is a heading from this multiple of the body size on, and of a higher level from the next ones on.
 const HEADINGS: [(f64, usize); 3] = [(1.7, 1), (1.35, 2), (1.12, 3)];
@@ -75,7 +75,9 @@ fn open(out: &mut String, level: usize) {
 /// Rows of dots that lead the eye in a table of contents say nothing.
 fn push_line(out: &mut String, text: &str) {
     if !has_leader(text) {
-        return out.push_str(text);
+        // Only at the start of a line, since behind a heading's signs another sign is part of the heading.
+        let opens = out.is_empty() || out.ends_with('\n');
+        return out.push_str(&if opens { without_headings(text) } else { text.into() });
     }
     let words = text.split([' ', '\t']).map(|word| word.trim_end_matches("..").trim_start_matches(".."));
     let words: Vec<&str> = words.filter(|word| !word.is_empty() && *word != ".").collect();

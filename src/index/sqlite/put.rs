@@ -20,8 +20,11 @@ impl Page {
         let heading = |passage: &Passage| tokens::terms(passage.heading.as_deref().unwrap_or_default());
         let words = part.passages.iter().map(|p| (heading(p), tokens::terms(&p.text))).collect();
         let document = &part.document;
-        let name = file_stem(document.source.as_deref().unwrap_or_default());
-        let title = tokens::terms(&format!("{} {name}", document.title.as_deref().unwrap_or_default()));
+        let source = document.source.as_deref().unwrap_or_default();
+        let name = file_stem(source);
+        // A document without a title is called like its file, and the extension says nothing.
+        let title = document.title.as_deref().filter(|title| !source.ends_with(title)).unwrap_or_default();
+        let title = tokens::terms(&format!("{title} {name}"));
         Self { tenant: tenant_term(&document.tenant), title, words, part }
     }
 }

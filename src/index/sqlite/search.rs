@@ -47,7 +47,8 @@ impl Wish {
     }
 }
 
-/// Terms hold letters and digits only and are quoted, so nothing in a question is read as FTS5 syntax.
+/// Terms hold letters, digits and single spaces only and are quoted, so nothing in a question is read as FTS5
+/// syntax; a quoted sequence is a phrase.
 fn expression(tenant: &str, text: &str) -> Option<String> {
     let terms: Vec<String> = tokens::query_terms(text).iter().map(|term| format!("\"{term}\"")).collect();
     let any = terms.join(" OR ");

@@ -16,9 +16,15 @@ const SECTION_MAX: usize = 8 * 1024;
 /// Longest white space within a section, bytes. The splitter walks through white space step by step.
 const GAP_MAX: usize = 256;
 
+/// The splitter fills a passage up to its size less this part of it. That is the room to take in a neighbour that
+/// says little by itself, which is one of at most that size.
+const SPARE: usize = 8;
+
 /// Splits texts into passages.
 pub struct Splitter {
     markdown: MarkdownSplitter<Tokens>,
+    tokens: Tokens,
+    tokens_max: usize,
     passages_max: usize,
 }
 
@@ -29,8 +35,10 @@ pub struct TooMany(pub usize);
 impl Splitter {
     /// Fails when the overlap is not smaller than a passage.
     pub fn new(tokens_max: usize, overlap: usize, passages_max: usize) -> Result<Self, ChunkConfigError> {
-        let config = ChunkConfig::new(tokens_max).with_sizer(Tokens::new()).with_overlap(overlap)?;
-        Ok(Self { markdown: MarkdownSplitter::new(config), passages_max })
+        let tokens = Tokens::new();
+        let filled = (tokens_max - tokens_max / SPARE).max(overlap.saturating_add(1)).min(tokens_max);
+        let config = ChunkConfig::new(filled).with_sizer(tokens).with_overlap(overlap)?;
+        Ok(Self { markdown: MarkdownSplitter::new(config), tokens, tokens_max, passages_max })
     }
 
     /// The passages in the order of the text. Together they hold every character that is not white space.
@@ -55,12 +63,64 @@ impl Splitter {
 
     /// The passages as pieces of the text, with the byte offset of each.
     pub fn pieces<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
-        sections(text).flat_map(move |section| {
+        let mut raw = sections(text).flat_map(move |section| {
             let start = section.start;
             let section = text.get(section).unwrap_or_default();
-            self.markdown.chunk_indices(section).map(move |(offset, piece)| (start + offset, piece))
+            let piece = move |(offset, piece): (usize, &str)| start + offset..start + offset + piece.len();
+            self.markdown.chunk_indices(section).map(piece)
+        });
+        let mut open = raw.next();
+        std::iter::from_fn(move || {
+            let mut piece = open.take()?;
+            for next in raw.by_ref() {
+                match self.joined(text, &piece, &next) {
+                    Some(both) => piece = both,
+                    None => {
+                        open = Some(next);
+                        break;
+                    }
+                }
+            }
+            Some((piece.start, text.get(piece)?))
         })
     }
+
+    /// Both pieces as one, when one of them says little by itself and they fit. A heading is left to what
+    /// follows it.
+    fn joined(&self, text: &str, piece: &Range<usize>, next: &Range<usize>) -> Option<Range<usize>> {
+        let both = piece.start..next.end;
+        let (before, after) = (text.get(piece.clone())?, text.get(next.clone())?);
+        let apart = next.start > piece.end + GAP_MAX;
+        let takes_heading = opens_section(after) && !is_headings(before);
+        let welcome = if takes_heading {
+            self.is_little(before) && !is_headings(after)
+        } else {
+            self.is_little(before) || self.is_little(after)
+        };
+        if apart || !welcome {
+            return None;
+        }
+        (self.tokens.count(text.get(both.clone())?) <= self.tokens_max).then_some(both)
+    }
+
+    fn is_little(&self, piece: &str) -> bool {
+        let most = self.tokens_max / SPARE;
+        // Hardly a token is longer than 16 bytes; counting takes time.
+        piece.len() <= most * 16 && self.tokens.count(piece) <= most
+    }
+}
+
+fn opens_section(piece: &str) -> bool {
+    said(piece).next().is_some_and(|line| heading_of(line).is_some())
+}
+
+fn is_headings(piece: &str) -> bool {
+    said(piece).all(|line| heading_of(line).is_some())
+}
+
+/// The lines that are not blank.
+fn said(piece: &str) -> impl Iterator<Item = &str> {
+    piece.lines().filter(|line| !line.trim().is_empty())
 }
 
 /// Where the first line stands that is neither a heading nor blank, so that a passage that opens with its

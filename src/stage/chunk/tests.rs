@@ -127,6 +127,21 @@ async fn a_document_without_text_is_permanent() {
     assert_eq!(code_of(&stage(4, 5), job(json!({"text": 1}))).await, Code::RecordSchemaViolation);
 }
 
+#[test]
+fn no_passage_says_next_to_nothing() {
+    let body: String = (0..7).map(|n| format!("Fact {n} is here. ")).collect();
+    let text = (0..6).map(|n| format!("## Section {n}\n\n{body}\n\n```\nls\n```\n\n")).collect::<String>();
+    let passages = split_by(&text, 64, 0);
+    assert!(passages.len() > 5);
+    for passage in &passages {
+        assert!(Tokens::new().count(&passage.text) > 64 / 8, "{passage:?}");
+        assert!(
+            !passage.text.trim_end().lines().last().is_some_and(|line| line.starts_with('#')),
+            "{passage:?}"
+        );
+    }
+}
+
 /// Markdown-like text: words, Japanese, headings, lists, tables, fences, odd white space, long runs.
 fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
