@@ -70,6 +70,9 @@ pub enum Verb {
     Completions(completions::Args),
 }
 
+/// How long threads that are still busy may take when a verb is done.
+const LAST_THREADS: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Reads the command line, does what it says, and shows a failure. Never panics on what a user types.
 pub fn main() -> std::process::ExitCode {
     panic::install_hook();
@@ -91,7 +94,10 @@ fn serve(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|e| Failure::new(ExitCode::Failed, format!("cannot start threads: {e}")))?;
-    runtime.block_on(run(verb, global))
+    let done = runtime.block_on(run(verb, global));
+    // A thread that waits for a silent broker must not keep the process.
+    runtime.shutdown_timeout(LAST_THREADS);
+    done
 }
 
 async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {

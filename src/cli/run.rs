@@ -56,17 +56,20 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         service.tallies().iter().map(|tally| format!("{}.{}", tally.pipeline, tally.stage)).collect();
     tracing::info!(stages = stages.join(", "), "running");
 
+    let mut broken = false;
     tokio::select! {
         () = signals.next() => {}
-        () = service.ended() => {
-            return Err(Failure::new(ExitCode::Failed, "all workers have ended; the log says why"));
-        }
+        () = service.broken() => broken = true,
     }
     tracing::info!(drain = %config.shutdown.drain, "stopping: finishing what is in flight");
     readiness.wait_for("stopped", "the process is stopping");
     tokio::select! {
         () = service.stop() => tracing::info!("stopped"),
         () = signals.next() => tracing::warn!("stopped at once by a second signal"),
+    }
+    if broken {
+        let hint = "the log says why; nothing is lost, start it again";
+        return Err(Failure::new(ExitCode::Failed, "a stage could not go on").hint(hint));
     }
     Ok(ExitCode::Done)
 }

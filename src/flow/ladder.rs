@@ -65,7 +65,9 @@ impl Ladder {
         if attempts >= limits.max_attempts {
             return Step::GiveUp { why: format!("gave up after {attempts} attempts (max_attempts)") };
         }
-        let wait = fault.retry_after.unwrap_or_else(|| self.backoff(limits, past));
+        // "At once" is no hint: followed to the letter, it would burn all attempts in one second.
+        let asked = fault.retry_after.filter(|wait| !wait.is_zero());
+        let wait = asked.unwrap_or_else(|| self.backoff(limits, past));
         let due = later(now, wait);
         let first = past.first_failure.unwrap_or(now);
         if due > later(first, limits.max_elapsed) {

@@ -15,15 +15,17 @@ pub struct Offsets {
 
 impl Offsets {
     /// A record was read. Gaps between offsets (compaction, transaction markers) are nobody's work.
-    /// False when the offset was read before: the record is a repetition and must not be worked on twice.
+    /// False when the offset is open: the record is a repetition and must not be worked on twice. One that ended
+    /// and comes again is read again, because a log that was cut holds another record there; the ledger knows
+    /// what was done.
     pub fn read(&mut self, offset: i64) -> bool {
-        if self.next.is_some_and(|next| offset < next) {
+        if self.open.contains(&offset) {
             return false;
         }
         // Where reading began is what Kafka has as the committed offset.
         self.committed.get_or_insert(offset);
         self.open.insert(offset);
-        self.next = Some(offset + 1);
+        self.next = self.next.max(Some(offset + 1));
         true
     }
 

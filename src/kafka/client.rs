@@ -29,6 +29,7 @@ const OWNED: &[(&str, &str)] = &[
     ("sasl.oauthbearer.client.secret", "secrets do not belong in the file"),
     ("client.id", "it names the verb"),
     ("group.id", "it is derived from kafka.group_prefix, pipeline and stage"),
+    ("group.instance.id", "two processes with one would fence each other off"),
     ("enable.auto.commit", "offsets are committed when a record has reached its end"),
     ("enable.auto.offset.store", "offsets are committed when a record has reached its end"),
     ("auto.offset.reset", "a new stage starts at the beginning of its topics"),

@@ -16,7 +16,7 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
 use tokio::sync::{Notify, mpsc};
 
 use super::client::{self, dispose};
@@ -30,6 +30,8 @@ use crate::message::{Record, TopicPartition};
 const POLL: Duration = Duration::from_millis(100);
 /// Longest time for a commit that is waited for.
 const COMMIT: Duration = Duration::from_secs(10);
+/// How long lost partitions are held for their queues to be dropped.
+const LOST: Duration = Duration::from_secs(10);
 /// Changes of the assignment that may wait for the worker.
 const CHANGES: usize = 16;
 
@@ -39,11 +41,12 @@ pub enum Change {
     Assigned(Vec<Partition>),
     /// These go to another member as soon as `release` is dropped.
     Revoked { partitions: Vec<TopicPartition>, release: Release },
-    /// These are gone already; what we would commit for them is refused.
-    Lost(Vec<TopicPartition>),
+    /// These are gone already; what we would commit for them is refused. Their queues must be dropped before
+    /// `release` is, because a queue that is assigned again is the same one.
+    Lost { partitions: Vec<TopicPartition>, release: Release },
 }
 
-/// Lets revoked partitions go when it is dropped.
+/// Lets revoked or lost partitions go when it is dropped.
 pub struct Release {
     _open: blocking::SyncSender<()>,
 }
@@ -92,6 +95,7 @@ pub struct Consumer {
 struct Shared {
     news: Notify,
     closing: AtomicBool,
+    broken: AtomicBool,
     commit_failed: AtomicBool,
     /// `None` for a partition that was ours and is no longer.
     lag: Mutex<BTreeMap<TopicPartition, Option<i64>>>,
@@ -114,8 +118,8 @@ impl Consumer {
         let mut config = client::consumer(kafka, "run", group, message_max)?;
         config.set("partition.assignment.strategy", "cooperative-sticky");
         for (name, value) in [
-            // What is fetched ahead costs memory for every partition; the window is what really counts.
-            ("queued.max.messages.kbytes", "4096"),
+            // What is fetched ahead costs this much memory for every partition; the window is what really counts.
+            ("queued.max.messages.kbytes", "1024"),
             ("queued.min.messages", "200"),
             ("statistics.interval.ms", "5000"),
         ] {
@@ -128,7 +132,7 @@ impl Consumer {
         let group = Group {
             base: Context::default(),
             shared: shared.clone(),
-            changes: sender,
+            changes: sender.downgrade(),
             patience,
             client: OnceLock::new(),
         };
@@ -137,11 +141,11 @@ impl Consumer {
         // Set before the first poll, and callbacks come from polls only.
         let _ = client.context().client.set(Arc::downgrade(&client));
         client.subscribe(topics).map_err(|e| KafkaProblem::from_error("subscribe", &e))?;
-        let thread = serve(client.clone(), shared.clone())?;
+        let thread = serve(client.clone(), shared.clone(), sender)?;
         Ok(Self { client: Some(client), thread: Some(thread), changes, shared })
     }
 
-    /// The next change of the assignment. `None` when the consumer's thread has ended. Safe to cancel.
+    /// The next change of the assignment. `None` when the consumer cannot go on. Safe to cancel.
     pub async fn change(&mut self) -> Option<Change> {
         self.changes.recv().await
     }
@@ -197,8 +201,10 @@ impl Consumer {
 
     fn close(&mut self) {
         self.shared.closing.store(true, Ordering::Release);
-        // A callback that waits for room in the channel must not keep the thread.
+        // A callback that waits for room in the channel, or for a change that nobody will read, must not keep the
+        // thread.
         self.changes.close();
+        while self.changes.try_recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -225,14 +231,27 @@ fn positions(offsets: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionLis
 fn serve(
     client: Arc<BaseConsumer<Group>>,
     shared: Arc<Shared>,
+    changes: mpsc::Sender<Change>,
 ) -> Result<std::thread::JoinHandle<()>, KafkaProblem> {
     let serve = move || {
-        while !shared.closing.load(Ordering::Acquire) {
-            // Records come through the queues of their partitions; errors arrive here.
-            if let Some(Err(error)) = client.poll(POLL) {
-                client.context().base.error(error.clone(), &error.to_string());
+        while !shared.closing.load(Ordering::Acquire) && !shared.broken.load(Ordering::Acquire) {
+            match client.poll(POLL) {
+                None => {}
+                Some(Err(error)) => client.context().base.error(error.clone(), &error.to_string()),
+                // Records come through the queues of their partitions. One that comes here was read and would be
+                // committed over: rather than lose it, the stage ends, and reads it again after a restart.
+                Some(Ok(message)) => shared.fail(&format!(
+                    "a record of {}-{} came outside its partition's queue",
+                    message.topic(),
+                    message.partition()
+                )),
+            }
+            if let Some((code, reason)) = client.client().fatal_error() {
+                shared.fail(&format!("{code}: {reason}"));
             }
         }
+        // With the last sender gone, the worker learns that no change will come.
+        drop(changes);
     };
     std::thread::Builder::new().name("kafka-consumer".into()).spawn(serve).map_err(|e| KafkaProblem::Other {
         what: "start a consumer".into(),
@@ -241,6 +260,12 @@ fn serve(
 }
 
 impl Shared {
+    /// The consumer cannot go on; its stage ends.
+    fn fail(&self, why: &str) {
+        tracing::error!("the consumer cannot go on: {why}");
+        self.broken.store(true, Ordering::Release);
+    }
+
     fn lag(&self) -> std::sync::MutexGuard<'_, BTreeMap<TopicPartition, Option<i64>>> {
         self.lag.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -250,7 +275,8 @@ impl Shared {
 struct Group {
     base: Context,
     shared: Arc<Shared>,
-    changes: mpsc::Sender<Change>,
+    /// Weak, so that the channel ends with the consumer's thread.
+    changes: mpsc::WeakSender<Change>,
     patience: Duration,
     client: OnceLock<Weak<BaseConsumer<Group>>>,
 }
@@ -261,12 +287,14 @@ impl Group {
         let shared_client = self.client.get().and_then(Weak::upgrade);
         let open = |name: &TopicPartition| self.open(shared_client.as_ref()?, name);
         let partitions: Vec<Partition> = names.iter().filter_map(open).collect();
+        if partitions.len() < names.len() {
+            return self.shared.fail("the queue of an assigned partition cannot be had");
+        }
         if let Err(error) = client.incremental_assign(list) {
-            tracing::error!("kafka refuses the assignment: {error}");
-            return;
+            return self.shared.fail(&format!("its assignment is refused: {error}"));
         }
         self.shared.lag().extend(names.iter().map(|name| (name.clone(), Some(0))));
-        let _ = self.changes.blocking_send(Change::Assigned(partitions));
+        self.tell(Change::Assigned(partitions));
         self.shared.news.notify_one();
     }
 
@@ -281,18 +309,24 @@ impl Group {
         Some(Partition { name: name.clone(), queue, filled })
     }
 
+    /// False when nobody listens any more. Never waits on a closing consumer, whose last callbacks come on other
+    /// threads than its own.
+    fn tell(&self, change: Change) -> bool {
+        let Some(changes) = self.changes.upgrade() else { return false };
+        !self.shared.closing.load(Ordering::Acquire) && changes.blocking_send(change).is_ok()
+    }
+
     /// Holds the rebalance until the worker has finished with these partitions.
     fn revoked(&self, client: &BaseConsumer<Group>, names: Vec<TopicPartition>, list: &TopicPartitionList) {
-        if client.assignment_lost() {
-            let _ = self.changes.blocking_send(Change::Lost(names.clone()));
-        } else {
-            let (open, released) = blocking::sync_channel::<()>(0);
-            let partitions = names.clone();
-            let change = Change::Revoked { partitions, release: Release { _open: open } };
-            let sent = self.changes.blocking_send(change).is_ok();
-            if sent && released.recv_timeout(self.patience) == Err(blocking::RecvTimeoutError::Timeout) {
-                tracing::warn!(patience = ?self.patience, "revoked partitions were not let go in time");
-            }
+        let (open, released) = blocking::sync_channel::<()>(0);
+        let (partitions, release) = (names.clone(), Release { _open: open });
+        let (change, patience) = match client.assignment_lost() {
+            true => (Change::Lost { partitions, release }, LOST),
+            false => (Change::Revoked { partitions, release }, self.patience),
+        };
+        let told = self.tell(change);
+        if told && released.recv_timeout(patience) == Err(blocking::RecvTimeoutError::Timeout) {
+            tracing::warn!(?patience, "partitions were not let go in time");
         }
         if let Err(error) = client.incremental_unassign(list) {
             tracing::warn!("kafka refuses to take partitions back: {error}");
@@ -333,11 +367,7 @@ impl ConsumerContext for Group {
         match error {
             RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(client, &names, list),
             RespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => self.revoked(client, names, list),
-            other => {
-                tracing::warn!("a rebalance failed: {other:?}");
-                let _ = client.unassign();
-                let _ = self.changes.blocking_send(Change::Lost(names));
-            }
+            other => self.shared.fail(&format!("a rebalance failed: {other:?}")),
         }
     }
 

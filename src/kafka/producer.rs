@@ -32,6 +32,8 @@ pub enum ProduceError {
         "topic '{0}' or the partition asked for does not exist; `lazaret topics apply` makes missing topics"
     )]
     UnknownTopic(String),
+    #[error("topic '{topic}' refuses the record's timestamp ({cause}; message.timestamp.*.max.ms)")]
+    Timestamp { topic: String, cause: String },
     #[error("this user may not write to topic '{0}'; grant it the right to write")]
     NotAuthorized(String),
     /// The brokers did not take it in time. It may still have been written.
@@ -117,7 +119,7 @@ impl Producer {
         let topic = record.topic.clone();
         match error.rdkafka_error_code() {
             Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => {
-                ProduceError::TooLarge { topic, size: size_of(record) }
+                ProduceError::TooLarge { topic, size: record.size() }
             }
             Some(
                 Code::UnknownTopicOrPartition
@@ -128,12 +130,10 @@ impl Producer {
             Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
                 ProduceError::NotAuthorized(topic)
             }
-            Some(
-                Code::InvalidRecord
-                | Code::InvalidTimestamp
-                | Code::PolicyViolation
-                | Code::UnsupportedForMessageFormat,
-            ) => ProduceError::Other { topic, cause: error.to_string() },
+            Some(Code::InvalidTimestamp) => ProduceError::Timestamp { topic, cause: error.to_string() },
+            Some(Code::InvalidRecord | Code::PolicyViolation | Code::UnsupportedForMessageFormat) => {
+                ProduceError::Other { topic, cause: error.to_string() }
+            }
             // What else can happen concerns the way to the broker or its state, not this record.
             _ => ProduceError::Unavailable { topic, cause: self.cause(error) },
         }
@@ -157,11 +157,6 @@ impl Drop for Producer {
 
 fn create(config: &ClientConfig, context: &Context) -> Result<FutureProducer<Context>, KafkaProblem> {
     config.create_with_context(context.clone()).map_err(|e| KafkaProblem::properties(&e))
-}
-
-fn size_of(record: &OutRecord) -> usize {
-    let len = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-    len(&record.key) + len(&record.value) + record.headers.size()
 }
 
 #[cfg(test)]

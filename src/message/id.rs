@@ -12,9 +12,11 @@ use super::record::Coordinates;
 pub struct JobId(pub String);
 
 impl JobId {
-    /// The id of a record that brought none: derived from where it stands, so that a redelivery has the same.
+    /// The id of a record that brought none: derived from where it stands, so that a redelivery has the same. The
+    /// timestamp tells it from the record at the same place of a topic that was deleted and made again.
     pub fn derived(at: &Coordinates) -> Self {
-        Self(format!("{}-{}-{}", at.topic, at.partition, at.offset))
+        let place = format!("{}-{}-{}", at.topic, at.partition, at.offset);
+        Self(at.timestamp.map_or(place.clone(), |timestamp| format!("{place}-{timestamp}")))
     }
 
     /// The id of the `n`th child of a fan-out.

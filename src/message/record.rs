@@ -55,7 +55,7 @@ impl Record {
 
     /// Bytes of key, value and headers: what the record costs in memory and, roughly, on the wire.
     pub fn size(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + self.headers.size()
+        size(&self.key, &self.value, &self.headers)
     }
 }
 
@@ -70,4 +70,15 @@ pub struct OutRecord {
     pub headers: Headers,
     /// Milliseconds since the Unix epoch; `None` means the time of producing.
     pub timestamp: Option<i64>,
+}
+
+impl OutRecord {
+    /// Bytes of key, value and headers.
+    pub fn size(&self) -> usize {
+        size(&self.key, &self.value, &self.headers)
+    }
+}
+
+fn size(key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, headers: &Headers) -> usize {
+    key.as_ref().map_or(0, Vec::len) + value.as_ref().map_or(0, Vec::len) + headers.size()
 }

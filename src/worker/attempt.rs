@@ -38,13 +38,15 @@ pub async fn release(kit: &Kit, work: &mut Work, fault: Option<Fault>) {
     if let Some(lease) = work.lease.take()
         && let Err(error) = kit.ledger.settle(&lease, End::Released { fault }, Timestamp::now()).await
     {
-        // The lease runs out by itself.
+        // Kept: without it the ledger would take us for somebody else who has the job.
         tracing::debug!(job_id = lease.job, "the job could not be given back: {error}");
+        work.lease = Some(lease);
     }
 }
 
 async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Result<Ran, Fault> {
-    let decoded = kit.read.decode(&work.record).await;
+    let decode = AssertUnwindSafe(kit.read.decode(&work.record)).catch_unwind();
+    let decoded = decode.await.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
     let payload = match decoded {
         Err(fault) if fault.class == Class::Systemic => return Err(fault),
         other => other,
@@ -91,7 +93,7 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
             if let Ok(outputs) = serde_json::from_slice(&result) {
                 work.outputs = Some(Arc::new(outputs));
                 kit.tally.replayed();
-                return Ok(Some(Ran::Output));
+                return Ok(Some(Ran::Replayed));
             }
         }
     }

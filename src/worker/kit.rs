@@ -27,6 +27,8 @@ pub struct Kit {
     pub read: Codec,
     /// Writes what goes to the next stage.
     pub write: Codec,
+    /// Largest record of the next topic, bytes.
+    pub output_max: usize,
     pub ledger: Arc<dyn Ledger>,
     pub producer: Arc<Producer>,
     pub tally: Arc<Tally>,

@@ -68,6 +68,14 @@ async fn output(kit: &Kit, work: &Work) -> Result<(), Fault> {
             timestamp: None,
         });
     }
+    // All or none: a fan-out must not be half downstream and half a dead letter.
+    if let Some(size) = records.iter().map(OutRecord::size).find(|size| *size > kit.output_max) {
+        let (topic, max) = (&kit.topics.next, kit.output_max);
+        let message = format!(
+            "an output of {size} bytes is more than the {max} that topic '{topic}' takes (record_max)"
+        );
+        return Err(Fault::new(Code::RecordTooLarge, message));
+    }
     let count = records.len();
     try_join_all(records.into_iter().map(|record| kit.producer.send(record))).await.map_err(|e| match e {
         ProduceError::TooLarge { .. } => Fault::new(Code::RecordTooLarge, e.to_string()),
@@ -148,7 +156,7 @@ async fn dead(kit: &Kit, work: &Work, attempts: u32, fault: &Fault, now: Timesta
     if work.produced {
         return Ok(letter.id);
     }
-    let mut detail = Detail::Full;
+    let (mut detail, mut timestamp) = (Detail::Full, trail.origin.timestamp);
     loop {
         let record = OutRecord {
             topic: kit.topics.dlq.clone(),
@@ -156,7 +164,7 @@ async fn dead(kit: &Kit, work: &Work, attempts: u32, fault: &Fault, now: Timesta
             key: work.record.key.clone(),
             value: work.record.value.clone(),
             headers: letter.seal(&work.envelope.original, detail),
-            timestamp: trail.origin.timestamp,
+            timestamp,
         };
         let error = match kit.producer.send(record).await {
             Ok(_) => return Ok(letter.id),
@@ -164,6 +172,8 @@ async fn dead(kit: &Kit, work: &Work, attempts: u32, fault: &Fault, now: Timesta
         };
         match (&error, detail.less()) {
             (ProduceError::TooLarge { .. }, Some(less)) => detail = less,
+            // The header says when the record was made; better its time there only than no dead letter.
+            (ProduceError::Timestamp { .. }, _) if timestamp.is_some() => timestamp = None,
             _ => {
                 kit.tally.dead_letter_refused();
                 let message = format!("{error}; the record is held until its dead letter can be written");

@@ -97,16 +97,16 @@ impl Service {
         &self.tallies
     }
 
-    /// Ends only if every worker ended by itself, which none does in health. Safe to cancel.
-    pub async fn ended(&mut self) {
-        while self.shells.join_next().await.is_some() {}
+    /// Ends when a worker has ended by itself, which none does in health. Safe to cancel.
+    pub async fn broken(&mut self) {
+        self.shells.join_next().await;
     }
 
-    /// Finishes or hands back what is in flight, commits, leaves the groups. Bounded by `shutdown.drain` and a few
-    /// seconds.
+    /// Finishes or hands back what is in flight, commits, leaves the groups. Bounded by `shutdown.drain` and, when
+    /// Kafka is silent, some twenty seconds.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        self.ended().await;
+        while self.shells.join_next().await.is_some() {}
         self._edges.producer.flush(Duration::from_secs(5)).await;
     }
 }
@@ -141,6 +141,10 @@ fn kit(
         lease: stage.timeout.0 + config.kafka.delivery_timeout.0 + LEASE_ROOM,
         read: Codec::new(&read, edges.registry.as_ref())?,
         write: Codec::new(&write, edges.registry.as_ref())?,
+        output_max: edges
+            .topology
+            .topic(&topics.next)
+            .map_or(usize::MAX, |plan| usize::try_from(plan.message_max.0).unwrap_or(usize::MAX)),
         ledger: edges.ledger.clone(),
         producer: edges.producer.clone(),
         tally: Arc::new(Tally::new(&topics)),

@@ -42,14 +42,15 @@ struct Held {
     due: Option<Timestamp>,
 }
 
-/// A task has ended and gives its record back.
-struct Done {
+/// A task gives its record back.
+struct Back {
     slot: SlotId,
     work: Work,
-    what: Ended,
+    from: Task,
 }
 
-enum Ended {
+/// What a task did.
+enum Task {
     Attempt(Ran),
     Publish(Publish, Result<(), Fault>),
     /// A forgotten record was given back to the ledger.
@@ -60,14 +61,15 @@ enum Ended {
 pub struct Shell {
     kit: Arc<Kit>,
     engine: Engine,
-    consumer: Consumer,
+    // Dropped in this order: the consumer must be the last that knows the client.
+    releases: Vec<(Vec<TopicPartition>, Release)>,
     partitions: BTreeMap<TopicPartition, Partition>,
+    consumer: Consumer,
     held: HashMap<SlotId, Held>,
-    tasks: JoinSet<Done>,
+    tasks: JoinSet<Back>,
     next_slot: u64,
     /// The highest offset handed out for committing, by partition.
     committed: BTreeMap<TopicPartition, i64>,
-    releases: Vec<(Vec<TopicPartition>, Release)>,
     drain: Duration,
     drain_deadline: Option<Instant>,
     report: Report,
@@ -102,7 +104,7 @@ impl Shell {
             let (news, wake) = (self.consumer.news(), self.wake());
             let event = tokio::select! {
                 change = self.consumer.change() => self.changed(change),
-                Some(done) = self.tasks.join_next() => self.ended(done),
+                Some(back) = self.tasks.join_next() => self.back(back),
                 () = news => None,
                 () = sleep_until(wake) => Some(self.tick()),
                 () = stop.cancelled(), if !self.stopping => Some(self.stop()),
@@ -121,7 +123,8 @@ impl Shell {
 
     fn stop(&mut self) -> Event {
         self.stopping = true;
-        self.drain_deadline = Some(Instant::now() + self.drain);
+        let deadline = Instant::now() + self.drain;
+        self.drain_deadline = Some(self.drain_deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         Event::Stop
     }
 
@@ -173,6 +176,10 @@ impl Shell {
                 let lanes =
                     partitions.iter().map(|p| (p.name.clone(), lane(&self.kit.topics, &p.name.topic)));
                 let lanes = lanes.collect();
+                // Whatever was committed under an earlier assignment is past.
+                for partition in &partitions {
+                    self.committed.remove(&partition.name);
+                }
                 self.partitions.extend(partitions.into_iter().map(|p| (p.name.clone(), p)));
                 Event::Assigned(lanes)
             }
@@ -181,27 +188,28 @@ impl Shell {
                 self.drain_deadline.get_or_insert(Instant::now() + self.drain);
                 Event::Revoked(partitions)
             }
-            Change::Lost(partitions) => {
+            Change::Lost { partitions, release } => {
                 for name in &partitions {
                     self.partitions.remove(name);
                     self.committed.remove(name);
                 }
+                drop(release);
                 Event::Lost(partitions)
             }
         })
     }
 
-    fn ended(&mut self, done: Result<Done, tokio::task::JoinError>) -> Option<Event> {
+    fn back(&mut self, back: Result<Back, tokio::task::JoinError>) -> Option<Event> {
         // Tasks catch panics and are never aborted, so there is always an end to report.
-        let Done { slot, work, what } = done.ok()?;
+        let Back { slot, work, from } = back.ok()?;
         let Some(held) = self.held.get_mut(&slot) else {
             if work.lease.is_some() {
                 self.release(slot, work);
             }
             return None;
         };
-        let event = match what {
-            Ended::Attempt(result) => {
+        let event = match from {
+            Task::Attempt(result) => {
                 if let Ran::Failed(fault) = &result {
                     log::record_code(&held.span, fault.code);
                     held.span
@@ -212,7 +220,7 @@ impl Shell {
                 }
                 Event::Ran { slot, result }
             }
-            Ended::Publish(what, result) => {
+            Task::Publish(what, result) => {
                 if result.is_ok() {
                     self.kit.tally.published(&what);
                     held.span.in_scope(|| told(&what));
@@ -221,7 +229,7 @@ impl Shell {
                 }
                 Event::Published { slot, result }
             }
-            Ended::Release => return None,
+            Task::Release => return None,
         };
         held.work = Some(work);
         Some(event)
@@ -255,10 +263,10 @@ impl Shell {
         let task = async move {
             let run = AssertUnwindSafe(attempt::run(&kit, &mut work, &cancel)).catch_unwind().await;
             match run {
-                Ok(ran) => Done { slot, work, what: Ended::Attempt(ran) },
+                Ok(ran) => Back { slot, work, from: Task::Attempt(ran) },
                 Err(panic) => {
                     let failed = Ran::Failed(panicked(panic.as_ref()));
-                    Done { slot, work: before, what: Ended::Attempt(failed) }
+                    Back { slot, work: before, from: Task::Attempt(failed) }
                 }
             }
         };
@@ -272,10 +280,10 @@ impl Shell {
         let task = async move {
             let sent = AssertUnwindSafe(publish(&kit, &mut work, &what)).catch_unwind().await;
             match sent {
-                Ok(result) => Done { slot, work, what: Ended::Publish(what, result) },
+                Ok(result) => Back { slot, work, from: Task::Publish(what, result) },
                 Err(panic) => {
                     let result = Err(panicked(panic.as_ref()));
-                    Done { slot, work: before, what: Ended::Publish(what, result) }
+                    Back { slot, work: before, from: Task::Publish(what, result) }
                 }
             }
         };
@@ -296,7 +304,7 @@ impl Shell {
         let kit = self.kit.clone();
         self.tasks.spawn(async move {
             attempt::release(&kit, &mut work, None).await;
-            Done { slot, work, what: Ended::Release }
+            Back { slot, work, from: Task::Release }
         });
     }
 
@@ -346,9 +354,9 @@ impl Shell {
 
     async fn close(mut self) {
         let last = async {
-            while let Some(done) = self.tasks.join_next().await {
+            while let Some(back) = self.tasks.join_next().await {
                 // The engine holds nothing any more; what comes back goes to the ledger.
-                self.ended(done);
+                self.back(back);
             }
         };
         if timeout(LAST_TASKS, last).await.is_err() {

@@ -39,6 +39,8 @@ pub struct Arrival {
 pub enum Ran {
     /// The stage's work is done and its outputs are to be produced.
     Output,
+    /// The ledger had the outputs: they are to be produced, and nothing was run.
+    Replayed,
     /// The ledger says that it ended before: nothing to produce.
     Ended,
     /// The ledger says that it was condemned before and perhaps never written to the dead letter topic.

@@ -80,8 +80,9 @@ impl Health {
     /// Takes note of how a record fared.
     pub fn ran(&mut self, id: SlotId, result: &Ran, now: Timestamp) {
         match result {
-            // No work was done, so nothing was learnt.
-            Ran::Busy | Ran::Ended | Ran::Condemned(_) => self.forget(id),
+            // No work was done, so nothing was learnt but that the record could be read and the ledger answers.
+            Ran::Ended | Ran::Replayed | Ran::Condemned(_) if self.sick_before_the_work() => self.recover(id),
+            Ran::Busy | Ran::Ended | Ran::Replayed | Ran::Condemned(_) => self.forget(id),
             Ran::Failed(fault) if fault.class == Class::Systemic => self.sicken(id, fault.clone(), now),
             Ran::Failed(fault) if speaks_of_outage(fault) => match &mut self.sick {
                 Some(sick) if sick.fault.code == Code::LlmUnavailable => {
@@ -98,6 +99,12 @@ impl Health {
                 self.recover(id);
             }
         }
+    }
+
+    /// Whether the trouble lies before the stage's own work.
+    fn sick_before_the_work(&self) -> bool {
+        let code = self.sick.as_ref().map(|sick| sick.fault.code);
+        matches!(code, Some(Code::LedgerUnavailable | Code::RegistryUnavailable | Code::RegistryUnauthorized))
     }
 
     fn sicken(&mut self, id: SlotId, fault: Fault, now: Timestamp) {

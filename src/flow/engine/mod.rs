@@ -126,7 +126,7 @@ impl Engine {
         };
         self.health.ran(id, &result, now);
         match result {
-            Ran::Output => self.publish(id, Publish::Output),
+            Ran::Output | Ran::Replayed => self.publish(id, Publish::Output),
             Ran::Ended => self.end(id),
             Ran::Condemned(fault) => {
                 let attempts = slot.past.failures.saturating_add(1);
@@ -183,6 +183,8 @@ impl Engine {
         }
         while self.health.paused().is_none()
             && self.window.running() < self.spec.concurrency
+            // When Kafka is slow, outputs must not pile up behind a quick stage.
+            && self.window.leaving() < self.spec.concurrency
             && let Some(id) = self.window.next_ready()
         {
             self.start(id);

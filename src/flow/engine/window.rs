@@ -56,7 +56,15 @@ pub struct Window {
     waiting: BTreeSet<(Timestamp, SlotId)>,
     stuck: BTreeSet<SlotId>,
     running: usize,
+    /// Publishing or stuck: these hold outputs.
+    leaving: usize,
     dirty: bool,
+}
+
+impl Phase {
+    fn is_leaving(&self) -> bool {
+        matches!(self, Phase::Publishing(_) | Phase::Stuck(_))
+    }
 }
 
 impl Window {
@@ -72,6 +80,7 @@ impl Window {
             waiting: BTreeSet::new(),
             stuck: BTreeSet::new(),
             running: 0,
+            leaving: 0,
             dirty: false,
         }
     }
@@ -135,6 +144,8 @@ impl Window {
         if let Some(slot) = self.slots.get_mut(&id) {
             self.running -= usize::from(slot.phase == Phase::Running);
             self.running += usize::from(phase == Phase::Running);
+            self.leaving -= usize::from(slot.phase.is_leaving());
+            self.leaving += usize::from(phase.is_leaving());
             slot.phase = phase;
         }
     }
@@ -210,6 +221,7 @@ impl Window {
         let slot = self.slots.remove(&id)?;
         self.stuck.remove(&id);
         self.running -= usize::from(slot.phase == Phase::Running);
+        self.leaving -= usize::from(slot.phase.is_leaving());
         if let Phase::Waiting(due) = slot.phase {
             self.waiting.remove(&(due, id));
         }
@@ -272,6 +284,11 @@ impl Window {
 
     pub fn running(&self) -> usize {
         self.running
+    }
+
+    /// Records whose outputs are held until Kafka has them.
+    pub fn leaving(&self) -> usize {
+        self.leaving
     }
 
     pub fn waiting(&self) -> usize {

@@ -31,11 +31,18 @@ fn gaps_in_the_log_do_not_hold_the_commit_back() {
 }
 
 #[test]
-fn a_repeated_offset_is_refused() {
+fn an_open_offset_is_read_once_and_one_that_ended_may_come_again() {
     let mut offsets = Offsets::default();
     assert!(offsets.read(5));
     assert!(!offsets.read(5));
-    assert!(!offsets.read(4));
+    offsets.end(5);
+    assert_eq!(offsets.commit(), Some(6));
+    assert!(offsets.read(5), "a log that was cut holds another record there");
+    assert_eq!(offsets.commit(), None, "a commit never goes back");
+    offsets.end(5);
+    assert!(offsets.read(6));
+    offsets.end(6);
+    assert_eq!(offsets.commit(), Some(7));
 }
 
 proptest! {

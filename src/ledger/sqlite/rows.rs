@@ -159,6 +159,10 @@ pub fn store(db: &Connection, lease: &Lease, result: &[u8], now: i64) -> Answer<
 }
 
 pub fn condemn(db: &Connection, lease: &Lease, fault: &str, now: i64) -> Answer<()> {
+    // A dead letter that Kafka refuses for a day is tried thousands of times; its history says so once.
+    if stands(db, lease, "condemned")? {
+        return Ok(Ok(()));
+    }
     let row: Option<i64> = db
         .prepare_cached(
             "UPDATE jobs SET state = 'condemned', fault = ?5, updated_at = ?6
@@ -229,12 +233,15 @@ pub fn settle(db: &Connection, lease: &Lease, ending: &Ending, now: i64) -> Answ
 }
 
 fn repeated(db: &Connection, lease: &Lease, word: &str) -> Answer<()> {
-    let already = db
-        .prepare_cached(
-            "SELECT 1 FROM jobs WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4 AND state = ?5",
-        )?
-        .exists(params![lease.job, lease.stage, lease.pipeline, lease.token, word])?;
-    Ok(if already { Ok(()) } else { Err(LedgerError::Fenced(lease.job.clone())) })
+    Ok(if stands(db, lease, word)? { Ok(()) } else { Err(LedgerError::Fenced(lease.job.clone())) })
+}
+
+/// Whether the lease's job is in this state, and the lease still the latest.
+fn stands(db: &Connection, lease: &Lease, word: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT 1 FROM jobs WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4 AND state = ?5",
+    )?
+    .exists(params![lease.job, lease.stage, lease.pipeline, lease.token, word])
 }
 
 /// One line in the life of a job.

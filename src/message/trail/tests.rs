@@ -23,7 +23,7 @@ fn trail() -> Trail {
 fn a_record_without_ids_gets_the_same_ids_at_every_delivery() {
     let first = open(&record(Headers::new()), false);
     let second = open(&record(Headers::new()), false);
-    assert_eq!(first.correlation.job.0, "in-1-7");
+    assert_eq!(first.correlation.job.0, "in-1-7-1700000000000");
     assert!(is_traceparent(&first.correlation.traceparent));
     assert_eq!(first, second);
 }
@@ -59,7 +59,7 @@ fn an_id_with_control_characters_or_without_end_is_not_taken() {
     for bad in ["", "a\nb", &"x".repeat(ID_MAX + 1)] {
         let mut headers = Headers::new();
         headers.push_text(JOB_ID, bad);
-        assert_eq!(open(&record(headers), false).correlation.job.0, "in-1-7", "{bad:?}");
+        assert_eq!(open(&record(headers), false).correlation.job.0, "in-1-7-1700000000000", "{bad:?}");
     }
 }
 

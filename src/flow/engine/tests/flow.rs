@@ -186,11 +186,30 @@ fn a_copy_of_a_job_that_runs_elsewhere_waits_a_quarter_of_a_second() {
 }
 
 #[test]
-fn an_offset_that_is_delivered_again_is_not_run_again() {
+fn an_offset_that_is_delivered_again_while_it_is_open_is_not_run_again() {
     let mut d = Driver::new(|_| {});
     d.fill(0..2);
     assert_eq!(d.poll(input(0), 0), [forget(2)], "still running");
+    assert_eq!(d.poll(input(0), 2), [start(3)]);
+}
+
+#[test]
+fn an_offset_that_comes_again_after_its_end_is_looked_at_again_because_a_cut_log_has_another_record_there() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..2);
     d.done(0);
-    assert_eq!(d.poll(input(0), 0), [forget(3)], "ended, not yet committed");
-    assert_eq!(d.poll(input(0), 2), [start(4)]);
+    d.done(1);
+    assert_eq!(commits(&d.pass(SECOND)), [(input(0), 2)]);
+    assert_eq!(d.poll(input(0), 0), [start(2)]);
+    d.done(2);
+    assert_eq!(commits(&d.pass(SECOND)), [], "what is committed stays committed");
+}
+
+#[test]
+fn a_quick_stage_does_not_pile_up_outputs_that_kafka_has_not_taken() {
+    let mut d = Driver::new(|spec| spec.concurrency = 2);
+    d.fill(0..4);
+    assert_eq!(d.ran(0, Ran::Output), [output(0), start(2)]);
+    assert_eq!(d.ran(1, Ran::Output), [output(1)], "two are on their way already");
+    assert_eq!(d.published(0), [ended(0), start(3)]);
 }
