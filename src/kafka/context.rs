@@ -93,6 +93,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // A reader that asked for the end of a partition is told through its own channel too.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         self.note(error.rdkafka_error_code(), reason);
         let Some(suppressed) = self.heard("ERROR") else { return };
         let reason = one_line(reason, TEXT_MAX);
