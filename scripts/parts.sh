@@ -21,7 +21,7 @@ cd "$(dirname "$0")/.."
 run=${LAZARET_RUN:-$LAZARET_PARTS/run}
 start_seconds=120
 # Small heap, quick start: the tests need a broker that is up soon, not one that is fast for days.
-jvm=(-Xms64m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+jvm=(-Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 
 # shellcheck source=scripts/parts/kafka.sh
 . scripts/parts/kafka.sh

@@ -7,8 +7,6 @@ use crate::ledger::{Event, LedgerReader};
 use crate::ops::dlq::explain::printable;
 use crate::ops::job::{JobError, detail, life, since};
 
-const LEDGER: &str = "the ledger is the file ledger.path of the configuration; `lazaret run` makes it";
-
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The job id, as in the header `job-id`, in log lines and in dead letters. Its children are shown with it.
@@ -49,7 +47,8 @@ impl From<JobError> for Failure {
     fn from(error: JobError) -> Self {
         match error {
             JobError::NotFound(advice) => Failure::advised(ExitCode::NothingMatched, advice),
-            JobError::Ledger(error) => Failure::new(ExitCode::Failed, error.to_string()).hint(LEDGER),
+            // The message names the file and what to do about it.
+            JobError::Ledger(error) => Failure::new(ExitCode::Failed, error.to_string()).at("ledger.path"),
         }
     }
 }

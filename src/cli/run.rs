@@ -43,7 +43,7 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let recorder = metrics::install().map_err(|e| Failure::new(ExitCode::Failed, e.to_string()))?;
     let address = http::serve(&config.http.listen, recorder, readiness.clone(), serving)
         .await
-        .map_err(|e| Failure::new(ExitCode::Failed, e.to_string()))?;
+        .map_err(|e| Failure::new(ExitCode::Failed, e.to_string()).at("http.listen").hint(e.hint()))?;
     tracing::info!("metrics and probes are at http://{address}/metrics, /livez and /readyz");
 
     let start = start(&config, &which, args.create_topics, &readiness);
@@ -119,7 +119,10 @@ fn failure(error: &StartError, config: &Config) -> Failure {
         StartError::Kafka(problem) | StartError::Edge(EdgeError::Kafka(problem)) => problem.clone().into(),
         StartError::MissingTopics(missing) => Failure::new(ExitCode::Refused, some_of(missing))
             .at(config.kafka.bootstrap.clone())
-            .hint("make them with `lazaret topics apply`, or start with --create-topics"),
+            .hint(
+                "make them with `lazaret topics apply`, or start with --create-topics; a topic that this user may \
+                 not describe looks missing, too",
+            ),
         _ => Failure::new(code, error.to_string()),
     }
 }

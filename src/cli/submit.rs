@@ -150,7 +150,8 @@ impl From<SubmitError> for Failure {
             SubmitError::Encode { source, .. } => {
                 failed.hint(format!("`lazaret codes {}` says what to look at", source.code))
             }
-            SubmitError::Read { .. } | SubmitError::Produce { .. } => failed,
+            SubmitError::Read { .. } => failed.hint("check the path, and that this user may read it"),
+            SubmitError::Produce { .. } => failed,
         }
     }
 }

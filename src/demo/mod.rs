@@ -7,7 +7,6 @@ pub mod account;
 pub mod corpus;
 pub mod feed;
 mod follow;
-mod offsets;
 pub mod report;
 pub mod setup;
 mod watch;

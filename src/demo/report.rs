@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::account::{Account, Balance, Fate, Input};
-use super::offsets::Read;
 use super::watch::Halt;
 use crate::config::Subject;
 use crate::flow::Code;
 use crate::message::payload::{AnswerStatus, Citation};
 use crate::ops::dlq::Found;
+use crate::ops::offsets::Read;
 use crate::provider::calls::Stats;
 use crate::worker::Tally;
 

@@ -7,9 +7,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::account::Balance;
-use super::offsets::{self, Read};
 use super::{Demo, DemoError};
 use crate::config::Span;
+use crate::ops::offsets::{self, Read};
 use crate::worker::{Counts, Tally};
 
 /// Between two looks.

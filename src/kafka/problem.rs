@@ -112,6 +112,12 @@ impl KafkaProblem {
     /// What to do, where that can be told.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Config { place, .. } if place == "security.password" => {
+                "set the variable or file, or name another: { env: VARIABLE } or { file: PATH }"
+            }
+            Self::Config { place, .. } if place.starts_with("security.") => {
+                "name a file that is there and that this user may read"
+            }
             Self::Config { .. } | Self::Other { .. } => return None,
             Self::Unreachable { .. } => {
                 "is it running there, and are kafka.bootstrap and kafka.security.protocol right?"

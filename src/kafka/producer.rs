@@ -83,8 +83,11 @@ impl Producer {
                 Ok(Sent { partition: delivery.partition, offset: delivery.offset })
             }
             Err((error, _)) => {
-                self.replace_if_fatal(&client);
-                Err(self.sort(&record, &error))
+                let fatal = client.client().fatal_error();
+                if let Some((code, reason)) = &fatal {
+                    self.replace(*code, reason);
+                }
+                Err(self.sort(&record, &error, fatal))
             }
         }
     }
@@ -100,24 +103,34 @@ impl Producer {
     }
 
     /// After a fatal error an idempotent producer refuses everything for ever; a new one starts a new sequence.
-    fn replace_if_fatal(&self, broken: &FutureProducer<Context>) {
-        let Some((code, reason)) = broken.client().fatal_error() else { return };
+    fn replace(&self, code: RDKafkaErrorCode, reason: &str) {
         let mut current = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         let already = current.as_ref().is_some_and(|c| c.client().fatal_error().is_none());
         if already {
             return;
         }
-        tracing::warn!(%code, reason, "the kafka producer failed for good and is replaced");
+        tracing::warn!("the kafka producer failed for good and is replaced: {code}: {reason}");
         match create(&self.config, &self.context) {
             Ok(fresh) => *current = Some(fresh),
             Err(problem) => tracing::error!("{problem}"),
         }
     }
 
-    fn sort(&self, record: &OutRecord, error: &KafkaError) -> ProduceError {
+    /// `fatal` is why the client failed for good, if it did: the record's own error says no more than that then.
+    fn sort(
+        &self,
+        record: &OutRecord,
+        error: &KafkaError,
+        fatal: Option<(RDKafkaErrorCode, String)>,
+    ) -> ProduceError {
         use RDKafkaErrorCode as Code;
         let topic = record.topic.clone();
-        match error.rdkafka_error_code() {
+        let own = error.rdkafka_error_code();
+        let code = match (own, &fatal) {
+            (Some(Code::Fatal | Code::PurgeQueue | Code::PurgeInflight), Some((code, _))) => Some(*code),
+            _ => own,
+        };
+        match code {
             Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => {
                 ProduceError::TooLarge { topic, size: record.size() }
             }
@@ -135,7 +148,10 @@ impl Producer {
                 ProduceError::Other { topic, cause: error.to_string() }
             }
             // What else can happen concerns the way to the broker or its state, not this record.
-            _ => ProduceError::Unavailable { topic, cause: self.cause(error) },
+            _ => {
+                let cause = fatal.map_or_else(|| self.cause(error), |(_, reason)| reason);
+                ProduceError::Unavailable { topic, cause }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod dlq;
 pub mod job;
+pub mod offsets;
 pub mod schemas;
 pub mod submit;
 pub mod topics;

@@ -45,6 +45,13 @@ pub fn open(place: &Place, schema: &Schema) -> Result<Connection, Failure> {
 /// One more connection to a file that [`open`] has prepared. It can write, since a reader of a WAL needs
 /// its shared memory, but nobody does.
 pub fn reopen(place: &Place) -> Result<Connection, Failure> {
+    // SQLite calls this and a folder without permission by the same name.
+    if place.path.try_exists().is_ok_and(|there| !there) {
+        return Err(place.unusable(
+            "there is no such file",
+            "`lazaret run` makes it; is the path in the configuration the one that it uses?",
+        ));
+    }
     let db = connect(place, OpenFlags::empty())?;
     db.pragma_update(None, "query_only", true).map_err(|e| place.sqlite(&e))?;
     Ok(db)

@@ -43,6 +43,10 @@ impl Place {
             Some(ErrorCode::SystemIoFailure) => {
                 (format!("the disk failed ({error})"), "check the disk and the system's log".to_owned())
             }
+            _ if error.to_string().starts_with("no such table") => (
+                "it is an SQLite database of another program".to_owned(),
+                "name another file in the configuration".to_owned(),
+            ),
             _ => (error.to_string(), "see the message; if it stays, restart and report it".to_owned()),
         };
         Failure(format!("the {} '{path}' cannot be used: {cause}; {remedy}", self.what))

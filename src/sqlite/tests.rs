@@ -144,3 +144,21 @@ async fn readers_see_what_was_committed_and_cannot_write() {
     assert!(refused.is_err());
     assert_eq!(readers.read(count).await, Ok(1));
 }
+
+#[tokio::test]
+async fn a_reader_of_a_file_that_is_not_there_says_so() {
+    let (_folder, place) = place();
+    let failure = Readers::new(place, 1).read(|_| Ok(())).await.expect_err("no file");
+    assert!(failure.0.contains("there is no such file"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_reader_of_another_program_s_database_says_so() {
+    let (_folder, place) = place();
+    let theirs = Connection::open(&place.path).expect("opened");
+    theirs.execute_batch("CREATE TABLE theirs (n)").expect("made");
+    let readers = Readers::new(place, 1);
+    let read = readers.read(|db| db.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)));
+    let failure = read.await.expect_err("not our tables");
+    assert!(failure.0.contains("of another program"), "{failure}");
+}

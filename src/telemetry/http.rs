@@ -59,13 +59,23 @@ impl Readiness {
     }
 }
 
-/// The port could not be opened.
+/// The port could not be opened. The text says what is wrong, [`HttpError::hint`] what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    #[error("http.listen: {listen} is in use; stop what listens there or name another address")]
+    #[error("the address {listen} is in use")]
     InUse { listen: String },
-    #[error("http.listen: cannot listen on '{listen}' ({cause}); write host:port, such as 127.0.0.1:9464")]
+    #[error("cannot listen on '{listen}': {cause}")]
     Bind { listen: String, cause: io::Error },
+}
+
+impl HttpError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "stop what listens there, or name another address; port 0 takes a free one",
+            Self::Bind { .. } => "write host:port of this machine, such as 127.0.0.1:9464",
+        }
+    }
 }
 
 /// Opens the port and serves until `stop` is cancelled. Returns the address, which tells the port where
@@ -163,7 +173,8 @@ mod tests {
     async fn an_address_that_is_none_is_an_error_with_an_example() {
         let metrics = metrics::install().unwrap();
         let refused = serve("here", metrics, Readiness::new(), CancellationToken::new()).await;
-        let message = refused.unwrap_err().to_string();
-        assert!(message.contains("'here'") && message.contains("127.0.0.1:9464"), "{message}");
+        let error = refused.unwrap_err();
+        assert!(error.to_string().contains("'here'"), "{error}");
+        assert!(error.hint().contains("127.0.0.1:9464"), "{}", error.hint());
     }
 }

@@ -104,3 +104,36 @@ fn the_configuration_for_compose_is_understood() {
         ]
     );
 }
+
+#[test]
+fn every_page_is_in_the_list_of_pages() {
+    let list = read(&root().join("docs/README.md"));
+    for page in fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("an entry").path())
+    {
+        let name = page.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let listed = list.contains(&format!("({name})"));
+        assert!(listed || name == "README.md" || page.is_dir(), "docs/README.md does not list {name}");
+    }
+}
+
+/// `file`: `test`, `test`; `file`: `test` … in the last column.
+#[test]
+fn the_tests_that_guard_the_invariants_are_there() {
+    let page = read(&root().join("ARCHITECTURE.md"));
+    let table =
+        page.split("## Invariants").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a table");
+    let mut found = 0;
+    for cell in table.lines().filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next()) {
+        let mut file = String::new();
+        for name in cell.split('`').skip(1).step_by(2) {
+            if let Some(path) = name.strip_suffix(".rs") {
+                let below = if name.starts_with("tests/") { "" } else { "src/" };
+                file = read(&root().join(format!("{below}{path}.rs")));
+            } else if name.contains('_') {
+                assert!(file.contains(&format!("fn {name}(")), "there is no test {name} in: {cell}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 8, "one test for each invariant, not {found}");
+}

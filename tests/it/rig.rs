@@ -158,10 +158,14 @@ impl Worker {
         self.child.wait().expect("the worker ends");
     }
 
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(kill.expect("kill runs").success());
+    }
+
     /// SIGTERM, and the wait for the end.
     pub async fn terminate(&mut self) -> ExitStatus {
-        let kill = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
-        assert!(kill.expect("kill runs").success());
+        self.signal("TERM");
         eventually("the worker ends", async || self.child.try_wait().expect("the worker can be asked")).await
     }
 }

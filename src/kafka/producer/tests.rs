@@ -147,6 +147,18 @@ async fn a_producer_that_failed_for_good_is_replaced() {
     assert!(producer.send(to("in", "k", "third")).await.is_ok());
 }
 
+/// A user without any right to write gets no producer id: the client fails for good before the record is sent.
+#[tokio::test]
+async fn a_user_that_may_write_nothing_is_told_so() {
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("in", 1, 1).expect("a topic");
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refused; 3]);
+    let config = config(&cluster.bootstrap_servers());
+    let producer = producer(&config);
+    assert_eq!(producer.send(to("in", "k", "v")).await, Err(ProduceError::NotAuthorized("in".into())));
+}
+
 #[tokio::test]
 async fn a_cluster_that_is_gone_is_unavailable_within_the_delivery_timeout() {
     let cluster = MockCluster::new(1).expect("a cluster");

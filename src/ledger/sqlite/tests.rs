@@ -200,7 +200,7 @@ async fn a_ledger_that_may_not_be_written_is_named() {
 async fn the_reader_needs_no_instance_and_names_a_missing_file() {
     let (_folder, path) = folder();
     let message = unavailable(LedgerReader::of(&path).history("x").await);
-    assert!(message.contains("cannot be opened"), "{message}");
+    assert!(message.contains("there is no such file"), "{message}");
     let ledger = open_at(&path, "a");
     fresh(&ledger, claim("x")).await;
     let life = LedgerReader::of(&path).history("x").await.expect("read");

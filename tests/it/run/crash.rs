@@ -54,6 +54,9 @@ async fn killed_at_any_moment_every_input_ends_exactly_once() {
     let db = rusqlite::Connection::open(&rig.config.ledger.path).expect("the ledger");
     let twice: i64 =
         db.query_row("SELECT count(*) FROM jobs WHERE finishes > 1", [], |row| row.get(0)).expect("a count");
+    for read in lazaret::ops::offsets::look(&rig.config.kafka, &rig.topology).await.expect("offsets") {
+        assert_eq!(read.left, 0, "{} is committed to its end", read.topic);
+    }
     let open: i64 = db
         .query_row("SELECT count(*) FROM jobs WHERE state NOT IN ('done', 'dead')", [], |row| row.get(0))
         .expect("a count");

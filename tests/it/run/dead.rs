@@ -63,9 +63,33 @@ async fn records_that_cannot_be_read_are_dead_letters_with_their_bytes_as_they_c
     assert!(worker.terminate().await.success());
 }
 
-async fn limit(rig: &Rig, topic: &str, bytes: usize) {
+async fn alter(rig: &Rig, topic: &str, setting: &str, value: &str) {
     let admin = Admin::new(&rig.config.kafka, "test").expect("a client");
-    admin.alter(topic, &[("max.message.bytes", &bytes.to_string())]).await.expect("the topic can be changed");
+    admin.alter(topic, &[(setting, value)]).await.expect("the topic can be changed");
+}
+
+async fn limit(rig: &Rig, topic: &str, bytes: usize) {
+    alter(rig, topic, "max.message.bytes", &bytes.to_string()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timestamp_that_the_dead_letter_topic_refuses_stays_in_the_headers_and_stops_nothing() {
+    let Some(rig) = Rig::new("future", EMBED, "").await else { return };
+    let week = jiff::Timestamp::now().as_millisecond() + 7 * 86_400_000;
+    alter(&rig, &rig.topic("in"), "message.timestamp.after.max.ms", &i64::MAX.to_string()).await;
+    let mut worker = rig.worker(&[]).await;
+    let mut records = jobs(&rig.topic("in"), 3);
+    records.push(OutRecord {
+        timestamp: Some(week),
+        ..record(&rig.topic("in"), &[("job-id", "early")], &json!("no passages"))
+    });
+    rig.send(records).await;
+    let letter = letters(&rig, 1).await.remove(0);
+    let origin: jiff::Timestamp =
+        letter.headers.text("dlq.origin.timestamp").expect("a time").parse().expect("RFC 3339");
+    assert_eq!(origin.as_millisecond(), week);
+    eventually("the others are indexed", async || (rig.jobs("index", "done").await == 3).then_some(())).await;
+    assert!(worker.terminate().await.success());
 }
 
 /// A job that dies with a long message, and whose value does not shrink.

@@ -55,3 +55,20 @@ async fn a_stop_gives_long_work_back_within_its_deadline() {
     eventually("all jobs are indexed", async || (rig.jobs("index", "done").await == 8).then_some(())).await;
     assert!(second.terminate().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_the_process_at_once_and_loses_nothing() {
+    let Some(rig) = Rig::new("twice", EMBED, "shutdown: { drain: 5m }").await else { return };
+    rig.faults(json!({ "hang": 1.0 })).await;
+    let mut first = rig.worker(&[]).await;
+    rig.send(jobs(&rig.topic("in"), 8)).await;
+    eventually("work has begun", async || (rig.jobs("embed", "running").await == 8).then_some(())).await;
+    first.signal("TERM");
+    eventually("it drains", async || first.log().contains("finishing what is in flight").then_some(())).await;
+    assert!(first.terminate().await.success());
+
+    rig.faults(json!({ "hang": 0.0 })).await;
+    let mut second = rig.worker(&[]).await;
+    eventually("all jobs are indexed", async || (rig.jobs("index", "done").await == 8).then_some(())).await;
+    assert!(second.terminate().await.success());
+}

@@ -58,7 +58,7 @@ fn a_port_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let listen = taken.local_addr().expect("an address").to_string();
     let output = run(folder.path(), "127.0.0.1:1", &format!("http: {{ listen: '{listen}' }}"));
-    refused(&output, 1, &[&listen, "in use", "http.listen"]);
+    refused(&output, 1, &[&listen, "in use", "at: http.listen", "hint: stop what listens there"]);
 }
 
 #[test]

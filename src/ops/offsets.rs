@@ -34,7 +34,7 @@ pub async fn look(kafka: &Kafka, topology: &Topology) -> Result<Vec<Read>, Kafka
     let work = move || {
         let mut all = Vec::new();
         for stage in &topology.stages {
-            let config = client::consumer(&kafka, "demo", &stage.group, topology.message_max())?;
+            let config = client::consumer(&kafka, "offsets", &stage.group, topology.message_max())?;
             let made = config.create_with_context(Context::quiet());
             let consumer: BaseConsumer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
             let read = of_stage(&consumer, stage, &topology, kafka.timeout.0);
