@@ -1,0 +1,189 @@
+//! A pipeline: its topics, its stages, when and how often they try again. What a stage does is in `kinds`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::units::{Size, Span};
+use super::kinds::Kind;
+use crate::flow::{Class, Code};
+
+/// A list of stages between an input and an output topic.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pipeline {
+    pub input: Topic,
+    pub output: Topic,
+    /// Format of the topics between the stages.
+    #[serde(default)]
+    pub between: Format,
+    /// Partitions of every topic of this pipeline that is not given its own number.
+    #[serde(default = "defaults::partitions")]
+    pub partitions: u32,
+    /// Replicas of every topic; the broker's default when absent.
+    #[serde(default)]
+    pub replication: Option<u32>,
+    /// How long the input, output and stage topics keep records.
+    #[serde(default = "defaults::retention")]
+    pub retention: Span,
+    /// How long dead letter topics keep records, counted from the original record's timestamp; for ever when
+    /// absent.
+    #[serde(default)]
+    pub dlq_retention: Option<Span>,
+    /// Largest record of a stage topic. Dead letter topics get room for the error headers on top.
+    #[serde(default = "defaults::record_max")]
+    pub record_max: Size,
+    /// Who answers for the stages that name nobody.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Where to read what to do.
+    #[serde(default)]
+    pub runbook: Option<String>,
+    /// Time to a first look at a dead letter.
+    #[serde(default)]
+    pub sla: Option<Span>,
+    /// Retry policy of the stages that have none of their own.
+    #[serde(default)]
+    pub retry: Retry,
+    pub stages: Vec<Stage>,
+}
+
+/// A topic that others share with us.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    pub topic: String,
+    #[serde(default)]
+    pub format: Format,
+    #[serde(default)]
+    pub partitions: Option<u32>,
+}
+
+/// How the value of a record is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    #[default]
+    Json,
+    /// Confluent wire format through the schema registry, subject `<topic>-value`.
+    Avro,
+    /// The value is the document itself; its id is the key or `resource-id`, the rest stands in the headers
+    /// `tenant-id`, `content-type`, `file-name`. Input topics of documents only.
+    Bytes,
+}
+
+/// One stage.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    pub name: String,
+    /// What it does: a kind alone (`parse`), or a kind with settings (`parse: { size_max: 20MiB }`).
+    pub kind: Kind,
+    /// Records worked on at the same time by one process.
+    #[serde(default = "defaults::concurrency")]
+    pub concurrency: usize,
+    /// Records of one partition held at the same time, waiting ones included.
+    #[serde(default = "defaults::window")]
+    pub window: usize,
+    /// How long one attempt may take, all calls included.
+    #[serde(default = "defaults::stage_timeout")]
+    pub timeout: Span,
+    #[serde(default)]
+    pub retry: Option<Retry>,
+    #[serde(default)]
+    pub partitions: Option<u32>,
+    #[serde(default)]
+    pub owner: Option<String>,
+    #[serde(default)]
+    pub runbook: Option<String>,
+    #[serde(default)]
+    pub sla: Option<Span>,
+    /// Rules that give a failure another class; the first that matches wins.
+    #[serde(default)]
+    pub classify: Vec<ClassRule>,
+}
+
+/// Gives failures another class.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassRule {
+    #[serde(default)]
+    pub code: Option<Code>,
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Text that the message contains.
+    #[serde(default)]
+    pub message: Option<String>,
+    pub class: Class,
+}
+
+/// When and how often to try again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Attempts in all, the first included.
+    pub max_attempts: u32,
+    /// Wait after the first failure.
+    pub base: Span,
+    /// Factor from one wait to the next.
+    pub factor: f64,
+    /// Longest wait of the backoff; a provider's Retry-After may be longer.
+    pub cap: Span,
+    /// Share of the wait that is spread at random, 0 to 1.
+    pub jitter: f64,
+    /// From the first failure; a wait that would end later is not begun.
+    pub max_elapsed: Span,
+    /// Delays of the rung topics, ascending. A wait goes to the first rung that is at least as long.
+    pub rungs: Vec<Span>,
+    /// Other limits for single codes.
+    pub overrides: BTreeMap<Code, RetryOverride>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_attempts: 8,
+            base: Span::secs(1),
+            factor: 3.0,
+            cap: Span::secs(600),
+            jitter: 0.2,
+            max_elapsed: Span::secs(6 * 3600),
+            rungs: vec![Span::secs(1), Span::secs(5), Span::secs(30), Span::secs(120), Span::secs(600)],
+            overrides: BTreeMap::new(),
+        }
+    }
+}
+
+/// What differs for one code; what is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryOverride {
+    pub max_attempts: Option<u32>,
+    pub base: Option<Span>,
+    pub cap: Option<Span>,
+    pub max_elapsed: Option<Span>,
+}
+
+mod defaults {
+    use super::{Size, Span};
+
+    pub fn partitions() -> u32 {
+        6
+    }
+    pub fn retention() -> Span {
+        Span::secs(7 * 86_400)
+    }
+    pub fn record_max() -> Size {
+        Size::mib(8)
+    }
+    pub fn concurrency() -> usize {
+        32
+    }
+    pub fn window() -> usize {
+        256
+    }
+    pub fn stage_timeout() -> Span {
+        Span::secs(120)
+    }
+}
