@@ -116,7 +116,7 @@ fn failure(error: &StartError, config: &Config) -> Failure {
     );
     let code = if usage { ExitCode::Usage } else { ExitCode::Failed };
     match error {
-        StartError::Kafka(problem) | StartError::Edge(EdgeError::Kafka(problem)) => problem.clone().into(),
+        StartError::Kafka(problem) => problem.clone().into(),
         StartError::MissingTopics(missing) => Failure::new(ExitCode::Refused, some_of(missing))
             .at(config.kafka.bootstrap.clone())
             .hint(

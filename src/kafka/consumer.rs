@@ -14,7 +14,7 @@ use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
 use tokio::sync::{Notify, mpsc};
@@ -97,6 +97,8 @@ struct Shared {
     closing: AtomicBool,
     broken: AtomicBool,
     commit_failed: AtomicBool,
+    /// Why Kafka does not let us read, since it was asked last.
+    refusal: Mutex<Option<String>>,
     /// `None` for a partition that was ours and is no longer.
     lag: Mutex<BTreeMap<TopicPartition, Option<i64>>>,
 }
@@ -192,6 +194,11 @@ impl Consumer {
     /// is no longer ours stands at 0: its new owner reports it.
     pub fn lag(&self) -> BTreeMap<TopicPartition, i64> {
         self.shared.lag().iter().map(|(name, lag)| (name.clone(), lag.unwrap_or(0))).collect()
+    }
+
+    /// Why Kafka does not let us read, if it said so since this was asked last.
+    pub fn refusal(&self) -> Option<String> {
+        self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Leaves the group. All `Partition`s must have been dropped. Bounded in time.
@@ -341,6 +348,14 @@ impl ClientContext for Group {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        use RDKafkaErrorCode as Code;
+        let remedy = match error.rdkafka_error_code() {
+            Some(Code::GroupAuthorizationFailed) => "the right to Read the consumer group",
+            Some(Code::TopicAuthorizationFailed) => "the rights to Read and Describe the stage's topics",
+            _ => return self.base.error(error, reason),
+        };
+        let said = format!("Kafka does not allow this user to read: {reason}; grant {remedy}");
+        *self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
         self.base.error(error, reason);
     }
 

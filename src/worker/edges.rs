@@ -14,7 +14,6 @@ use crate::extract::{Extractor, Limits};
 use crate::flow::Topology;
 use crate::index::sqlite::SqliteIndex;
 use crate::index::{Index, IndexError};
-use crate::kafka::{KafkaProblem, Producer};
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Ledger, LedgerError};
 use crate::llm::Model;
@@ -29,7 +28,6 @@ pub struct Edges {
     pub topology: Topology,
     pub ledger: Arc<dyn Ledger>,
     pub registry: Option<Arc<Registry>>,
-    pub producer: Arc<Producer>,
     pub resources: Resources,
     /// Held as long as the process uses the ledger under this name.
     pub instance: Instance,
@@ -38,8 +36,6 @@ pub struct Edges {
 /// Something outside cannot be used as configured. Each message names the place.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
-    #[error(transparent)]
-    Kafka(#[from] KafkaProblem),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -65,11 +61,9 @@ impl Edges {
             config.ledger.retention.0,
             Timestamp::now(),
         )?;
-        let producer = Producer::new(&config.kafka, &topology, "run")?;
         Ok(Self {
             ledger: Arc::new(ledger),
             registry: Registry::of(config)?,
-            producer: Arc::new(producer),
             resources: resources(config, which, program)?,
             topology,
             instance,

@@ -26,6 +26,8 @@ pub enum InstanceError {
     Taken { name: String, ledger: PathBuf },
     #[error("more than {NAMES_MAX} processes use the ledger {0}; give each process its own `instance`")]
     TooMany(PathBuf),
+    #[error("ledger.path: {0} is a file, and the ledger needs a folder there; name another one")]
+    NoFolder(PathBuf),
     #[error("ledger.path: cannot write to {path}: {cause}; make the folder writable or name another one")]
     Unwritable { path: PathBuf, cause: std::io::Error },
 }
@@ -62,7 +64,10 @@ fn lock(ledger: &Path, name: &str) -> Result<Option<Instance>, InstanceError> {
     let path = PathBuf::from(path);
     let unwritable = |cause| InstanceError::Unwritable { path: path.clone(), cause };
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
+        std::fs::create_dir_all(folder).map_err(|cause| match folder.exists() {
+            true => InstanceError::NoFolder(folder.to_owned()),
+            false => unwritable(cause),
+        })?;
     }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(unwritable)?;
     match file.try_lock() {

@@ -27,6 +27,11 @@ impl Report {
         self.readiness.met(&self.joined());
     }
 
+    /// Kafka does not let the stage read.
+    pub fn refused(&self, reason: &str) {
+        self.readiness.wait_for(self.joined(), reason);
+    }
+
     pub fn paused(&self, fault: &Fault) {
         let Tally { pipeline, stage, .. } = &*self.tally;
         let code = fault.code.as_str();

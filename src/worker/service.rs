@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::flow::Engine;
 use crate::flow::topology::StageTopics;
 use crate::kafka::consumer::{Consumer, Membership};
-use crate::kafka::{KafkaProblem, client};
+use crate::kafka::{KafkaProblem, Producer, client};
 use crate::schema::codec::CodecError;
 use crate::schema::{Codec, Plan};
 use crate::stage::{self, BuildError};
@@ -33,7 +33,8 @@ pub struct Service {
     tallies: Vec<Arc<Tally>>,
     shells: JoinSet<()>,
     stop: CancellationToken,
-    // Closed after the shells, and the name is given up last.
+    producer: Arc<Producer>,
+    // Closed after the shells; the instance's name is given up last.
     _edges: Edges,
 }
 
@@ -77,11 +78,12 @@ impl Service {
         if !missing.is_empty() {
             return Err(StartError::MissingTopics(missing));
         }
+        let producer = Arc::new(Producer::new(&config.kafka, &edges.topology, "run")?);
         let (mut tallies, mut ready) = (Vec::new(), Vec::new());
         for (pipeline, stage) in chosen {
             let Some(topics) = topics(pipeline, &stage.name) else { continue };
             let Some(of) = config.pipelines.get(pipeline) else { continue };
-            let kit = Arc::new(kit(config, of, stage, topics, &edges)?);
+            let kit = Arc::new(kit(config, of, stage, topics, &edges, &producer)?);
             tallies.push(kit.tally.clone());
             ready.push((kit, Engine::new(spec(of, stage))));
         }
@@ -89,7 +91,7 @@ impl Service {
         for (kit, engine) in ready {
             shells.spawn(shell(config, kit, engine, &edges, readiness)?.run(stop.clone()));
         }
-        Ok(Self { tallies, shells, stop, _edges: edges })
+        Ok(Self { tallies, shells, stop, producer, _edges: edges })
     }
 
     /// What each stage has done so far, in the order of the configuration.
@@ -107,7 +109,7 @@ impl Service {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.shells.join_next().await.is_some() {}
-        self._edges.producer.flush(Duration::from_secs(5)).await;
+        self.producer.flush(Duration::from_secs(5)).await;
     }
 }
 
@@ -123,6 +125,7 @@ fn kit(
     stage: &crate::config::Stage,
     topics: StageTopics,
     edges: &Edges,
+    producer: &Arc<Producer>,
 ) -> Result<Kit, StartError> {
     let (read, write) = Plan::around(pipeline, &topics).ok_or_else(|| {
         let name = topics.stage.clone();
@@ -146,7 +149,7 @@ fn kit(
             .topic(&topics.next)
             .map_or(usize::MAX, |plan| usize::try_from(plan.message_max.0).unwrap_or(usize::MAX)),
         ledger: edges.ledger.clone(),
-        producer: edges.producer.clone(),
+        producer: producer.clone(),
         tally: Arc::new(Tally::new(&topics)),
         topics,
     })

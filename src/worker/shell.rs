@@ -225,6 +225,7 @@ impl Shell {
                     self.kit.tally.published(&what);
                     held.span.in_scope(|| told(&what));
                 } else if let Err(fault) = &result {
+                    log::record_code(&held.span, fault.code);
                     held.span.in_scope(|| tracing::warn!(class = %fault.class, "{fault}"));
                 }
                 Event::Published { slot, result }
@@ -350,6 +351,9 @@ impl Shell {
         let waiting = self.held.values().filter(own).map(|held| held.topic.clone());
         self.kit.tally.holds(self.engine.load(), waiting);
         self.report.lag(self.consumer.lag());
+        if let Some(reason) = self.consumer.refusal() {
+            self.report.refused(&reason);
+        }
     }
 
     async fn close(mut self) {
