@@ -2,23 +2,23 @@
 //! nothing: what to read, what to commit and when a revoked partition may go is the worker's to say.
 //!
 //! A thread of its own serves librdkafka's events. A revoked partition is let go when the worker says so, or when
-//! its patience is over; the rebalance waits for that, as cooperative rebalances allow.
+//! its patience is over; the rebalance waits for that, as cooperative rebalances allow (see `group`).
+
+mod group;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
-use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
-use tokio::sync::{Notify, mpsc};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::KafkaResult;
+use rdkafka::{ClientContext as _, Message as _, Offset, TopicPartitionList};
+use tokio::sync::mpsc;
 
+use self::group::{Group, Shared};
 use super::client::{self, dispose};
 use super::context::Context;
 use super::convert;
@@ -30,8 +30,6 @@ use crate::message::{Record, TopicPartition};
 const POLL: Duration = Duration::from_millis(100);
 /// Longest time for a commit that is waited for.
 const COMMIT: Duration = Duration::from_secs(10);
-/// How long lost partitions are held for their queues to be dropped.
-const LOST: Duration = Duration::from_secs(10);
 /// Changes of the assignment that may wait for the worker.
 const CHANGES: usize = 16;
 
@@ -88,19 +86,6 @@ pub struct Consumer {
     thread: Option<std::thread::JoinHandle<()>>,
     changes: mpsc::Receiver<Change>,
     shared: Arc<Shared>,
-}
-
-/// What the thread of librdkafka and the worker both see.
-#[derive(Default)]
-struct Shared {
-    news: Notify,
-    closing: AtomicBool,
-    broken: AtomicBool,
-    commit_failed: AtomicBool,
-    /// Why Kafka does not let us read, since it was asked last.
-    refusal: Mutex<Option<String>>,
-    /// `None` for a partition that was ours and is no longer.
-    lag: Mutex<BTreeMap<TopicPartition, Option<i64>>>,
 }
 
 /// How a consumer is set up.
@@ -264,132 +249,4 @@ fn serve(
         what: "start a consumer".into(),
         cause: format!("no thread: {e}"),
     })
-}
-
-impl Shared {
-    /// The consumer cannot go on; its stage ends.
-    fn fail(&self, why: &str) {
-        tracing::error!("the consumer cannot go on: {why}");
-        self.broken.store(true, Ordering::Release);
-    }
-
-    fn lag(&self) -> std::sync::MutexGuard<'_, BTreeMap<TopicPartition, Option<i64>>> {
-        self.lag.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The callbacks of librdkafka, which come on the consumer's thread.
-struct Group {
-    base: Context,
-    shared: Arc<Shared>,
-    /// Weak, so that the channel ends with the consumer's thread.
-    changes: mpsc::WeakSender<Change>,
-    patience: Duration,
-    client: OnceLock<Weak<BaseConsumer<Group>>>,
-}
-
-impl Group {
-    /// Splits the queues off before the assignment takes effect, so that no record ends up in the common queue.
-    fn assigned(&self, client: &BaseConsumer<Group>, names: &[TopicPartition], list: &TopicPartitionList) {
-        let shared_client = self.client.get().and_then(Weak::upgrade);
-        let open = |name: &TopicPartition| self.open(shared_client.as_ref()?, name);
-        let partitions: Vec<Partition> = names.iter().filter_map(open).collect();
-        if partitions.len() < names.len() {
-            return self.shared.fail("the queue of an assigned partition cannot be had");
-        }
-        if let Err(error) = client.incremental_assign(list) {
-            return self.shared.fail(&format!("its assignment is refused: {error}"));
-        }
-        self.shared.lag().extend(names.iter().map(|name| (name.clone(), Some(0))));
-        self.tell(Change::Assigned(partitions));
-        self.shared.news.notify_one();
-    }
-
-    fn open(&self, client: &Arc<BaseConsumer<Group>>, name: &TopicPartition) -> Option<Partition> {
-        let mut queue = client.split_partition_queue(&name.topic, name.partition)?;
-        let filled = Arc::new(AtomicBool::new(true));
-        let (flag, shared) = (filled.clone(), self.shared.clone());
-        queue.set_nonempty_callback(move || {
-            flag.store(true, Ordering::Release);
-            shared.news.notify_one();
-        });
-        Some(Partition { name: name.clone(), queue, filled })
-    }
-
-    /// False when nobody listens any more. Never waits on a closing consumer, whose last callbacks come on other
-    /// threads than its own.
-    fn tell(&self, change: Change) -> bool {
-        let Some(changes) = self.changes.upgrade() else { return false };
-        !self.shared.closing.load(Ordering::Acquire) && changes.blocking_send(change).is_ok()
-    }
-
-    /// Holds the rebalance until the worker has finished with these partitions.
-    fn revoked(&self, client: &BaseConsumer<Group>, names: Vec<TopicPartition>, list: &TopicPartitionList) {
-        let (open, released) = blocking::sync_channel::<()>(0);
-        let (partitions, release) = (names.clone(), Release { _open: open });
-        let (change, patience) = match client.assignment_lost() {
-            true => (Change::Lost { partitions, release }, LOST),
-            false => (Change::Revoked { partitions, release }, self.patience),
-        };
-        let told = self.tell(change);
-        if told && released.recv_timeout(patience) == Err(blocking::RecvTimeoutError::Timeout) {
-            tracing::warn!(?patience, "partitions were not let go in time");
-        }
-        if let Err(error) = client.incremental_unassign(list) {
-            tracing::warn!("kafka refuses to take partitions back: {error}");
-        }
-        self.shared.lag().extend(names.into_iter().map(|name| (name, None)));
-    }
-}
-
-impl ClientContext for Group {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.base.log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        use RDKafkaErrorCode as Code;
-        let remedy = match error.rdkafka_error_code() {
-            Some(Code::GroupAuthorizationFailed) => "the right to Read the consumer group",
-            Some(Code::TopicAuthorizationFailed) => "the rights to Read and Describe the stage's topics",
-            _ => return self.base.error(error, reason),
-        };
-        let said = format!("Kafka does not allow this user to read: {reason}; grant {remedy}");
-        *self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
-        self.base.error(error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        let mut lag = self.shared.lag();
-        let ours = lag.iter_mut().filter_map(|(name, lag)| Some((name, lag.as_mut()?)));
-        for (name, known) in ours {
-            let topic = statistics.topics.get(&name.topic);
-            if let Some(p) = topic.and_then(|t| t.partitions.get(&name.partition)) {
-                // Before the first commit of the group, everything there is counts.
-                *known = match p.consumer_lag {
-                    lag if lag >= 0 => lag,
-                    _ => (p.hi_offset - p.lo_offset.max(0)).max(0),
-                };
-            }
-        }
-    }
-}
-
-impl ConsumerContext for Group {
-    fn rebalance(&self, client: &BaseConsumer<Self>, error: RespErr, list: &mut TopicPartitionList) {
-        let names: Vec<TopicPartition> =
-            list.elements().iter().map(|e| TopicPartition::new(e.topic(), e.partition())).collect();
-        match error {
-            RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(client, &names, list),
-            RespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => self.revoked(client, names, list),
-            other => self.shared.fail(&format!("a rebalance failed: {other:?}")),
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            self.shared.commit_failed.store(true, Ordering::Release);
-            tracing::warn!("offsets could not be committed: {error}");
-        }
-    }
 }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! Service ─► Shell ◄─► flow::Engine      events in, effects out
-//!              ├─ attempt   decode, ask the ledger, run the stage, store the result
-//!              └─ publish   next topic, rung or dead letter; then the ledger is told
+//!              └─ Hands     the records held, and a task for each that is worked on
+//!                  ├─ attempt   decode, ask the ledger, run the stage, store the result
+//!                  └─ publish   next topic, rung or dead letter; then the ledger is told
 //! ```
 //!
 //! `edges` opens what lies outside the process, `instance` names the process in the ledger, `tally` and `report`
@@ -11,6 +12,7 @@
 
 mod attempt;
 mod edges;
+mod hands;
 mod instance;
 mod kit;
 mod publish;

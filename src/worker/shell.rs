@@ -1,29 +1,22 @@
 //! The shell around the engine of one stage: brings events in (assignments, records, ends of tasks, time) and
 //! carries effects out (attempts, records to produce, commits). It decides nothing.
 
-use std::collections::{BTreeMap, HashMap};
-use std::panic::AssertUnwindSafe;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use jiff::Timestamp;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
 
-use super::attempt::{self, panicked};
+use super::hands::Hands;
 use super::kit::Kit;
-use super::publish::publish;
 use super::report::Report;
-use super::work::Work;
-use crate::flow::engine::{Effect, Engine, Event, Lane, Publish, Ran, SlotId};
-use crate::flow::{Fault, topology::StageTopics};
+use crate::flow::engine::{Effect, Engine, Event, Lane};
+use crate::flow::topology::StageTopics;
 use crate::kafka::Consumer;
 use crate::kafka::consumer::{Change, Partition, Release};
 use crate::message::TopicPartition;
-use crate::telemetry::log;
 
 /// How often numbers are refreshed and failed commits repeated.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -31,31 +24,6 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 const SLEEP_MAX: Duration = Duration::from_secs(5);
 /// How long tasks that cannot be cancelled (records on their way to Kafka) may take after the drain.
 const LAST_TASKS: Duration = Duration::from_secs(3);
-
-/// A record in the engine's window.
-struct Held {
-    /// `None` while a task has it.
-    work: Option<Work>,
-    cancel: CancellationToken,
-    span: Span,
-    topic: String,
-    due: Option<Timestamp>,
-}
-
-/// A task gives its record back.
-struct Back {
-    slot: SlotId,
-    work: Work,
-    from: Task,
-}
-
-/// What a task did.
-enum Task {
-    Attempt(Ran),
-    Publish(Publish, Result<(), Fault>),
-    /// A forgotten record was given back to the ledger.
-    Release,
-}
 
 /// See the module.
 pub struct Shell {
@@ -65,14 +33,13 @@ pub struct Shell {
     releases: Vec<(Vec<TopicPartition>, Release)>,
     partitions: BTreeMap<TopicPartition, Partition>,
     consumer: Consumer,
-    held: HashMap<SlotId, Held>,
-    tasks: JoinSet<Back>,
-    next_slot: u64,
+    hands: Hands,
     /// The highest offset handed out for committing, by partition.
     committed: BTreeMap<TopicPartition, i64>,
     drain: Duration,
     drain_deadline: Option<Instant>,
     report: Report,
+    connected: bool,
     stopping: bool,
 }
 
@@ -80,18 +47,17 @@ impl Shell {
     /// `drain` is how long records in flight may take when partitions are revoked or the process stops.
     pub fn new(kit: Arc<Kit>, engine: Engine, consumer: Consumer, drain: Duration, report: Report) -> Self {
         Self {
+            hands: Hands::new(kit.clone()),
             kit,
             engine,
             consumer,
             partitions: BTreeMap::new(),
-            held: HashMap::new(),
-            tasks: JoinSet::new(),
-            next_slot: 0,
             committed: BTreeMap::new(),
             releases: Vec::new(),
             drain,
             drain_deadline: None,
             report,
+            connected: true,
             stopping: false,
         }
     }
@@ -103,8 +69,8 @@ impl Shell {
         while !(self.stopping && self.partitions.is_empty()) {
             let (news, wake) = (self.consumer.news(), self.wake());
             let event = tokio::select! {
-                change = self.consumer.change() => self.changed(change),
-                Some(back) = self.tasks.join_next() => self.back(back),
+                change = self.consumer.change(), if self.connected => self.changed(change),
+                Some(event) = self.hands.next() => event,
                 () = news => None,
                 () = sleep_until(wake) => Some(self.tick()),
                 () = stop.cancelled(), if !self.stopping => Some(self.stop()),
@@ -141,33 +107,19 @@ impl Shell {
             while self.engine.wants(&name)
                 && let Some(record) = self.partitions.get(&name).and_then(Partition::poll)
             {
-                let slot = SlotId(self.next_slot);
-                self.next_slot += 1;
-                let work = Work::new(record, self.kit.topics.is_own(&name.topic));
-                let arrival = work.arrival(slot);
                 self.kit.tally.read(lane(&self.kit.topics, &name.topic));
-                self.held.insert(slot, self.hold(work));
+                let arrival = self.hands.take(record, self.kit.topics.is_own(&name.topic));
                 self.handle(Event::Polled(arrival)).await;
             }
         }
     }
 
-    fn hold(&self, work: Work) -> Held {
-        let topics = &self.kit.topics;
-        let attempt = work.envelope.trail.attempt + 1;
-        let correlation = &work.envelope.correlation;
-        Held {
-            span: log::record_span(&topics.pipeline, &topics.stage, correlation, &work.record.at, attempt),
-            topic: work.record.at.topic.clone(),
-            due: work.due(),
-            work: Some(work),
-            cancel: CancellationToken::new(),
-        }
-    }
-
     fn changed(&mut self, change: Option<Change>) -> Option<Event> {
-        // Without its thread the consumer reads nothing any more.
-        let Some(change) = change else { return (!self.stopping).then(|| self.stop()) };
+        let Some(change) = change else {
+            // The consumer cannot go on, and says why in the log.
+            self.connected = false;
+            return (!self.stopping).then(|| self.stop());
+        };
         Some(match change {
             // Leaving the group gives them to somebody else.
             Change::Assigned(_) if self.stopping => return None,
@@ -199,51 +151,12 @@ impl Shell {
         })
     }
 
-    fn back(&mut self, back: Result<Back, tokio::task::JoinError>) -> Option<Event> {
-        // Tasks catch panics and are never aborted, so there is always an end to report.
-        let Back { slot, work, from } = back.ok()?;
-        let Some(held) = self.held.get_mut(&slot) else {
-            if work.lease.is_some() {
-                self.release(slot, work);
-            }
-            return None;
-        };
-        let event = match from {
-            Task::Attempt(result) => {
-                if let Ran::Failed(fault) = &result {
-                    log::record_code(&held.span, fault.code);
-                    held.span
-                        .in_scope(|| tracing::warn!(class = %fault.class, chain = ?fault.chain, "{fault}"));
-                }
-                if result == Ran::Ended {
-                    self.kit.tally.duplicate();
-                }
-                Event::Ran { slot, result }
-            }
-            Task::Publish(what, result) => {
-                if result.is_ok() {
-                    self.kit.tally.published(&what);
-                    held.span.in_scope(|| told(&what));
-                } else if let Err(fault) = &result {
-                    log::record_code(&held.span, fault.code);
-                    held.span.in_scope(|| tracing::warn!(class = %fault.class, "{fault}"));
-                }
-                Event::Published { slot, result }
-            }
-            Task::Release => return None,
-        };
-        held.work = Some(work);
-        Some(event)
-    }
-
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Start(slot) => self.start(slot),
-            Effect::Publish { slot, what } => self.publish(slot, what),
-            Effect::Forget(slot) => self.forget(slot),
-            Effect::Ended(slot) => {
-                self.held.remove(&slot);
-            }
+            Effect::Start(slot) => self.hands.start(slot),
+            Effect::Publish { slot, what } => self.hands.publish(slot, what),
+            Effect::Forget(slot) => self.hands.forget(slot),
+            Effect::Ended(slot) => self.hands.drop(slot),
             Effect::Commit(offsets) => {
                 self.consumer.commit(&offsets);
                 self.committed.extend(offsets);
@@ -252,61 +165,6 @@ impl Shell {
             Effect::Paused(fault) => self.report.paused(&fault),
             Effect::Resumed => self.report.resumed(),
         }
-    }
-
-    fn start(&mut self, slot: SlotId) {
-        let Some(held) = self.held.get_mut(&slot) else { return };
-        let Some(mut work) = held.work.take() else { return };
-        if let Some(due) = held.due.take() {
-            self.kit.tally.late(Duration::try_from(Timestamp::now().duration_since(due)).unwrap_or_default());
-        }
-        let (kit, cancel, before) = (self.kit.clone(), held.cancel.clone(), work.clone());
-        let task = async move {
-            let run = AssertUnwindSafe(attempt::run(&kit, &mut work, &cancel)).catch_unwind().await;
-            match run {
-                Ok(ran) => Back { slot, work, from: Task::Attempt(ran) },
-                Err(panic) => {
-                    let failed = Ran::Failed(panicked(panic.as_ref()));
-                    Back { slot, work: before, from: Task::Attempt(failed) }
-                }
-            }
-        };
-        self.tasks.spawn(task.instrument(held.span.clone()));
-    }
-
-    fn publish(&mut self, slot: SlotId, what: Publish) {
-        let Some(held) = self.held.get_mut(&slot) else { return };
-        let Some(mut work) = held.work.take() else { return };
-        let (kit, before) = (self.kit.clone(), work.clone());
-        let task = async move {
-            let sent = AssertUnwindSafe(publish(&kit, &mut work, &what)).catch_unwind().await;
-            match sent {
-                Ok(result) => Back { slot, work, from: Task::Publish(what, result) },
-                Err(panic) => {
-                    let result = Err(panicked(panic.as_ref()));
-                    Back { slot, work: before, from: Task::Publish(what, result) }
-                }
-            }
-        };
-        self.tasks.spawn(task.instrument(held.span.clone()));
-    }
-
-    /// Gives a record back: whoever reads it next finds the job free in the ledger.
-    fn forget(&mut self, slot: SlotId) {
-        let Some(held) = self.held.remove(&slot) else { return };
-        held.cancel.cancel();
-        self.kit.tally.released();
-        if let Some(work) = held.work.filter(|work| work.lease.is_some()) {
-            self.release(slot, work);
-        }
-    }
-
-    fn release(&mut self, slot: SlotId, mut work: Work) {
-        let kit = self.kit.clone();
-        self.tasks.spawn(async move {
-            attempt::release(&kit, &mut work, None).await;
-            Back { slot, work, from: Task::Release }
-        });
     }
 
     /// Nothing of these partitions runs any more: their last offsets are committed, then they may go.
@@ -347,8 +205,8 @@ impl Shell {
             let all: Vec<_> = self.committed.iter().map(|(name, offset)| (name.clone(), *offset)).collect();
             self.consumer.commit(&all);
         }
-        let own = |held: &&Held| held.due.is_some() && self.kit.topics.rung(&held.topic).is_some();
-        let waiting = self.held.values().filter(own).map(|held| held.topic.clone());
+        let rungs = |topic: &&str| self.kit.topics.rung(topic).is_some();
+        let waiting = self.hands.waiting().filter(rungs).map(str::to_owned);
         self.kit.tally.holds(self.engine.load(), waiting);
         self.report.lag(self.consumer.lag());
         if let Some(reason) = self.consumer.refusal() {
@@ -357,14 +215,8 @@ impl Shell {
     }
 
     async fn close(mut self) {
-        let last = async {
-            while let Some(back) = self.tasks.join_next().await {
-                // The engine holds nothing any more; what comes back goes to the ledger.
-                self.back(back);
-            }
-        };
-        if timeout(LAST_TASKS, last).await.is_err() {
-            tracing::warn!(tasks = self.tasks.len(), "some records are still on their way to kafka");
+        if timeout(LAST_TASKS, self.hands.finish()).await.is_err() {
+            tracing::warn!(tasks = self.hands.tasks(), "some records are still on their way to kafka");
         }
         self.refresh();
         self.releases.clear();
@@ -380,18 +232,5 @@ fn lane(topics: &StageTopics, topic: &str) -> Lane {
         Lane::Rung
     } else {
         Lane::Input
-    }
-}
-
-/// The line about where a record went.
-fn told(what: &Publish) {
-    match what {
-        Publish::Output => tracing::debug!("done"),
-        Publish::Retry { due, attempt, .. } => {
-            tracing::info!(failures = attempt, due = %format!("{due:.3}"), "waits for its next attempt");
-        }
-        Publish::Dead { attempts, fault } => {
-            tracing::error!(code = fault.code.as_str(), class = %fault.class, attempts, "dead letter: {fault}");
-        }
     }
 }
