@@ -11,56 +11,17 @@ use secrecy::ExposeSecret as _;
 
 use super::context::{Context, Trouble, TroubleKind};
 use super::problem::KafkaProblem;
-use crate::config::{Kafka, Protocol, Size, Span};
-
-/// Properties that Lazaret sets itself, with the reason. A configuration that names one is refused, because
-/// the guarantees rest on them.
-const OWNED: &[(&str, &str)] = &[
-    ("bootstrap.servers", "it is kafka.bootstrap"),
-    ("metadata.broker.list", "it is kafka.bootstrap"),
-    ("security.protocol", "it is kafka.security.protocol"),
-    ("sasl.mechanism", "it is kafka.security.mechanism"),
-    ("sasl.mechanisms", "it is kafka.security.mechanism"),
-    ("sasl.username", "it is kafka.security.username"),
-    ("sasl.password", "secrets do not belong in the file; it is kafka.security.password"),
-    ("ssl.key.password", "secrets do not belong in the file"),
-    ("ssl.keystore.password", "secrets do not belong in the file"),
-    ("ssl.key.pem", "secrets do not belong in the file; use kafka.security.key_file"),
-    ("sasl.oauthbearer.client.secret", "secrets do not belong in the file"),
-    ("client.id", "it names the verb"),
-    ("group.id", "it is derived from kafka.group_prefix, pipeline and stage"),
-    ("group.instance.id", "two processes with one would fence each other off"),
-    ("enable.auto.commit", "offsets are committed when a record has reached its end"),
-    ("enable.auto.offset.store", "offsets are committed when a record has reached its end"),
-    ("auto.offset.reset", "a new stage starts at the beginning of its topics"),
-    ("partition.assignment.strategy", "planned rebalances must be cooperative"),
-    ("enable.idempotence", "records must not be doubled or reordered by a retry of the client"),
-    ("acks", "a record counts as written when all replicas have it"),
-    ("request.required.acks", "a record counts as written when all replicas have it"),
-    ("partitioner", "a key must land where Java producers put it"),
-    ("delivery.timeout.ms", "it is kafka.delivery_timeout"),
-    ("message.timeout.ms", "it is kafka.delivery_timeout"),
-    ("message.max.bytes", "it follows from record_max"),
-    ("batch.size", "it follows from record_max"),
-    ("receive.message.max.bytes", "it follows from record_max"),
-    ("fetch.max.bytes", "it follows from record_max"),
-    ("enable.partition.eof", "it is how the end of a topic is told"),
-];
+use crate::config::{Kafka, Protocol, Size, Span, reserved};
 
 /// Room that librdkafka wants above the largest fetch for protocol framing.
 const FRAMING: u64 = 1 << 20;
-
-/// Why a property may not stand under `kafka.properties`.
-pub fn owned(property: &str) -> Option<&'static str> {
-    OWNED.iter().find(|(name, _)| *name == property).map(|(_, why)| *why)
-}
 
 /// Properties that every client has. `verb` is the command it serves.
 pub fn base(kafka: &Kafka, verb: &str) -> Result<ClientConfig, KafkaProblem> {
     let mut config = ClientConfig::new();
     for (name, value) in &kafka.properties {
-        if let Some(why) = owned(name) {
-            let message = format!("Lazaret sets this property itself ({why}); remove it");
+        if let Some(reserved) = reserved(name) {
+            let message = format!("it {}; {}", reserved.why, reserved.instead);
             return Err(KafkaProblem::Config { place: format!("properties.{name}"), message });
         }
         config.set(name, value);

@@ -6,34 +6,7 @@ use url::Url;
 
 use super::Findings;
 use crate::config::model::{Config, Kafka, Protocol, Secret, Security};
-
-/// librdkafka properties that Lazaret sets itself, and where the user says it instead.
-const OWNED: &[(&str, &str)] = &[
-    ("bootstrap.servers", "use kafka.bootstrap"),
-    ("metadata.broker.list", "use kafka.bootstrap"),
-    ("group.id", "use kafka.group_prefix; groups are named <prefix><pipeline>.<stage>"),
-    ("group.protocol", "remove it; the consumer is built for the group protocol it chooses"),
-    ("partition.assignment.strategy", "remove it; rebalances are cooperative"),
-    ("enable.auto.commit", "remove it; offsets are committed without gaps, by Lazaret"),
-    ("auto.commit.interval.ms", "remove it; offsets are committed without gaps, by Lazaret"),
-    ("enable.auto.offset.store", "remove it; offsets are committed without gaps, by Lazaret"),
-    ("auto.offset.reset", "remove it; a new group starts at the first record, so that none is missed"),
-    ("isolation.level", "remove it; only committed records are read"),
-    ("enable.idempotence", "remove it; the producer is idempotent"),
-    ("transactional.id", "remove it; Lazaret names its transactions"),
-    ("acks", "remove it; a record counts as written when all in-sync replicas have it"),
-    ("request.required.acks", "remove it; a record counts as written when all in-sync replicas have it"),
-    ("delivery.timeout.ms", "use kafka.delivery_timeout"),
-    ("message.timeout.ms", "use kafka.delivery_timeout"),
-    ("message.max.bytes", "use record_max of the pipeline"),
-    ("security.protocol", "use kafka.security.protocol"),
-    ("sasl.mechanism", "use kafka.security.mechanism"),
-    ("sasl.mechanisms", "use kafka.security.mechanism"),
-    ("sasl.username", "use kafka.security.username"),
-    ("ssl.ca.location", "use kafka.security.ca_file"),
-    ("ssl.certificate.location", "use kafka.security.certificate_file"),
-    ("ssl.key.location", "use kafka.security.key_file"),
-];
+use crate::config::properties::reserved;
 
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
@@ -76,22 +49,10 @@ fn kafka(kafka: &Kafka, found: &mut Findings) {
     found.not_zero("kafka.delivery_timeout", kafka.delivery_timeout);
     for name in kafka.properties.keys() {
         let path = format!("kafka.properties.{name}");
-        if let Some((_, instead)) = OWNED.iter().find(|(owned, _)| owned == name) {
-            found.error(path, format!("'{name}' belongs to Lazaret"), *instead);
-        } else if holds_a_secret(name) {
-            found.error(
-                path,
-                format!("'{name}' is a secret, and secrets are never written into this file"),
-                "use kafka.security.password with { env: VARIABLE } or { file: PATH }, or a key file",
-            );
+        if let Some(reserved) = reserved(name) {
+            found.error(path, format!("'{name}' {}", reserved.why), reserved.instead);
         }
     }
-}
-
-fn holds_a_secret(property: &str) -> bool {
-    ["password", "secret", "key.pem", "sasl.jaas.config", "sasl.oauthbearer.config"]
-        .iter()
-        .any(|telling| property.contains(telling))
 }
 
 fn security(security: &Security, found: &mut Findings) {

@@ -22,7 +22,7 @@ fn a_property_that_lazaret_owns_is_refused_with_the_reason() {
     let problem = base(&config, "run").expect_err("refused");
     assert_eq!(
         problem.to_string(),
-        "kafka.properties.acks: Lazaret sets this property itself (a record counts as written when all replicas have it); remove it"
+        "kafka.properties.acks: it belongs to Lazaret; remove it; a record counts as written when all in-sync replicas have it"
     );
 }
 
