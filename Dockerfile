@@ -9,11 +9,11 @@ WORKDIR /src
 # The dependencies (librdkafka, SQLite, …) take minutes and change rarely: they get a layer of their own, built with
 # an empty crate in place of ours. It stays valid until Cargo.toml or Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/it \
- && echo 'fn main() {}' | tee src/main.rs > tests/it/main.rs \
+RUN mkdir -p src tests/it benches \
+ && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs benches/index.rs benches/ledger.rs benches/pace.rs \
  && touch src/lib.rs \
  && cargo build --release --locked --bin lazaret \
- && rm -r src tests
+ && rm -r src tests benches
 
 COPY . .
 # The metric `lazaret_build_info` tells it. Named here and not above, so that it does not rebuild the dependencies.

@@ -137,3 +137,16 @@ fn the_tests_that_guard_the_invariants_are_there() {
     }
     assert!(found >= 8, "one test for each invariant, not {found}");
 }
+
+/// Cargo refuses a manifest whose targets have no file, so the image's first layer must make one for each.
+#[test]
+fn the_image_is_built_with_a_file_for_every_target_of_the_manifest() {
+    let (manifest, image) = (read(&root().join("Cargo.toml")), read(&root().join("Dockerfile")));
+    let mut benches = 0;
+    for target in manifest.split("[[bench]]").skip(1) {
+        let name = target.split('"').nth(1).expect("a name");
+        assert!(image.contains(&format!("benches/{name}.rs")), "the Dockerfile makes no benches/{name}.rs");
+        benches += 1;
+    }
+    assert!(benches > 0 && image.contains("tests/it/main.rs"));
+}

@@ -89,7 +89,7 @@ impl Health {
                     let outage = sick.fault.clone().with_retry_after(fault.retry_after);
                     sick.goes_on(id, outage, now);
                 }
-                _ => match self.breaker.failed(fault) {
+                _ => match self.breaker.failed(fault, now) {
                     Some(outage) => self.sicken(id, outage, now),
                     None => self.recover(id),
                 },
