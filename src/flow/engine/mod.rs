@@ -9,11 +9,13 @@
 //!
 //! - `window`: the records held, by partition; which are ready, which wait; what may be committed.
 //! - `health`: when the stage pauses, which record tries whether it is well again, when it resumes.
+//! - `pauses`: how long it paused, which no record is charged for.
 //! - `partitions`: what is done when partitions come and go, and when offsets are committed.
 
 mod event;
 mod health;
 mod partitions;
+mod pauses;
 mod window;
 
 use std::time::Duration;
@@ -22,9 +24,11 @@ use jiff::Timestamp;
 
 pub use self::event::{Arrival, Effect, Event, Lane, Load, Publish, Ran, SlotId, Spec};
 use self::health::Health;
+use self::pauses::Pauses;
 use self::window::{Phase, Slot, Window};
 use super::breaker::speaks_of_outage;
 use super::decide::{Verdict, decide};
+use super::ladder::Past;
 use super::rule::classify;
 use super::{Class, Code, Fault};
 use crate::message::TopicPartition;
@@ -38,6 +42,7 @@ pub struct Engine {
     spec: Spec,
     window: Window,
     health: Health,
+    pauses: Pauses,
     next_commit: Option<Timestamp>,
     /// Partitions that are being drained, as they were revoked together.
     draining: Vec<Vec<TopicPartition>>,
@@ -50,6 +55,7 @@ impl Engine {
         Self {
             window: Window::new(spec.window, spec.bytes),
             health: Health::default(),
+            pauses: Pauses::default(),
             spec,
             next_commit: None,
             draining: Vec::new(),
@@ -73,6 +79,7 @@ impl Engine {
             Event::Stop => self.stop(),
         }
         self.tell(before);
+        self.pauses.note(self.health.paused().is_some(), now);
         self.dispatch(now);
         self.finish_drains();
         self.commit(now);
@@ -140,7 +147,8 @@ impl Engine {
     }
 
     fn failed(&mut self, id: SlotId, slot: &Slot, fault: Fault, now: Timestamp) {
-        match decide(fault, slot.past, &self.spec.ladder, now) {
+        let first_failure = slot.past.first_failure.map(|first| self.pauses.spare(first, now));
+        match decide(fault, Past { first_failure, ..slot.past }, &self.spec.ladder, now) {
             Verdict::Hold { .. } => self.hold(id, slot),
             Verdict::Retry { rung, due, attempt, fault } => {
                 self.publish(id, Publish::Retry { rung, due, attempt, fault });

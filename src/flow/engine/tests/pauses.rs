@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::driver::*;
 use crate::flow::Code;
 use crate::flow::engine::*;
+use crate::flow::ladder::Past;
 
 fn paused_by(effects: &[Effect]) -> Option<Code> {
     effects.iter().find_map(|e| if let Effect::Paused(fault) = e { Some(fault.code) } else { None })
@@ -297,4 +298,20 @@ fn a_stage_that_is_well_again_but_still_stuck_says_why_it_pauses() {
     assert_eq!(d.refused(1, Code::OutputUnwritable), [], "the first reason still holds");
     let told = [output(0), Effect::Paused(fault(Code::OutputUnwritable))];
     assert_eq!(d.ran(0, Ran::Output), told);
+}
+
+#[test]
+fn the_time_of_a_pause_is_not_charged_to_the_records_that_waited_it_out() {
+    let mut d = Driver::new(|_| {});
+    let first = d.now;
+    d.arrive(input(0), 0, |a| a.past = Past { failures: 1, first_failure: Some(first), seed: 0 });
+    d.fails(0, Code::LlmUnauthorized);
+    // Longer than max_elapsed, and nobody's failure.
+    let start = d.pass(SECOND * 3600);
+    assert_eq!(starts(&start), [0], "the trial");
+    let effects = d.fails(0, Code::LlmTimeout);
+    assert!(
+        effects.iter().any(|e| matches!(e, Effect::Publish { what: Publish::Retry { attempt: 2, .. }, .. })),
+        "it climbs on: {effects:?}"
+    );
 }
