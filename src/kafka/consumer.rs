@@ -114,6 +114,11 @@ impl Consumer {
                 config.set(name, value);
             }
         }
+        if config.get("max.poll.interval.ms").is_none() {
+            // A rebalance that waits for us must not look like a member that is gone.
+            let longest = (patience + Duration::from_secs(60)).max(Duration::from_secs(300));
+            config.set("max.poll.interval.ms", longest.as_millis().to_string());
+        }
         let (sender, changes) = mpsc::channel(CHANGES);
         let shared = Arc::new(Shared::default());
         let group = Group {

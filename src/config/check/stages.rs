@@ -42,6 +42,7 @@ fn one(config: &Config, stage: &Stage, path: &str, found: &mut Findings) {
         );
     }
     found.not_zero(&format!("{path}.timeout"), stage.timeout);
+    patience(config, stage, path, found);
     if stage.partitions == Some(0) {
         found.error(format!("{path}.partitions"), "a topic needs a partition", "write at least 1");
     }
@@ -101,6 +102,27 @@ fn chunk_settings(chunk: &Chunk, path: &str, found: &mut Findings) {
             "make 'overlap' smaller than 'tokens_max'; a tenth of it is usual",
         );
     }
+}
+
+/// A provider that hangs must be told from a stage that is slow, so the stage must wait longer than the call.
+fn patience(config: &Config, stage: &Stage, path: &str, found: &mut Findings) {
+    let name = match &stage.kind {
+        Kind::Embed(embed) => &embed.provider,
+        Kind::Retrieve(retrieve) => &retrieve.provider,
+        Kind::Generate(generate) => &generate.provider,
+        _ => return,
+    };
+    let Some(provider) = config.providers.get(name).filter(|p| p.timeout.0 >= stage.timeout.0) else {
+        return;
+    };
+    found.warning(
+        format!("{path}.timeout"),
+        format!(
+            "the stage gives up after {}, and a call to '{name}' only after {}",
+            stage.timeout, provider.timeout
+        ),
+        format!("make it longer than providers.{name}.timeout, or a provider that hangs is not seen as down"),
+    );
 }
 
 fn provider(config: &Config, name: &str, path: &str, found: &mut Findings) {
