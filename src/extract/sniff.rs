@@ -128,7 +128,9 @@ fn looks(document: &Extraction, says_pdf: bool) -> Result<Looks, Fault> {
     if let Some(text) = encoding::decode(bytes, charset.as_deref()) {
         return Ok(Looks::Text(text));
     }
-    Ok(infer::get(bytes).map_or(Looks::Unknown, |found| Looks::Other(found.mime_type())))
+    // Text that cannot be decoded is not "HTML where HTML was declared" but text in no encoding that can be told.
+    let other = infer::get(bytes).filter(|found| !found.mime_type().starts_with("text/"));
+    Ok(other.map_or(Looks::Unknown, |found| Looks::Other(found.mime_type())))
 }
 
 /// Readers allow junk before the header (ISO 32000-2, annex I.2), but a text may quote one.

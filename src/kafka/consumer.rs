@@ -122,7 +122,7 @@ impl Consumer {
         let (sender, changes) = mpsc::channel(CHANGES);
         let shared = Arc::new(Shared::default());
         let group = Group {
-            base: Context::default(),
+            base: Context::of(group),
             shared: shared.clone(),
             changes: sender.downgrade(),
             patience,
@@ -189,6 +189,11 @@ impl Consumer {
     /// Why Kafka does not let us read, if it said so since this was asked last.
     pub fn refusal(&self) -> Option<String> {
         self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether a broker was connected a few seconds ago.
+    pub fn is_reachable(&self) -> bool {
+        !self.shared.unreachable.load(Ordering::Acquire)
     }
 
     /// Leaves the group. All `Partition`s must have been dropped. Bounded in time.

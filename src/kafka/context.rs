@@ -23,6 +23,8 @@ const TEXT_MAX: usize = 500;
 pub struct Context {
     /// Everything goes to the debug log: whoever made the client tells what is wrong.
     quiet: bool,
+    /// The consumer group, where there is one, so that a line can be told from those of other stages.
+    group: Option<String>,
     limiter: Arc<Mutex<Limiter>>,
     trouble: Arc<Mutex<Option<Trouble>>>,
 }
@@ -46,6 +48,11 @@ impl Context {
     /// For a client whose troubles are reported by its owner.
     pub fn quiet() -> Self {
         Self { quiet: true, ..Self::default() }
+    }
+
+    /// For the consumer of this group.
+    pub fn of(group: &str) -> Self {
+        Self { group: Some(group.to_owned()), ..Self::default() }
     }
 
     /// The most telling trouble so far.
@@ -81,14 +88,15 @@ impl ClientContext for Context {
         }
         let Some(suppressed) = self.heard(facility) else { return };
         let text = one_line(text, TEXT_MAX);
+        let group = self.group.as_deref();
         // kafka.properties go to producers and consumers alike, and each tells which ones it does not need.
         let level = if self.quiet || facility == "CONFWARN" { Debug } else { level };
         // Nothing is lost when librdkafka reconnects by itself, so its errors are our warnings.
         match level {
-            Emerg | Alert | Critical => tracing::error!(facility, suppressed, "kafka client: {text}"),
-            Error | Warning => tracing::warn!(facility, suppressed, "kafka client: {text}"),
-            Notice | Info => tracing::info!(facility, suppressed, "kafka client: {text}"),
-            Debug => tracing::debug!(facility, suppressed, "kafka client: {text}"),
+            Emerg | Alert | Critical => tracing::error!(facility, suppressed, group, "kafka client: {text}"),
+            Error | Warning => tracing::warn!(facility, suppressed, group, "kafka client: {text}"),
+            Notice | Info => tracing::info!(facility, suppressed, group, "kafka client: {text}"),
+            Debug => tracing::debug!(facility, suppressed, group, "kafka client: {text}"),
         }
     }
 

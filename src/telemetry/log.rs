@@ -102,6 +102,16 @@ pub fn record_span(
     )
 }
 
+/// Says on the record's span whose it is, where the payload told and the headers had not.
+pub fn record_subject(span: &Span, correlation: &Correlation) {
+    if let Some(tenant) = &correlation.tenant {
+        span.record("tenant_id", tenant.as_str());
+    }
+    if let Some(resource) = &correlation.resource {
+        span.record("resource_id", resource.as_str());
+    }
+}
+
 /// Says on the record's span why it failed.
 pub fn record_code(span: &Span, code: crate::flow::Code) {
     span.record("code", code.as_str());

@@ -18,7 +18,7 @@ use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::{Begin, Claim, End, LedgerError};
 use crate::stage::{Job, Output};
-use crate::telemetry::metrics;
+use crate::telemetry::{log, metrics};
 
 /// Runs the record and keeps in `work` what was gained. A cancelled attempt comes back as `Busy`.
 pub async fn run(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Ran {
@@ -52,7 +52,11 @@ async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Resu
         other => other,
     };
     if let Ok(payload) = &payload {
+        let said = (work.envelope.correlation.tenant.is_some(), work.envelope.correlation.resource.is_some());
         complete(&mut work.envelope.correlation, payload);
+        if said != (true, true) {
+            log::record_subject(&tracing::Span::current(), &work.envelope.correlation);
+        }
     }
     if let Some(ran) = begin(kit, work).await? {
         return Ok(ran);

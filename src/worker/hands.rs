@@ -70,7 +70,7 @@ impl Hands {
     }
 
     /// The record has ended.
-    pub fn drop(&mut self, slot: SlotId) {
+    pub fn let_go(&mut self, slot: SlotId) {
         self.held.remove(&slot);
     }
 
@@ -121,8 +121,10 @@ impl Hands {
             Task::Attempt(result) => {
                 if let Ran::Failed(fault) = &result {
                     log::record_code(&held.span, fault.code);
-                    held.span
-                        .in_scope(|| tracing::warn!(class = %fault.class, chain = ?fault.chain, "{fault}"));
+                    held.span.in_scope(|| {
+                        let chain = (!fault.chain.is_empty()).then(|| fault.chain.join(": "));
+                        tracing::warn!(class = %fault.class, chain, "{fault}");
+                    });
                 }
                 if result == Ran::Ended {
                     self.kit.tally.duplicate();

@@ -27,6 +27,15 @@ impl Report {
         self.readiness.met(&self.joined());
     }
 
+    /// The stage fell out of its group, or no broker answers; told again when that is over.
+    pub fn away(&self, reason: &str) {
+        self.readiness.wait_for(self.connected(), reason);
+    }
+
+    pub fn back(&self) {
+        self.readiness.met(&self.connected());
+    }
+
     /// Kafka does not let the stage read.
     pub fn refused(&self, reason: &str) {
         self.readiness.wait_for(self.joined(), reason);
@@ -36,7 +45,9 @@ impl Report {
         let Tally { pipeline, stage, .. } = &*self.tally;
         let code = fault.code.as_str();
         tracing::warn!(
-            pipeline, stage, code, chain = ?fault.chain,
+            pipeline,
+            stage,
+            code,
             "the stage pauses and tries one record from time to time; nothing is dead-lettered: {fault}"
         );
         self.tally.paused(Some(fault));
@@ -59,6 +70,10 @@ impl Report {
 
     fn joined(&self) -> String {
         format!("{}.{} joined", self.tally.pipeline, self.tally.stage)
+    }
+
+    fn connected(&self) -> String {
+        format!("{}.{} connected", self.tally.pipeline, self.tally.stage)
     }
 
     fn running(&self) -> String {

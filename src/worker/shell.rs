@@ -40,6 +40,8 @@ pub struct Shell {
     drain_deadline: Option<Instant>,
     report: Report,
     connected: bool,
+    /// Fell out of the group and has not been assigned anything since.
+    lost: bool,
     stopping: bool,
 }
 
@@ -58,6 +60,7 @@ impl Shell {
             drain_deadline: None,
             report,
             connected: true,
+            lost: false,
             stopping: false,
         }
     }
@@ -125,6 +128,7 @@ impl Shell {
             Change::Assigned(_) if self.stopping => return None,
             Change::Assigned(partitions) => {
                 self.report.assigned();
+                self.lost = false;
                 let lanes =
                     partitions.iter().map(|p| (p.name.clone(), lane(&self.kit.topics, &p.name.topic)));
                 let lanes = lanes.collect();
@@ -146,6 +150,7 @@ impl Shell {
                     self.committed.remove(name);
                 }
                 drop(release);
+                self.lost = true;
                 Event::Lost(partitions)
             }
         })
@@ -156,7 +161,7 @@ impl Shell {
             Effect::Start(slot) => self.hands.start(slot),
             Effect::Publish { slot, what } => self.hands.publish(slot, what),
             Effect::Forget(slot) => self.hands.forget(slot),
-            Effect::Ended(slot) => self.hands.drop(slot),
+            Effect::Ended(slot) => self.hands.let_go(slot),
             Effect::Commit(offsets) => {
                 self.consumer.commit(&offsets);
                 self.committed.extend(offsets);
@@ -209,6 +214,11 @@ impl Shell {
         let waiting = self.hands.waiting().filter(rungs).map(str::to_owned);
         self.kit.tally.holds(self.engine.load(), waiting);
         self.report.lag(self.consumer.lag());
+        match (self.lost, self.consumer.is_reachable()) {
+            (true, _) => self.report.away("fell out of the consumer group and joins again"),
+            (_, false) => self.report.away("no broker answers"),
+            _ => self.report.back(),
+        }
         if let Some(reason) = self.consumer.refusal() {
             self.report.refused(&reason);
         }

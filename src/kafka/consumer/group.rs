@@ -29,6 +29,7 @@ pub(super) struct Shared {
     pub closing: AtomicBool,
     pub broken: AtomicBool,
     pub commit_failed: AtomicBool,
+    pub unreachable: AtomicBool,
     /// Why Kafka does not let us read, since it was asked last.
     pub refusal: Mutex<Option<String>>,
     /// `None` for a partition that was ours and is no longer.
@@ -129,6 +130,10 @@ impl ClientContext for Group {
     }
 
     fn stats(&self, statistics: Statistics) {
+        // The bootstrap and the group's coordinator count as brokers of their own: a member without partitions may
+        // be connected to nobody else.
+        let up = statistics.brokers.values().any(|broker| broker.state == "UP");
+        self.shared.unreachable.store(!up, Ordering::Release);
         let mut lag = self.shared.lag();
         let ours = lag.iter_mut().filter_map(|(name, lag)| Some((name, lag.as_mut()?)));
         for (name, known) in ours {

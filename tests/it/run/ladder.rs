@@ -89,6 +89,15 @@ async fn a_record_that_never_heals_is_a_dead_letter_with_its_history_and_its_ori
     }
     assert_eq!(letter.headers.text("dlq.origin.topic"), Some(rig.topic("in").as_str()));
     assert!(letter.headers.text("dlq.error.chain").is_some_and(|chain| chain.contains("max_attempts")));
+    let log = worker.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(r#""job_id":"job-0""#)).collect();
+    assert!(lines.len() >= 4, "three attempts and the end");
+    for line in lines {
+        for id in [r#""tenant_id":"acme""#, r#""resource_id":"doc-0""#, r#""trace_id":""#, r#""code":"llm."#]
+        {
+            assert!(line.contains(id), "{id} is missing in {line}");
+        }
+    }
     for name in ["dlq.first.failure.at", "dlq.last.failure.at"] {
         let time = letter.headers.text(name).expect("a time");
         assert!(time.ends_with('Z') && time.len() == 24, "{name} is RFC 3339 with milliseconds: {time}");
