@@ -4,6 +4,8 @@
 pub mod documents;
 pub mod questions;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::Value;
@@ -134,14 +136,14 @@ fn noun(subject: Subject) -> &'static str {
     }
 }
 
-/// Writes the items to the pipeline's input topic and reports each acknowledged one to `on_sent`. Stops at the first error;
-/// what was reported before it stays submitted.
+/// Writes the items to the pipeline's input topic and reports each acknowledged one to `on_sent`. Begins nothing more after
+/// the first failure; what was reported, before it or while the rest was waited for, stays submitted.
 pub async fn submit<I: Item>(
     config: &Config,
     pipeline: &Pipeline,
     tenant: &str,
     items: Vec<I>,
-    mut on_sent: impl FnMut(&Submitted),
+    on_sent: impl FnMut(&Submitted),
 ) -> Result<Vec<Submitted>, SubmitError> {
     check_tenant(tenant)?;
     reach(&config.kafka, "submit").await?;
@@ -169,15 +171,43 @@ pub async fn submit<I: Item>(
             Err(source) => Err(SubmitError::Produce { resource, source }),
         }
     };
-    let mut sending = stream::iter(items).map(one).buffered(IN_FLIGHT_MAX);
-    let mut submitted = Vec::new();
-    while let Some(sent) = sending.next().await {
-        let sent = sent?;
-        on_sent(&sent);
-        submitted.push(sent);
+    in_order(items, one, on_sent).await
+}
+
+/// Works on some items at the same time, and reports those that are done in the order of the items. After a failure no item
+/// is begun, but those that were begun are waited for: Kafka may have them already. Returns the failure of the first item
+/// that has one.
+async fn in_order<I, T, F: Future<Output = Result<T, SubmitError>>>(
+    items: Vec<I>,
+    work: impl Fn(I) -> F,
+    mut on_done: impl FnMut(&T),
+) -> Result<Vec<T>, SubmitError> {
+    let has_failed = AtomicBool::new(false);
+    let unless_failed = |item| {
+        let work = work(item);
+        let has_failed = &has_failed;
+        async move {
+            if has_failed.load(Ordering::Relaxed) {
+                return None;
+            }
+            let result = work.await;
+            has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            Some(result)
+        }
+    };
+    let mut working = stream::iter(items).map(unless_failed).buffered(IN_FLIGHT_MAX);
+    let (mut all, mut failure) = (Vec::new(), None);
+    while let Some(ended) = working.next().await {
+        match ended {
+            Some(Ok(done)) => {
+                on_done(&done);
+                all.push(done);
+            }
+            Some(Err(error)) => failure = failure.or(Some(error)),
+            None => {}
+        }
     }
-    drop(sending);
-    Ok(submitted)
+    failure.map_or(Ok(all), Err)
 }
 
 fn check_tenant(tenant: &str) -> Result<(), SubmitError> {

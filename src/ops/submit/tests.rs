@@ -165,3 +165,30 @@ async fn a_question_cannot_go_where_documents_are_bytes() {
     let json = encode(body(), &codec(Format::Json), Format::Json, "q").await;
     assert_eq!(json.expect("JSON"), b"{}");
 }
+
+#[tokio::test]
+async fn after_a_failure_nothing_is_begun_and_what_was_begun_is_waited_for() {
+    let unreadable = || SubmitError::Read { place: "5".into(), source: std::io::ErrorKind::NotFound.into() };
+    let failed = tokio::sync::Notify::new();
+    let begun = AtomicBool::new(false);
+    let work = async |n: usize| match n {
+        5 => {
+            failed.notify_waiters();
+            Err(unreadable())
+        }
+        // Acknowledged only after the failure, as a record that librdkafka holds already.
+        0..5 => {
+            failed.notified().await;
+            Ok(n)
+        }
+        _ => {
+            begun.store(true, Ordering::Relaxed);
+            Ok(n)
+        }
+    };
+    let mut reported = Vec::new();
+    let ended = in_order((0..1_000).collect(), work, |n| reported.push(*n)).await;
+    assert!(matches!(ended, Err(SubmitError::Read { place, .. }) if place == "5"));
+    assert_eq!(reported, [0, 1, 2, 3, 4]);
+    assert!(!begun.load(Ordering::Relaxed), "an item after the failed one was begun");
+}
