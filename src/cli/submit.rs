@@ -11,6 +11,7 @@ use super::{ExitCode, Failure, Format, Global, output};
 use crate::config::Subject;
 use crate::kafka::{KafkaProblem, ProduceError};
 use crate::ops::advice::Advice;
+use crate::ops::dlq::explain::printable;
 use crate::ops::submit::questions::Asked;
 use crate::ops::submit::{Item, SubmitError, Submitted, documents, pipeline, questions, submit};
 
@@ -132,7 +133,7 @@ fn show(sent: &[Submitted], global: &Global) -> Result<(), Failure> {
             let row = |s: &Submitted| {
                 vec![
                     s.job.to_string(),
-                    s.resource.clone(),
+                    printable(&s.resource),
                     s.topic.clone(),
                     s.partition.to_string(),
                     s.offset.to_string(),

@@ -60,6 +60,13 @@ pub trait Item: Send {
     fn resource(&self) -> Option<String>;
     /// Reads it.
     fn load(self, format: Format, tenant: &str, job: &JobId) -> Result<Loaded, SubmitError>;
+    /// Refuses items that the stages of this configuration could only bury, before anything is sent.
+    fn check(_items: &[Self], _config: &Config, _format: Format) -> Result<(), SubmitError>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
 }
 
 /// What goes into a record.
@@ -146,6 +153,8 @@ pub async fn submit<I: Item>(
     on_sent: impl FnMut(&Submitted),
 ) -> Result<Vec<Submitted>, SubmitError> {
     check_tenant(tenant)?;
+    check_ids(&items)?;
+    I::check(&items, config, pipeline.input.format)?;
     reach(&config.kafka, "submit").await?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "submit")?;
     let topic = &pipeline.input;
@@ -215,6 +224,18 @@ fn check_tenant(tenant: &str) -> Result<(), SubmitError> {
         return Err(usage("the tenant is empty or has control characters", "name one with --tenant"));
     }
     Ok(())
+}
+
+/// The validate stage takes no such id, and no terminal should be shown it.
+fn check_ids<I: Item>(items: &[I]) -> Result<(), SubmitError> {
+    let is_refused = |id: &String| id.chars().any(char::is_control);
+    let mut refused = items.iter().filter_map(Item::resource).filter(is_refused);
+    let Some(first) = refused.next() else { return Ok(()) };
+    let message = match refused.count() {
+        0 => format!("the id {first:?} has control characters"),
+        others => format!("the id {first:?} and {others} more have control characters"),
+    };
+    Err(usage(message, "rename the file or folder, or give the question another id; nothing was submitted"))
 }
 
 fn headers(tenant: &str, job: &JobId, resource: &str, format: Format, loaded: &Loaded) -> Headers {
