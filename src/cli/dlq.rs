@@ -2,11 +2,13 @@
 
 use clap::Subcommand;
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ExitCode, Failure, Format, Global, output};
-use crate::config::Span;
-use crate::ops::dlq::explain::{age, explain, payload_text, printable};
+use crate::config::{Config, Span};
+use crate::ops::dlq::care::Care;
+use crate::ops::dlq::explain::{Telling, age, command, explain, payload_text, printable};
 use crate::ops::dlq::{self, DlqError, Filter, Found, Opened};
 
 /// Longest message in the table, in characters.
@@ -68,10 +70,17 @@ async fn list(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Failu
     let since = ls.since.as_deref().map(|text| since(text, now)).transpose()?;
     let Ls { pipeline, stage, code, tenant, job, limit, .. } = ls;
     let filter = Filter { pipeline, stage, code, tenant, job, since };
-    let listing = dlq::list(&global.load_config()?, filter, usize::from(limit)).await?;
+    let config = global.load_config()?;
+    let listing = dlq::list(&config, filter, usize::from(limit)).await?;
+    let mut letters = listing.letters.iter().map(|found| CaredFor::by(&config, found));
     match global.format() {
-        Format::Json => output::json(&listing)?,
-        Format::Ndjson => listing.letters.iter().try_for_each(output::ndjson)?,
+        Format::Json => output::json(&json!({
+            "letters": letters.collect::<Vec<_>>(),
+            "matched": listing.matched,
+            "foreign": listing.foreign,
+            "complete": listing.complete,
+        }))?,
+        Format::Ndjson => letters.try_for_each(|letter| output::ndjson(&letter))?,
         Format::Table if listing.letters.is_empty() => output::to_stderr("no dead letters\n"),
         Format::Table => {
             let heading = ["id", "stage", "code", "class", "tenant", "job", "age", "attempts", "message"];
@@ -117,18 +126,39 @@ async fn show(id: &str, payload: bool, now: Timestamp, global: &Global) -> Resul
         let message = format!("'{}' is not the id of a dead letter", printable(id));
         return Err(Failure::new(ExitCode::Usage, message).hint("`lazaret dlq ls` lists the ids"));
     }
-    let opened = dlq::show(&global.load_config()?, id).await?;
+    let config = global.load_config()?;
+    let opened = dlq::show(&config, id).await?;
+    let letter = CaredFor::by(&config, &opened.found);
     match global.format() {
-        Format::Table => output::to_stdout(&explain(&opened, payload, now))?,
-        Format::Json => output::json(&as_json(&opened, payload))?,
-        Format::Ndjson => output::ndjson(&as_json(&opened, payload))?,
+        Format::Table => {
+            let command = command(&global.config);
+            let telling = Telling { payload, now, care: &letter.care, command: &command };
+            output::to_stdout(&explain(&opened, &telling))?;
+        }
+        Format::Json => output::json(&as_json(&opened, &letter, payload))?,
+        Format::Ndjson => output::ndjson(&as_json(&opened, &letter, payload))?,
     }
     Ok(ExitCode::Done)
 }
 
-fn as_json(opened: &Opened, payload: bool) -> Value {
+/// A dead letter and who looks after it, as one JSON document.
+#[derive(Serialize)]
+struct CaredFor<'a> {
+    #[serde(flatten)]
+    found: &'a Found,
+    #[serde(flatten)]
+    care: Care,
+}
+
+impl<'a> CaredFor<'a> {
+    fn by(config: &Config, found: &'a Found) -> Self {
+        Self { found, care: Care::of(config, &found.letter) }
+    }
+}
+
+fn as_json(opened: &Opened, letter: &CaredFor<'_>, payload: bool) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut value = json!({ "dead_letter": opened.found });
+    let mut value = json!({ "dead_letter": letter });
     if payload {
         let header = |(name, value): (&str, Option<&[u8]>)| json!({ "name": name, "value": value.map(text) });
         value["key"] = json!(opened.key.as_deref().map(text));

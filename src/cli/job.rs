@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{ExitCode, Failure, Format, Global, output};
 use crate::ledger::{Event, LedgerReader};
-use crate::ops::dlq::explain::printable;
+use crate::ops::dlq::explain::{command, printable};
 use crate::ops::job::{JobError, detail, life, since};
 
 #[derive(Debug, clap::Args)]
@@ -20,12 +20,12 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     match global.format() {
         Format::Json => output::json(&json!({ "job": args.id, "events": events }))?,
         Format::Ndjson => events.iter().try_for_each(output::ndjson)?,
-        Format::Table => output::to_stdout(&table(&events))?,
+        Format::Table => output::to_stdout(&table(&events, &command(&global.config)))?,
     }
     Ok(ExitCode::Done)
 }
 
-fn table(events: &[Event]) -> String {
+fn table(events: &[Event], command: &str) -> String {
     let first = events.first().map(|e| e.at).unwrap_or_default();
     let row = |event: &Event| {
         vec![
@@ -36,7 +36,7 @@ fn table(events: &[Event]) -> String {
             event.kind.clone(),
             event.attempt.to_string(),
             event.record.clone().unwrap_or_default(),
-            printable(&detail(event)),
+            printable(&detail(event, command)),
         ]
     };
     let heading = ["time", "after", "job", "stage", "what", "attempt", "record", "detail"];

@@ -11,6 +11,7 @@ use super::{ExitCode, Failure, Format, Global, output};
 use crate::config::Subject;
 use crate::kafka::{KafkaProblem, ProduceError};
 use crate::ops::advice::Advice;
+use crate::ops::dlq::explain::printable;
 use crate::ops::submit::questions::Asked;
 use crate::ops::submit::{Item, SubmitError, Submitted, documents, pipeline, questions, submit};
 
@@ -89,20 +90,27 @@ async fn send<I: Item>(
     let config = global.load_config()?;
     let (_, pipeline) = pipeline(&config, target.pipeline.as_deref(), subject)?;
     let bar = progress(items.len(), global);
-    let sent = submit(&config, pipeline, &target.tenant, items, |_| bar.inc(1)).await;
-    let done = bar.position();
+    let total = items.len();
+    let mut sent = Vec::new();
+    let ended = submit(&config, pipeline, &target.tenant, items, |one| {
+        bar.inc(1);
+        sent.push(one.clone());
+    })
+    .await;
     bar.finish_and_clear();
-    let sent = sent.map_err(|error| match done {
-        0 => Failure::from(error),
-        _ => after(done, error.into()),
-    })?;
-    show(&sent, global)?;
+    match ended {
+        Err(error) if sent.is_empty() => return Err(error.into()),
+        ended => {
+            show(&sent, global)?;
+            ended.map_err(|error| broken_off(sent.len(), total, error.into()))?;
+        }
+    }
     Ok(ExitCode::Done)
 }
 
 /// Some are on their way already: to submit all again would send these twice.
-fn after(done: u64, failure: Failure) -> Failure {
-    let message = format!("{} ({done} were submitted before it)", failure.message);
+fn broken_off(sent: usize, total: usize, failure: Failure) -> Failure {
+    let message = format!("{} ({sent} of {total} were submitted)", failure.message);
     Failure { code: ExitCode::Partial, message, ..failure }
 }
 
@@ -125,7 +133,7 @@ fn show(sent: &[Submitted], global: &Global) -> Result<(), Failure> {
             let row = |s: &Submitted| {
                 vec![
                     s.job.to_string(),
-                    s.resource.clone(),
+                    printable(&s.resource),
                     s.topic.clone(),
                     s.partition.to_string(),
                     s.offset.to_string(),

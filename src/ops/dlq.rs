@@ -1,5 +1,6 @@
 //! Dead letters as they stand in their topics: listed, found again and explained. Reads only; nothing here moves a record.
 
+pub mod care;
 pub mod explain;
 
 use std::collections::BTreeMap;

@@ -25,14 +25,15 @@ pub fn life(job: &str, events: Vec<Event>) -> Result<Vec<Event>, JobError> {
     Ok(events)
 }
 
-/// What an event says beside its kind: why it failed, where the record went, when it is due.
-pub fn detail(event: &Event) -> String {
+/// What an event says beside its kind: why it failed, where the record went, when it is due. A `command` to paste begins as
+/// `dlq::explain::command` says.
+pub fn detail(event: &Event, command: &str) -> String {
     let mut parts = Vec::new();
     if let Some(fault) = &event.fault {
         parts.push(fault.to_string());
     }
     match (&event.went_to, event.kind.as_str()) {
-        (Some(id), "dead") => parts.push(format!("lazaret dlq show {id}")),
+        (Some(id), "dead") => parts.push(format!("{command} dlq show {id}")),
         (Some(topic), _) => parts.push(format!("to {topic}")),
         (None, _) => {}
     }
@@ -76,14 +77,16 @@ mod tests {
     fn a_waiting_attempt_says_why_where_and_until_when() {
         let due = Timestamp::from_millisecond(1_500).expect("a time");
         let fault = Fault::new(Code::LlmTimeout, "no answer in 60s");
-        let text = detail(&event("waiting", Some(fault), Some("p.s.retry.5s"), Some(due)));
+        let text = detail(&event("waiting", Some(fault), Some("p.s.retry.5s"), Some(due)), "lazaret");
         assert_eq!(text, "llm.timeout: no answer in 60s; to p.s.retry.5s; due 1970-01-01T00:00:01.500Z");
     }
 
     #[test]
     fn a_death_names_the_command_that_shows_it() {
-        assert_eq!(detail(&event("dead", None, Some("abc"), None)), "lazaret dlq show abc");
-        assert_eq!(detail(&event("done", None, None, None)), "");
+        let command = "lazaret --config demo.yaml";
+        let dead = event("dead", None, Some("abc"), None);
+        assert_eq!(detail(&dead, command), "lazaret --config demo.yaml dlq show abc");
+        assert_eq!(detail(&event("done", None, None, None), command), "");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 pub mod documents;
 pub mod questions;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::Value;
@@ -58,6 +60,13 @@ pub trait Item: Send {
     fn resource(&self) -> Option<String>;
     /// Reads it.
     fn load(self, format: Format, tenant: &str, job: &JobId) -> Result<Loaded, SubmitError>;
+    /// Refuses items that the stages of this configuration could only bury, before anything is sent.
+    fn check(_items: &[Self], _config: &Config, _format: Format) -> Result<(), SubmitError>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
 }
 
 /// What goes into a record.
@@ -134,16 +143,18 @@ fn noun(subject: Subject) -> &'static str {
     }
 }
 
-/// Writes the items to the pipeline's input topic and reports each acknowledged one to `on_sent`. Stops at the first error;
-/// what was reported before it stays submitted.
+/// Writes the items to the pipeline's input topic and reports each acknowledged one to `on_sent`. Begins nothing more after
+/// the first failure; what was reported, before it or while the rest was waited for, stays submitted.
 pub async fn submit<I: Item>(
     config: &Config,
     pipeline: &Pipeline,
     tenant: &str,
     items: Vec<I>,
-    mut on_sent: impl FnMut(&Submitted),
+    on_sent: impl FnMut(&Submitted),
 ) -> Result<Vec<Submitted>, SubmitError> {
     check_tenant(tenant)?;
+    check_ids(&items)?;
+    I::check(&items, config, pipeline.input.format)?;
     reach(&config.kafka, "submit").await?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "submit")?;
     let topic = &pipeline.input;
@@ -169,15 +180,43 @@ pub async fn submit<I: Item>(
             Err(source) => Err(SubmitError::Produce { resource, source }),
         }
     };
-    let mut sending = stream::iter(items).map(one).buffered(IN_FLIGHT_MAX);
-    let mut submitted = Vec::new();
-    while let Some(sent) = sending.next().await {
-        let sent = sent?;
-        on_sent(&sent);
-        submitted.push(sent);
+    in_order(items, one, on_sent).await
+}
+
+/// Works on some items at the same time, and reports those that are done in the order of the items. After a failure no item
+/// is begun, but those that were begun are waited for: Kafka may have them already. Returns the failure of the first item
+/// that has one.
+async fn in_order<I, T, F: Future<Output = Result<T, SubmitError>>>(
+    items: Vec<I>,
+    work: impl Fn(I) -> F,
+    mut on_done: impl FnMut(&T),
+) -> Result<Vec<T>, SubmitError> {
+    let has_failed = AtomicBool::new(false);
+    let unless_failed = |item| {
+        let work = work(item);
+        let has_failed = &has_failed;
+        async move {
+            if has_failed.load(Ordering::Relaxed) {
+                return None;
+            }
+            let result = work.await;
+            has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            Some(result)
+        }
+    };
+    let mut working = stream::iter(items).map(unless_failed).buffered(IN_FLIGHT_MAX);
+    let (mut all, mut failure) = (Vec::new(), None);
+    while let Some(ended) = working.next().await {
+        match ended {
+            Some(Ok(done)) => {
+                on_done(&done);
+                all.push(done);
+            }
+            Some(Err(error)) => failure = failure.or(Some(error)),
+            None => {}
+        }
     }
-    drop(sending);
-    Ok(submitted)
+    failure.map_or(Ok(all), Err)
 }
 
 fn check_tenant(tenant: &str) -> Result<(), SubmitError> {
@@ -185,6 +224,18 @@ fn check_tenant(tenant: &str) -> Result<(), SubmitError> {
         return Err(usage("the tenant is empty or has control characters", "name one with --tenant"));
     }
     Ok(())
+}
+
+/// The validate stage takes no such id, and no terminal should be shown it.
+fn check_ids<I: Item>(items: &[I]) -> Result<(), SubmitError> {
+    let is_refused = |id: &String| id.chars().any(char::is_control);
+    let mut refused = items.iter().filter_map(Item::resource).filter(is_refused);
+    let Some(first) = refused.next() else { return Ok(()) };
+    let message = match refused.count() {
+        0 => format!("the id {first:?} has control characters"),
+        others => format!("the id {first:?} and {others} more have control characters"),
+    };
+    Err(usage(message, "rename the file or folder, or give the question another id; nothing was submitted"))
 }
 
 fn headers(tenant: &str, job: &JobId, resource: &str, format: Format, loaded: &Loaded) -> Headers {

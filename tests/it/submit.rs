@@ -59,6 +59,29 @@ async fn submitted_documents_stand_in_the_input_topic_with_their_ids() {
 }
 
 #[tokio::test]
+async fn a_submission_that_breaks_off_reports_every_record_that_stands_in_the_topic() {
+    let Some(kafka) = bootstrap() else { return };
+    let name = unique("broken");
+    let config = config(&kafka, &yaml(&name, "validate", "json"));
+    apply(&config, false).await.expect("topics");
+    let folder = tempfile::tempdir().expect("a folder");
+    for n in 0..40 {
+        std::fs::write(folder.path().join(format!("{n:02}.txt")), "text").expect("written");
+    }
+    let files = documents::find(&[folder.path().to_owned()], None).expect("found");
+    std::fs::remove_file(folder.path().join("20.txt")).expect("removed after it was found");
+    let (_, target) = pipeline(&config, None, Subject::Document).expect("a pipeline");
+    let mut reported = Vec::new();
+    let ended = submit(&config, target, "acme", files, |s| reported.push(s.resource.clone())).await;
+    assert!(matches!(&ended, Err(SubmitError::Read { place, .. }) if place.ends_with("20.txt")), "{ended:?}");
+    let key =
+        |r: &lazaret::message::Record| String::from_utf8(r.key.clone().unwrap_or_default()).expect("an id");
+    let mut there: Vec<_> = records(&config, &[&format!("{name}-in")]).await.iter().map(key).collect();
+    there.sort();
+    assert_eq!(there, reported);
+}
+
+#[tokio::test]
 async fn a_question_without_an_id_is_known_by_its_job() {
     let Some(kafka) = bootstrap() else { return };
     let name = unique("questions");

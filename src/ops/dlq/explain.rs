@@ -1,9 +1,11 @@
 //! One dead letter in words: cause and remedy first, then who, where, when, and what to do next. Pure.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::care::Care;
 use super::{Found, Opened};
 use crate::flow::Code;
 use crate::message::Headers;
@@ -15,17 +17,39 @@ const HEX_MAX: usize = 256;
 /// Longest header value or key shown, in characters.
 const HEADER_MAX: usize = 120;
 
-/// The whole account of a dead letter. The payload, the key and the values of the producer's own headers are shown only when
-/// `payload` is true: they may hold what the reader has no right to see.
-pub fn explain(opened: &Opened, payload: bool, now: Timestamp) -> String {
+/// The configuration that is read when none is named.
+const CONFIG_DEFAULT: &str = "lazaret.yaml";
+
+/// For whom a dead letter is told.
+#[derive(Clone, Debug)]
+pub struct Telling<'a> {
+    /// Show the payload, the key and the values of the producer's own headers. They may hold what the reader has no
+    /// right to see.
+    pub payload: bool,
+    pub now: Timestamp,
+    pub care: &'a Care,
+    /// How commands to paste begin, see `command`.
+    pub command: &'a str,
+}
+
+/// The whole account of a dead letter.
+pub fn explain(opened: &Opened, telling: &Telling<'_>) -> String {
     let mut text = String::new();
     cause(&mut text, &opened.found);
-    facts(&mut text, &opened.found, now);
+    facts(&mut text, &opened.found, telling);
     chain(&mut text, &opened.found);
-    headers(&mut text, &opened.original, payload);
-    value(&mut text, opened, payload);
-    next(&mut text, &opened.found, payload);
+    headers(&mut text, &opened.original, telling.payload);
+    value(&mut text, opened, telling.payload);
+    next(&mut text, &opened.found, telling);
     printable(&text)
+}
+
+/// How a command begins that works on the same configuration as this one.
+pub fn command(config: &Path) -> String {
+    match config.to_string_lossy() {
+        path if path == CONFIG_DEFAULT => "lazaret".to_owned(),
+        path => format!("lazaret --config {}", quoted(&path)),
+    }
 }
 
 // Writing to a string cannot fail, so the results of `writeln!` are not looked at.
@@ -43,7 +67,8 @@ fn cause(text: &mut String, found: &Found) {
     }
 }
 
-fn facts(text: &mut String, found: &Found, now: Timestamp) {
+fn facts(text: &mut String, found: &Found, telling: &Telling<'_>) {
+    let Telling { now, care, .. } = *telling;
     let letter = &found.letter;
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
     let rows = [
@@ -63,6 +88,12 @@ fn facts(text: &mut String, found: &Found, now: Timestamp) {
     ];
     for (name, value) in rows {
         let _ = writeln!(text, "{name:<14}{value}");
+    }
+    let look_by = care.look_by.map(|time| format!("{time:.3}"));
+    for (name, value) in [("owner", &care.owner), ("runbook", &care.runbook), ("look by", &look_by)] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name:<14}{value}");
+        }
     }
 }
 
@@ -152,16 +183,16 @@ pub fn printable(text: &str) -> String {
     text.chars().map(sign).collect()
 }
 
-fn next(text: &mut String, found: &Found, payload: bool) {
-    let letter = &found.letter;
+fn next(text: &mut String, found: &Found, telling: &Telling<'_>) {
+    let (letter, command) = (&found.letter, telling.command);
     let _ = writeln!(text, "\nnext");
-    let _ = writeln!(text, "  lazaret job {}", quoted(&letter.correlation.job.0));
-    if !payload {
-        let _ = writeln!(text, "  lazaret dlq show {} --payload", letter.id);
+    let _ = writeln!(text, "  {command} job {}", quoted(&letter.correlation.job.0));
+    if !telling.payload {
+        let _ = writeln!(text, "  {command} dlq show {} --payload", letter.id);
     }
     let _ = writeln!(
         text,
-        "  lazaret dlq ls --pipeline {} --stage {} --code {}",
+        "  {command} dlq ls --pipeline {} --stage {} --code {}",
         quoted(&letter.pipeline),
         quoted(&letter.stage),
         quoted(&letter.code)

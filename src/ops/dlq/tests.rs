@@ -1,6 +1,7 @@
 //! Which dead letters are listed, and what is said about one.
 
-use super::explain::{age, explain, payload_text};
+use super::care::Care;
+use super::explain::{Telling, age, command, explain, payload_text};
 use super::*;
 use crate::flow::{Code, Fault};
 use crate::message::deadletter::{Detail, Scene};
@@ -42,6 +43,10 @@ fn letter(record: &Record) -> Found {
     found(DeadLetter::read(record).expect("a dead letter").0, record)
 }
 
+fn told(opened: &Opened, payload: bool, now: Timestamp) -> String {
+    explain(opened, &Telling { payload, now, care: &Care::default(), command: "lazaret" })
+}
+
 fn opened(record: Record) -> Opened {
     let (letter, original) = DeadLetter::read(&record).expect("a dead letter");
     Opened { found: found(letter, &record), original, key: record.key, value: record.value }
@@ -80,7 +85,7 @@ fn the_latest_letters_are_kept_each_once_and_memory_is_bounded() {
 
 #[test]
 fn an_account_begins_with_the_cause_and_ends_with_commands() {
-    let text = explain(&opened(dead("j 1'", Code::ParseCorrupt, 60)), false, time(3_660));
+    let text = told(&opened(dead("j 1'", Code::ParseCorrupt, 60)), false, time(3_660));
     assert!(text.starts_with("parse.corrupt (permanent): cannot read the page tree\n"), "{text}");
     assert!(text.contains(Code::ParseCorrupt.page().trim()));
     for part in ["acme", "0af7651916cd43dd8448eb211c80319c", "documents-1@7", "rag.parse.dlq-1@7", ", 1h ago"]
@@ -94,9 +99,9 @@ fn an_account_begins_with_the_cause_and_ends_with_commands() {
 #[test]
 fn payload_and_header_values_are_shown_only_on_request() {
     let record = dead("j1", Code::ParseCorrupt, 60);
-    let masked = explain(&opened(record.clone()), false, time(60));
+    let masked = told(&opened(record.clone()), false, time(60));
     assert!(!masked.contains("s3cr3t") && !masked.contains(r#""id": "a.pdf""#));
-    let full = explain(&opened(record), true, time(60));
+    let full = told(&opened(record), true, time(60));
     assert!(full.contains("x-secret: s3cr3t") && full.contains(r#""id": "a.pdf""#));
 }
 
@@ -121,4 +126,49 @@ fn an_age_has_one_unit() {
         assert_eq!(age(time(0), time(seconds)), expected);
     }
     assert_eq!(age(time(9), time(0)), "0s");
+}
+
+#[test]
+fn a_stage_names_its_owner_and_its_pipeline_the_rest() {
+    let yaml = "version: 1
+kafka: { bootstrap: 'localhost:9092' }
+pipelines:
+  rag:
+    input: { topic: d }
+    output: { topic: i }
+    owner: team-rag
+    runbook: https://wiki/rag
+    sla: 4h
+    stages: [ { name: parse, kind: parse, owner: team-pdf } ]
+";
+    let config: Config = serde_saphyr::from_str(yaml).expect("a valid configuration");
+    let opened = opened(dead("j1", Code::ParseCorrupt, 60));
+    let care = Care::of(&config, &opened.found.letter);
+    let expected = Care {
+        owner: Some("team-pdf".into()),
+        runbook: Some("https://wiki/rag".into()),
+        sla: Some(Span::secs(4 * 3600)),
+        look_by: Some(time(60 + 4 * 3600)),
+    };
+    assert_eq!(care, expected);
+    let telling = Telling { payload: false, now: time(60), care: &care, command: "lazaret" };
+    let text = explain(&opened, &telling);
+    let look_by = format!("look by       {:.3}\n", time(60 + 4 * 3600));
+    for line in ["owner         team-pdf\n", "runbook       https://wiki/rag\n", &look_by] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+    assert!(!told(&opened, false, time(60)).contains("owner"), "what is not set is not shown");
+}
+
+#[test]
+fn commands_name_the_configuration_that_was_named() {
+    let command = |path: &str| command(std::path::Path::new(path));
+    assert_eq!(command("lazaret.yaml"), "lazaret");
+    let named = command("my demo/lazaret.yaml");
+    assert_eq!(named, "lazaret --config 'my demo/lazaret.yaml'");
+    let care = Care::default();
+    let telling = Telling { payload: false, now: time(60), care: &care, command: &named };
+    let text = explain(&opened(dead("j1", Code::ParseCorrupt, 60)), &telling);
+    let (_, next) = text.rsplit_once("next\n").expect("commands");
+    assert!(next.lines().all(|line| line.trim().starts_with(&named)), "{next}");
 }

@@ -9,10 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Body, Item, Loaded, SubmitError, usage};
-use crate::config::{Format, Size};
+use crate::config::{Config, Format, Size};
 use crate::message::JobId;
 use crate::message::payload::Document;
 use crate::ops::advice::Advice;
+use crate::ops::dlq::explain::printable;
 
 /// Documents up to this size travel in the record; larger ones by reference.
 pub const INLINE_MAX: Size = Size::kib(512);
@@ -31,76 +32,104 @@ pub struct DocumentFile {
 }
 
 /// All files at or below the paths, ordered by id. Hidden files and folders are passed over, and links to folders
-/// are not followed.
+/// are not followed. What else is passed over is told in the log.
 pub fn find(paths: &[PathBuf], version: Option<i64>) -> Result<Vec<DocumentFile>, SubmitError> {
-    let mut found = BTreeMap::new();
-    for path in paths {
-        let kind = fs::metadata(path).map_err(|source| read_error(path, source))?;
-        if kind.is_dir() {
-            walk(path, "", 0, &mut found)?;
-        } else if !kind.is_file() {
-            return Err(usage(
-                format!("{} is neither a file nor a folder", path.display()),
-                "name files and folders",
-            ));
-        } else {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            insert(&mut found, name, path.clone())?;
-        }
+    let search = search(paths)?;
+    if let Some(first) = search.passed_over.first() {
+        let (number, first) = (search.passed_over.len(), shown(first));
+        tracing::warn!(
+            number,
+            first,
+            "passed over what is no file: links that lead nowhere, pipes, sockets, devices"
+        );
     }
-    if found.is_empty() {
-        let places: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+    if search.found.is_empty() {
+        let places: Vec<_> = paths.iter().map(|p| shown(p)).collect();
         return Err(SubmitError::Nothing(Advice::new(
             format!("there are no documents in {}", places.join(", ")),
             "name files, or folders that have files; hidden ones do not count",
         )));
     }
-    Ok(found.into_iter().map(|(id, path)| DocumentFile { path, id, version }).collect())
+    Ok(search.found.into_iter().map(|(id, path)| DocumentFile { path, id, version }).collect())
 }
 
-fn walk(
-    folder: &Path,
-    prefix: &str,
-    depth: usize,
-    found: &mut BTreeMap<String, PathBuf>,
-) -> Result<(), SubmitError> {
-    if depth > DEPTH_MAX {
-        return Err(usage(
-            format!("{} lies more than {DEPTH_MAX} folders deep", folder.display()),
-            "name a folder nearer to it",
-        ));
-    }
-    let entries = fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
-    for entry in entries {
-        let entry = entry.map_err(|source| read_error(folder, source))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        let (path, id) = (entry.path(), format!("{prefix}{name}"));
-        let kind = entry.file_type().map_err(|source| read_error(&path, source))?;
+/// What a search has come upon.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    pub(super) found: BTreeMap<String, PathBuf>,
+    /// Neither files nor folders, hidden ones left out.
+    pub(super) passed_over: Vec<PathBuf>,
+}
+
+pub(super) fn search(paths: &[PathBuf]) -> Result<Search, SubmitError> {
+    let mut search = Search::default();
+    for path in paths {
+        let kind = fs::metadata(path).map_err(|source| read_error(path, source))?;
         if kind.is_dir() {
-            walk(&path, &format!("{id}/"), depth + 1, found)?;
-        } else if kind.is_file() || fs::metadata(&path).is_ok_and(|linked| linked.is_file()) {
-            insert(found, id, path)?;
+            search.walk(path, "", 0)?;
+        } else if !kind.is_file() {
+            return Err(usage(
+                format!("{} is neither a file nor a folder", shown(path)),
+                "name files and folders",
+            ));
+        } else {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            search.insert(name, path.clone())?;
         }
     }
-    Ok(())
+    Ok(search)
 }
 
-fn insert(found: &mut BTreeMap<String, PathBuf>, id: String, path: PathBuf) -> Result<(), SubmitError> {
-    if found.len() >= FILES_MAX {
-        return Err(usage(format!("there are more than {FILES_MAX} documents"), "submit folder by folder"));
+impl Search {
+    fn walk(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), SubmitError> {
+        if depth > DEPTH_MAX {
+            return Err(usage(
+                format!("{} lies more than {DEPTH_MAX} folders deep", shown(folder)),
+                "name a folder nearer to it",
+            ));
+        }
+        let entries = fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
+        for entry in entries {
+            let entry = entry.map_err(|source| read_error(folder, source))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') {
+                continue;
+            }
+            let (path, id) = (entry.path(), format!("{prefix}{name}"));
+            let kind = entry.file_type().map_err(|source| read_error(&path, source))?;
+            if kind.is_dir() {
+                self.walk(&path, &format!("{id}/"), depth + 1)?;
+                continue;
+            }
+            match fs::metadata(&path) {
+                Ok(target) if target.is_file() => self.insert(id, path)?,
+                // A link to a folder, which is not followed.
+                Ok(target) if target.is_dir() => {}
+                // A file that went away is told when it is read.
+                Err(_) if kind.is_file() => self.insert(id, path)?,
+                _ => self.passed_over.push(path),
+            }
+        }
+        Ok(())
     }
-    if let Some(other) = found.get(&id) {
-        let (one, other) = (other.display(), path.display());
-        return Err(usage(
-            format!("{one} and {other} would both be document '{id}', and one would replace the other"),
-            "name the folder above them",
-        ));
+
+    fn insert(&mut self, id: String, path: PathBuf) -> Result<(), SubmitError> {
+        if self.found.len() >= FILES_MAX {
+            return Err(usage(
+                format!("there are more than {FILES_MAX} documents"),
+                "submit folder by folder",
+            ));
+        }
+        if let Some(other) = self.found.get(&id) {
+            let (one, other, id) = (shown(other), shown(&path), printable(&id));
+            return Err(usage(
+                format!("{one} and {other} would both be document '{id}', and one would replace the other"),
+                "name the folder above them",
+            ));
+        }
+        self.found.insert(id, path);
+        Ok(())
     }
-    found.insert(id, path);
-    Ok(())
 }
 
 impl Item for DocumentFile {
@@ -130,9 +159,44 @@ impl Item for DocumentFile {
         }
         Loaded::payload(&document)
     }
+
+    fn check(files: &[Self], config: &Config, format: Format) -> Result<(), SubmitError> {
+        let roots = config.sources.file_roots.iter().filter_map(|root| root.canonicalize().ok());
+        let roots: Vec<PathBuf> = roots.collect();
+        let mut refused = files.iter().filter(|file| match format {
+            Format::Bytes => file.is_large(),
+            Format::Json | Format::Avro => file.is_large() && !file.is_below(&roots),
+        });
+        match refused.next() {
+            None => Ok(()),
+            Some(first) if format == Format::Bytes => Err(first.too_large_for_bytes()),
+            Some(first) => Err(first.out_of_bounds(refused.count())),
+        }
+    }
 }
 
 impl DocumentFile {
+    /// By its metadata; what has none is told when it is read.
+    fn is_large(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|file| file.len() > INLINE_MAX.0)
+    }
+
+    fn is_below(&self, roots: &[PathBuf]) -> bool {
+        fs::canonicalize(&self.path).is_ok_and(|path| roots.iter().any(|root| path.starts_with(root)))
+    }
+
+    fn out_of_bounds(&self, others: usize) -> SubmitError {
+        let more = if others > 0 { format!(" (and {others} more like it)") } else { String::new() };
+        usage(
+            format!(
+                "{}{more} is larger than {INLINE_MAX} and would travel as a reference, but lies below none of the \
+                 folders that stages may read (sources.file_roots)",
+                shown(&self.path)
+            ),
+            "add its folder to sources.file_roots; the stages must be able to read it there",
+        )
+    }
+
     /// The bytes of a file that is small enough to travel in the record. Never reads more than that.
     fn read_inline(&self) -> Result<Option<Vec<u8>>, SubmitError> {
         let read = || {
@@ -145,7 +209,7 @@ impl DocumentFile {
     }
 
     fn too_large_for_bytes(&self) -> SubmitError {
-        let path = self.path.display();
+        let path = shown(&self.path);
         usage(
             format!("{path} is larger than {INLINE_MAX}, and the input topic takes documents as bytes"),
             "give the topic the format json, which can refer to files",
@@ -155,7 +219,7 @@ impl DocumentFile {
     fn file_url(&self) -> Result<String, SubmitError> {
         let path = fs::canonicalize(&self.path).map_err(|e| read_error(&self.path, e))?;
         let url = url::Url::from_file_path(&path)
-            .map_err(|()| usage(format!("{} has no absolute path", path.display()), "move it"))?;
+            .map_err(|()| usage(format!("{} has no absolute path", shown(&path)), "move it"))?;
         Ok(url.into())
     }
 }
@@ -177,5 +241,10 @@ fn media_type(path: &Path) -> Option<&'static str> {
 }
 
 fn read_error(path: &Path, source: io::Error) -> SubmitError {
-    SubmitError::Read { place: path.display().to_string(), source }
+    SubmitError::Read { place: shown(path), source }
+}
+
+/// A path for a message: a file may be named so that it would steer the terminal.
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
 }

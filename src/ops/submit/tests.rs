@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::documents::{INLINE_MAX, find};
+use super::documents::{DocumentFile, INLINE_MAX, find, search};
 use super::questions::{Asked, ask, parse};
 use super::*;
 use crate::schema::Shape;
@@ -164,4 +164,87 @@ async fn a_question_cannot_go_where_documents_are_bytes() {
     assert!(matches!(refused, Err(SubmitError::Usage(a)) if a.message.starts_with("'q' is no document")));
     let json = encode(body(), &codec(Format::Json), Format::Json, "q").await;
     assert_eq!(json.expect("JSON"), b"{}");
+}
+
+#[tokio::test]
+async fn after_a_failure_nothing_is_begun_and_what_was_begun_is_waited_for() {
+    let unreadable = || SubmitError::Read { place: "5".into(), source: std::io::ErrorKind::NotFound.into() };
+    let failed = tokio::sync::Notify::new();
+    let begun = AtomicBool::new(false);
+    let work = async |n: usize| match n {
+        5 => {
+            failed.notify_waiters();
+            Err(unreadable())
+        }
+        // Acknowledged only after the failure, as a record that librdkafka holds already.
+        0..5 => {
+            failed.notified().await;
+            Ok(n)
+        }
+        _ => {
+            begun.store(true, Ordering::Relaxed);
+            Ok(n)
+        }
+    };
+    let mut reported = Vec::new();
+    let ended = in_order((0..1_000).collect(), work, |n| reported.push(*n)).await;
+    assert!(matches!(ended, Err(SubmitError::Read { place, .. }) if place == "5"));
+    assert_eq!(reported, [0, 1, 2, 3, 4]);
+    assert!(!begun.load(Ordering::Relaxed), "an item after the failed one was begun");
+}
+
+fn config_with_roots(roots: &[PathBuf]) -> Config {
+    let yaml = "version: 1
+kafka: { bootstrap: 'localhost:9092' }
+pipelines:
+  ingest: { input: { topic: d }, output: { topic: i }, stages: [ { name: v, kind: validate } ] }
+";
+    let mut config: Config = serde_saphyr::from_str(yaml).expect("a valid configuration");
+    config.sources.file_roots = roots.to_vec();
+    config
+}
+
+#[test]
+fn a_large_file_that_no_stage_may_read_is_refused_before_anything_is_sent() {
+    let bytes = vec![b'x'; usize::try_from(INLINE_MAX.0).expect("small") + 1];
+    let folder = folder(&[("a/big.txt", &bytes), ("b/big.txt", &bytes), ("small.txt", b"x")]);
+    let files = find(&[folder.path().to_owned()], None).expect("found");
+    let check = |roots: &[PathBuf], format| Item::check(&files, &config_with_roots(roots), format);
+    let refused = |checked| match checked {
+        Err(SubmitError::Usage(advice)) => advice,
+        other => panic!("{other:?}"),
+    };
+    let none = refused(check(&[], Format::Json));
+    assert!(none.message.contains("a/big.txt (and 1 more like it)"), "{none}");
+    assert!(none.hint.contains("sources.file_roots"), "{none}");
+    let other = refused(check(&[folder.path().join("a")], Format::Avro));
+    assert!(other.message.contains("b/big.txt is larger"), "{other}");
+    assert!(check(&[folder.path().to_owned()], Format::Json).is_ok());
+    let bytes = refused(check(&[folder.path().to_owned()], Format::Bytes));
+    assert!(bytes.message.contains("takes documents as bytes"), "{bytes}");
+}
+
+#[test]
+fn an_id_with_control_characters_is_refused_and_escaped() {
+    let file = |name: &str| DocumentFile { path: name.into(), id: name.into(), version: None };
+    assert!(check_ids(&[file("ü a.txt")]).is_ok());
+    let refused =
+        check_ids(&[file("ok"), file("a\x1b[2J.txt"), file("b\n")]).expect_err("control characters");
+    let expected = r#"the id "a\u{1b}[2J.txt" and 1 more have control characters"#;
+    assert!(matches!(&refused, SubmitError::Usage(a) if a.message == expected), "{refused}");
+}
+
+#[test]
+fn links_to_nowhere_and_sockets_are_passed_over_and_counted() {
+    let folder = folder(&[("a.txt", b"a")]);
+    let below = |name| folder.path().join(name);
+    std::os::unix::fs::symlink(below("gone"), below("dangling")).expect("a link");
+    std::os::unix::fs::symlink(below("a.txt"), below("linked.txt")).expect("a link");
+    std::os::unix::fs::symlink(folder.path(), below("loop")).expect("a link");
+    let _socket = std::os::unix::net::UnixListener::bind(below("socket")).expect("a socket");
+    let search = search(&[folder.path().to_owned()]).expect("found");
+    assert_eq!(search.found.keys().collect::<Vec<_>>(), ["a.txt", "linked.txt"]);
+    let mut passed_over = search.passed_over;
+    passed_over.sort();
+    assert_eq!(passed_over, [below("dangling"), below("socket")]);
 }
