@@ -6,10 +6,10 @@ mod text;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::progress::Display;
+use super::signals::Signals;
 use super::{ExitCode, Failure, Format, Global, log, output};
 use crate::config::Span;
 use crate::demo::feed::{self, Library};
@@ -151,17 +151,11 @@ fn asked(args: &Args) -> Result<Vec<Asked>, Failure> {
 
 /// Cancelled by Ctrl-C or SIGTERM.
 fn on_signal() -> Result<CancellationToken, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|e| Failure::new(ExitCode::Failed, format!("cannot listen for signals: {e}")))
-    };
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let mut signals = Signals::listen()?;
     let token = CancellationToken::new();
     let cancel = token.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signals.next().await;
         cancel.cancel();
     });
     Ok(token)

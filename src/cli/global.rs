@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::failure::Failure;
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_FILE};
 use crate::telemetry::log::Format as LogFormat;
 
 /// How results are written to stdout, and failures to stderr.
@@ -32,7 +32,7 @@ pub struct Global {
         global = true,
         value_name = "FILE",
         env = "LAZARET_CONFIG",
-        default_value = "lazaret.yaml"
+        default_value = DEFAULT_FILE
     )]
     pub config: PathBuf,
 

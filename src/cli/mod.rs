@@ -20,6 +20,7 @@ mod panic;
 mod provider;
 mod run;
 mod schemas;
+mod signals;
 mod submit;
 mod topics;
 

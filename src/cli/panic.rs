@@ -2,7 +2,7 @@
 //!
 //! A panic in a stage is caught by its worker and is that record's failure; here it is only made visible.
 
-use crate::flow::fault::one_line;
+use crate::flow::fault::{one_line, panic_text};
 
 const REPORT: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues");
 /// Longest panic message shown, bytes. It may quote data.
@@ -11,9 +11,7 @@ const MESSAGE_MAX: usize = 300;
 /// Replaces the backtrace of a panic by one line. The main thread then ends with exit code 101.
 pub fn install_hook() {
     std::panic::set_hook(Box::new(|panic| {
-        let said = panic.payload();
-        let text = said.downcast_ref::<&str>().copied().or(said.downcast_ref::<String>().map(String::as_str));
-        let message = one_line(text.unwrap_or("no message"), MESSAGE_MAX);
+        let message = one_line(panic_text(panic.payload()), MESSAGE_MAX);
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if std::thread::current().name() == Some("main") {
             super::output::to_stderr(&format!(

@@ -1,7 +1,6 @@
 //! `lazaret provider`: runs the provider simulator alone, for tests of anything that speaks the OpenAI API.
 
-use tokio::signal::unix::{SignalKind, signal};
-
+use super::signals::Signals;
 use super::{ExitCode, Failure, Global, output};
 use crate::config::{Secret, Span};
 use crate::provider::faults::Rates;
@@ -89,17 +88,13 @@ impl Args {
 
 /// Serves until SIGINT or SIGTERM.
 pub async fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
-    let mut terminated = signal(SignalKind::terminate())
-        .map_err(|e| Failure::new(ExitCode::Failed, format!("cannot listen for SIGTERM: {e}")))?;
+    let mut signals = Signals::listen()?;
     let running = provider::start(args.options()?)
         .await
         .map_err(|e| Failure::new(ExitCode::Failed, format!("{e:#}")).at("--listen"))?;
     output::to_stdout(&format!("{}\n", running.base_url))?;
     tracing::info!(base_url = running.base_url, "the provider simulator serves");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
-    }
+    signals.next().await;
     running.stop().await;
     Ok(ExitCode::Done)
 }

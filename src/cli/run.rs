@@ -1,8 +1,8 @@
 //! `lazaret run`: runs the stages of the configuration until it is told to stop.
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::signals::Signals;
 use super::{ExitCode, Failure, Global};
 use crate::config::Config;
 use crate::ops::topics::{self, Outcome};
@@ -134,29 +134,5 @@ fn some_of(missing: &[String]) -> String {
     match missing.len() {
         0..=SHOWN => format!("missing topics: {shown}"),
         n => format!("{n} topics are missing, among them {shown}"),
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|e| Failure::new(ExitCode::Failed, format!("cannot listen for signals: {e}")))
-        };
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    /// Safe to cancel.
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

@@ -10,6 +10,8 @@ use super::model::Config;
 use super::problem::{ConfigErrors, Problem, Severity};
 use super::source::Source;
 
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "lazaret.yaml";
 /// Largest configuration file, bytes.
 pub const FILE_MAX: u64 = 1024 * 1024;
 

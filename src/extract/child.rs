@@ -9,6 +9,7 @@ use rlimit::Resource;
 
 use super::wire::{Answer, Header, write_answer};
 use super::{Extraction, parse};
+use crate::flow::fault::panic_text;
 use crate::flow::{Code, Fault};
 
 /// Parsers recurse; a thread of our own has a known stack.
@@ -53,9 +54,7 @@ fn answer(header: Header, bytes: Vec<u8>) -> io::Result<Answer> {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
-    let said = panic.downcast_ref::<&str>().copied();
-    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    Fault::new(Code::ParseCrashed, format!("the parser panicked: {said}"))
+    Fault::new(Code::ParseCrashed, format!("the parser panicked: {}", panic_text(panic)))
 }
 
 #[cfg(test)]

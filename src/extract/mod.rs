@@ -56,7 +56,6 @@ pub struct Limits {
 pub struct Extractor {
     /// The `lazaret` executable.
     pub program: PathBuf,
-    pub limits: Limits,
 }
 
 /// Text extraction as the stages see it.
@@ -64,11 +63,4 @@ pub struct Extractor {
 pub trait Extract: Send + Sync {
     /// Reads one document within the limits of the stage that asks.
     async fn extract(&self, what: Extraction, limits: Limits) -> Result<Text, crate::flow::Fault>;
-}
-
-#[async_trait::async_trait]
-impl Extract for Extractor {
-    async fn extract(&self, what: Extraction, limits: Limits) -> Result<Text, crate::flow::Fault> {
-        Extractor { limits, ..self.clone() }.extract(what).await
-    }
 }

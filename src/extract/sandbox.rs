@@ -6,13 +6,14 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::sync::LazyLock;
 
+use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::wire::{Answer, Header, answer_max};
-use super::{Extraction, Extractor, Limits, Text};
+use super::{Extract, Extraction, Extractor, Limits, Text};
 use crate::flow::{Code, Fault};
 
 /// No more children at once than there are cores: a limit on wall-clock time is only fair to a child that has a
@@ -20,29 +21,32 @@ use crate::flow::{Code, Fault};
 static PLACES: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, |n| n.get())));
 
-impl Extractor {
-    /// The text of a document. Every fault is permanent but one: a child that cannot be started says
-    /// `stage.timeout`, because the machine is out of processes or memory and the document is not to blame.
-    pub async fn extract(&self, document: Extraction) -> Result<Text, Fault> {
+#[async_trait]
+impl Extract for Extractor {
+    /// Every fault is permanent but one: a child that cannot be started says `stage.timeout`, because the machine
+    /// is out of processes or memory and the document is not to blame.
+    async fn extract(&self, document: Extraction, limits: Limits) -> Result<Text, Fault> {
         let _place = PLACES.acquire().await;
         let mut child = self.start().map_err(|e| {
             let message = format!("the parser process {} cannot be started", self.program.display());
             Fault::new(Code::StageTimeout, message).caused_by(&e)
         })?;
-        match timeout(self.limits.time_max, converse(&mut child, &document, &self.limits)).await {
-            Ok(Ok((status, answer))) => read_answer(status, &answer, &self.limits),
+        match timeout(limits.time_max, converse(&mut child, &document, &limits)).await {
+            Ok(Ok((status, answer))) => read_answer(status, &answer, &limits),
             Ok(Err(error)) => {
                 stop(&mut child).await;
                 Err(Fault::new(Code::ParseCrashed, "the parser process broke off").caused_by(&error))
             }
             Err(_) => {
                 stop(&mut child).await;
-                let message = format!("the parser did not finish within {:?}", self.limits.time_max);
+                let message = format!("the parser did not finish within {:?}", limits.time_max);
                 Err(Fault::new(Code::ParseTimeout, message))
             }
         }
     }
+}
 
+impl Extractor {
     fn start(&self) -> io::Result<Child> {
         Command::new(&self.program)
             .arg("__extract")

@@ -66,6 +66,12 @@ impl Fault {
     }
 }
 
+/// What a panic said, as far as it said it in words. It may quote data.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
 /// Folds white space and control characters, and cuts at a character boundary.
 pub fn one_line(text: &str, max: usize) -> String {
     let mut line = String::with_capacity(text.len().min(max));

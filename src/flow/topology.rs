@@ -165,22 +165,27 @@ impl TopicPlan {
     }
 }
 
+/// Why Kafka would not take a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameProblem {
+    Empty,
+    /// `.` or `..`.
+    Reserved,
+    /// Letters, digits, `.`, `_` and `-` are allowed, and this is none of them.
+    Character(char),
+    /// It has more characters than [`NAME_MAX`].
+    TooLong,
+}
+
 /// Says why Kafka would not take a topic of this name. Rules: `org.apache.kafka.common.internals.Topic`.
-pub fn name_problem(name: &str) -> Option<String> {
+pub fn name_problem(name: &str) -> Option<NameProblem> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name == "." || name == ".." {
-        return Some(format!("'{name}' cannot be a topic name"));
+    match name.chars().find(|c| !legal(*c)) {
+        _ if name.is_empty() => Some(NameProblem::Empty),
+        _ if name == "." || name == ".." => Some(NameProblem::Reserved),
+        Some(bad) => Some(NameProblem::Character(bad)),
+        None => (name.len() > NAME_MAX).then_some(NameProblem::TooLong),
     }
-    if name.len() > NAME_MAX {
-        return Some(format!(
-            "topic name '{name}' is {} characters long; Kafka takes {NAME_MAX}",
-            name.len()
-        ));
-    }
-    let bad = name.chars().find(|c| !legal(*c))?;
-    Some(format!(
-        "topic name '{name}' has the character '{bad}'; letters, digits, '.', '_' and '-' are allowed"
-    ))
 }
 
 fn stages_of(group_prefix: &str, name: &str, pipeline: &Pipeline) -> Vec<StageTopics> {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
 use super::trail::{push_missing, rfc3339};
 use super::{Coordinates, Correlation, Headers, JobId, Record};
+use crate::flow::Fault;
 use crate::flow::fault::one_line;
-use crate::flow::{Class, Fault};
 
 const ID: &str = "dlq.id";
 const PIPELINE: &str = "dlq.pipeline";
@@ -223,11 +223,6 @@ fn normalised(message: &str) -> String {
         }
     }
     out
-}
-
-/// The class as the block has it, when this program knows it.
-pub fn class_of(letter: &DeadLetter) -> Option<Class> {
-    [Class::Transient, Class::Permanent, Class::Systemic].into_iter().find(|c| c.to_string() == letter.class)
 }
 
 #[cfg(test)]

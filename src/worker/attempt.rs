@@ -14,6 +14,7 @@ use super::kit::Kit;
 use super::work::{Work, complete};
 use crate::config::Span;
 use crate::flow::engine::Ran;
+use crate::flow::fault::panic_text;
 use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::{Begin, Claim, End, LedgerError};
@@ -134,9 +135,7 @@ async fn stage(
 
 /// A panic as the record's failure. The message may quote data, but no more than any other fault does.
 pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
-    let said = panic.downcast_ref::<&str>().copied();
-    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Fault::new(Code::StagePanicked, format!("the stage panicked: {}", said.unwrap_or("no message")))
+    Fault::new(Code::StagePanicked, format!("the stage panicked: {}", panic_text(panic)))
 }
 
 /// The result is durable before anything is produced, so that it is never made, or paid for, twice.

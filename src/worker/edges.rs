@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::Selection;
 use super::instance::{Instance, InstanceError};
 use crate::config::{Config, Kind};
-use crate::extract::{Extractor, Limits};
+use crate::extract::Extractor;
 use crate::flow::Topology;
 use crate::index::sqlite::SqliteIndex;
 use crate::index::{Index, IndexError};
@@ -81,9 +81,7 @@ fn resources(config: &Config, which: &Selection, program: PathBuf) -> Result<Res
         true => Some(Arc::new(SqliteIndex::open(&config.index.path)?)),
         false => None,
     };
-    // The stage that asks brings its own limits with every document.
-    let limits = Limits { time_max: Default::default(), memory_max: 0, expansion_max: 0, text_max: 0 };
-    let extractor = Arc::new(Extractor { program, limits });
+    let extractor = Arc::new(Extractor { program });
     Ok(Resources { models, index, extractor, fetcher: Fetcher::new(&config.sources)? })
 }
 

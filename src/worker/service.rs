@@ -1,5 +1,6 @@
 //! The stages of one process, from the first look at the cluster to the last commit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,27 +66,25 @@ impl Service {
     ) -> Result<Self, StartError> {
         which.check(config)?;
         let cluster = client::reach(&config.kafka, "run").await?;
-        let chosen: Vec<_> = which.stages(config).collect();
-        let topics = |pipeline: &str, stage: &str| edges.topology.stage(pipeline, stage).cloned();
-        let mut missing: Vec<String> = chosen
-            .iter()
-            .filter_map(|(pipeline, stage)| topics(pipeline, &stage.name))
-            .flat_map(|of| needed(&of))
-            .filter(|topic| !cluster.topics.contains_key(topic))
+        let chosen: Vec<_> = which
+            .stages(config)
+            .filter_map(|(name, stage)| {
+                let topics = edges.topology.stage(name, &stage.name)?;
+                Some((config.pipelines.get(name)?, stage, topics))
+            })
             .collect();
-        missing.sort();
-        missing.dedup();
+        let needed: BTreeSet<String> = chosen.iter().flat_map(|(.., topics)| needed(topics)).collect();
+        let missing: Vec<String> =
+            needed.into_iter().filter(|topic| !cluster.topics.contains_key(topic)).collect();
         if !missing.is_empty() {
             return Err(StartError::MissingTopics(missing));
         }
         let producer = Arc::new(Producer::new(&config.kafka, &edges.topology, "run")?);
         let (mut tallies, mut ready) = (Vec::new(), Vec::new());
-        for (pipeline, stage) in chosen {
-            let Some(topics) = topics(pipeline, &stage.name) else { continue };
-            let Some(of) = config.pipelines.get(pipeline) else { continue };
-            let kit = Arc::new(kit(config, of, stage, topics, &edges, &producer)?);
+        for (pipeline, stage, topics) in chosen {
+            let kit = Arc::new(kit(config, pipeline, stage, topics.clone(), &edges, &producer)?);
             tallies.push(kit.tally.clone());
-            ready.push((kit, Engine::new(spec(of, stage))));
+            ready.push((kit, Engine::new(spec(pipeline, stage))));
         }
         let (mut shells, stop) = (JoinSet::new(), CancellationToken::new());
         for (kit, engine) in ready {

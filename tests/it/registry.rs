@@ -14,6 +14,8 @@ use schema_registry_converter::async_impl::schema_registry::SrSettings;
 use schema_registry_converter::schema_registry_common::SubjectNameStrategy;
 use serde_json::{Value, json};
 
+use crate::support::unique;
+
 /// The registry's address, or `None` (said aloud) when the real servers are to be left out.
 pub fn url() -> Option<String> {
     if let Ok(url) = std::env::var("LAZARET_TEST_REGISTRY") {
@@ -31,11 +33,6 @@ fn connect(url: &str) -> Arc<Registry> {
     let settings =
         config::Registry { url: url.into(), username: None, password: None, timeout: Span::secs(20) };
     Arc::new(Registry::new(&settings, None).unwrap())
-}
-
-/// A name that no other test and no earlier run has used.
-fn unique(name: &str) -> String {
-    format!("{name}-{}", uuid::Uuid::new_v4().simple())
 }
 
 fn record(value: Vec<u8>) -> Record {

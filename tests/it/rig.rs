@@ -68,6 +68,12 @@ impl Rig {
         format!("{}.{rest}", self.name)
     }
 
+    /// Runs `lazaret` with this configuration to its good end, and returns what it printed.
+    pub fn lazaret(&self, args: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
+        succeed(command.arg("--config").arg(self.path("lazaret.yaml")).args(args))
+    }
+
     /// Starts `lazaret run` and waits until all its stages have joined their groups.
     pub async fn worker(&self, args: &[&str]) -> Worker {
         let worker = self.start(args).await;
@@ -180,6 +186,14 @@ impl Drop for Worker {
             eprintln!("the worker's last lines, latest first:\n{}", last.join("\n"));
         }
     }
+}
+
+/// Runs a command that must succeed, and returns what it printed.
+pub fn succeed(command: &mut Command) -> String {
+    let output = command.output().expect("the command runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}\n{out}\n{err}");
+    out.into_owned()
 }
 
 /// Waits until `look` finds something, and returns it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Findings;
 use crate::config::model::Config;
 use crate::flow::Topology;
-use crate::flow::topology::{NAME_MAX, StageTopics};
+use crate::flow::topology::{NAME_MAX, NameProblem, StageTopics, name_problem};
 
 pub fn check(config: &Config, found: &mut Findings) {
     let own = own_topics(config, found);
@@ -102,17 +102,17 @@ fn owned(topics: &StageTopics) -> Vec<(&str, &'static str)> {
     own
 }
 
-/// Kafka's rule for topic names, which pipeline and stage names become part of.
+/// Kafka's rule for topic names, which pipeline and stage names become part of. How long a whole name may be is
+/// told where there is one.
 fn legal(name: &str, what: &str, path: &str, found: &mut Findings) {
     let hint = "use letters, digits, '.', '_' and '-'";
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() {
-        found.error(path, format!("the {what} is empty"), hint);
-    } else if let Some(bad) = name.chars().find(|c| !allowed(*c)) {
-        found.error(path, format!("Kafka does not take '{bad}' in the {what} '{name}'"), hint);
-    } else if name == "." || name == ".." {
-        found.error(path, format!("'{name}' is not a {what}"), hint);
-    }
+    let message = match name_problem(name) {
+        Some(NameProblem::Empty) => format!("the {what} is empty"),
+        Some(NameProblem::Character(bad)) => format!("Kafka does not take '{bad}' in the {what} '{name}'"),
+        Some(NameProblem::Reserved) => format!("'{name}' is not a {what}"),
+        Some(NameProblem::TooLong) | None => return,
+    };
+    found.error(path, message, hint);
 }
 
 /// A pipeline may feed another, but none may end up feeding itself. Each circle is reported once, at the

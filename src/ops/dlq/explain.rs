@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::care::Care;
 use super::{Found, Opened};
+use crate::config::DEFAULT_FILE;
 use crate::flow::Code;
 use crate::message::Headers;
 
@@ -16,9 +17,6 @@ pub const PAYLOAD_MAX: usize = 16 * 1024;
 const HEX_MAX: usize = 256;
 /// Longest header value or key shown, in characters.
 const HEADER_MAX: usize = 120;
-
-/// The configuration that is read when none is named.
-const CONFIG_DEFAULT: &str = "lazaret.yaml";
 
 /// For whom a dead letter is told.
 #[derive(Clone, Debug)]
@@ -47,7 +45,7 @@ pub fn explain(opened: &Opened, telling: &Telling<'_>) -> String {
 /// How a command begins that works on the same configuration as this one.
 pub fn command(config: &Path) -> String {
     match config.to_string_lossy() {
-        path if path == CONFIG_DEFAULT => "lazaret".to_owned(),
+        path if path == DEFAULT_FILE => "lazaret".to_owned(),
         path => format!("lazaret --config {}", quoted(&path)),
     }
 }

@@ -1,6 +1,5 @@
 //! Avro through a real schema registry: the whole way, a registry that is away, a schema that nobody knows.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,23 +51,9 @@ async fn avro_goes_all_the_way_and_waits_for_a_registry_that_is_away() {
     let extra = format!("registry: {{ url: '{}', timeout: 2s }}", way.url.trim_end_matches('/'));
     let Some(rig) = Rig::new("avro", &pipelines("avro"), &extra).await else { return };
     let pipeline = format!("{}-rag-answer", rig.name);
-    let lazaret = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
-        let output =
-            command.arg("--config").arg(rig.path("lazaret.yaml")).args(args).output().expect("it runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    lazaret(&["schemas", "register"]);
-    lazaret(&[
-        "submit",
-        "questions",
-        "--tenant",
-        "acme",
-        "--pipeline",
-        &pipeline,
-        "--ask",
-        "What is a rung?",
-    ]);
+    rig.lazaret(&["schemas", "register"]);
+    let question = "What is a rung?";
+    rig.lazaret(&["submit", "questions", "--tenant", "acme", "--pipeline", &pipeline, "--ask", question]);
 
     way.open.store(false, Ordering::Relaxed);
     let mut worker = rig.start(&["--pipeline", &pipeline]).await;

@@ -5,7 +5,7 @@ use std::process::Command;
 use lazaret::demo::corpus;
 use lazaret::message::payload::{Answer, AnswerStatus};
 
-use crate::rig::{Rig, eventually};
+use crate::rig::{Rig, eventually, succeed};
 
 /// The shipped configuration's pipelines under names of their own, with short rungs and formats as given.
 pub fn pipelines(format: &str) -> String {
@@ -29,19 +29,6 @@ pub fn pipelines(format: &str) -> String {
         .replace("time_max: 20s", "time_max: 5s")
 }
 
-fn run(command: &mut Command) -> String {
-    let output = command.output().expect("the command runs");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}\n{out}\n{err}");
-    out.into_owned()
-}
-
-fn lazaret(rig: &Rig) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
-    command.arg("--config").arg(rig.path("lazaret.yaml"));
-    command
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_become_answers_with_citations_and_other_tools_can_read_what_we_write() {
     let Some(rig) = Rig::new("rag", &pipelines("json"), "").await else { return };
@@ -52,36 +39,18 @@ async fn documents_become_answers_with_citations_and_other_tools_can_read_what_w
     let mut worker = rig.worker(&[]).await;
     let ingest = format!("{}-rag-ingest", rig.name);
     let answer = format!("{}-rag-answer", rig.name);
-    run(lazaret(&rig)
-        .args(["submit", "documents", "--tenant", "acme", "--pipeline", &ingest])
-        .arg(&documents));
+    let folder = documents.to_str().expect("a path in UTF-8");
+    rig.lazaret(&["submit", "documents", "--tenant", "acme", "--pipeline", &ingest, folder]);
     eventually("all documents have ended", async || {
         (rig.jobs("index", "done").await == 24 && rig.jobs("validate", "dead").await == 1).then_some(())
     })
     .await;
 
-    let question = "What does the VPN error TK-419 mean?";
-    run(lazaret(&rig).args([
-        "submit",
-        "questions",
-        "--tenant",
-        "acme",
-        "--pipeline",
-        &answer,
-        "--ask",
-        question,
-    ]));
-    let other = "休暇は何日ですか";
-    run(lazaret(&rig).args([
-        "submit",
-        "questions",
-        "--tenant",
-        "nobody",
-        "--pipeline",
-        &answer,
-        "--ask",
-        other,
-    ]));
+    let ask = |tenant: &str, question: &str| {
+        rig.lazaret(&["submit", "questions", "--tenant", tenant, "--pipeline", &answer, "--ask", question]);
+    };
+    ask("acme", "What does the VPN error TK-419 mean?");
+    ask("nobody", "休暇は何日ですか");
     eventually("both questions are answered", async || (rig.jobs("ground", "done").await == 2).then_some(()))
         .await;
     let answers: Vec<Answer> = rig
@@ -98,11 +67,13 @@ async fn documents_become_answers_with_citations_and_other_tools_can_read_what_w
     let metrics = rig.path("metrics");
     std::fs::write(&metrics, worker.metrics().await).expect("metrics");
     if let Ok(promtool) = std::env::var("LAZARET_TEST_PROMTOOL") {
-        run(Command::new(promtool)
-            .args(["check", "metrics"])
-            .stdin(std::fs::File::open(metrics).expect("metrics")));
+        succeed(
+            Command::new(promtool)
+                .args(["check", "metrics"])
+                .stdin(std::fs::File::open(metrics).expect("metrics")),
+        );
     }
-    let listed = run(lazaret(&rig).args(["dlq", "ls", "--output", "json"]));
+    let listed = rig.lazaret(&["dlq", "ls", "--output", "json"]);
     assert!(listed.contains("document.empty"), "{listed}");
     assert!(worker.terminate().await.success());
 }
@@ -110,11 +81,13 @@ async fn documents_become_answers_with_citations_and_other_tools_can_read_what_w
 fn headers_are_text_to_the_console_consumer(rig: &Rig, topic: &str) {
     let Ok(tools) = std::env::var("LAZARET_TEST_KAFKA_TOOLS") else { return };
     let java = std::env::var("LAZARET_TEST_JAVA").unwrap_or_else(|_| "java".into());
-    let shown = run(Command::new(java)
-        .args(["-Xmx128m", "-cp", &tools, "org.apache.kafka.tools.consumer.ConsoleConsumer"])
-        .args(["--bootstrap-server", &rig.config.kafka.bootstrap, "--topic", topic, "--from-beginning"])
-        .args(["--max-messages", "1", "--timeout-ms", "30000"])
-        .args(["--formatter-property", "print.headers=true"]));
+    let shown = succeed(
+        Command::new(java)
+            .args(["-Xmx128m", "-cp", &tools, "org.apache.kafka.tools.consumer.ConsoleConsumer"])
+            .args(["--bootstrap-server", &rig.config.kafka.bootstrap, "--topic", topic, "--from-beginning"])
+            .args(["--max-messages", "1", "--timeout-ms", "30000"])
+            .args(["--formatter-property", "print.headers=true"]),
+    );
     for part in ["dlq.error.code:document.empty", "dlq.error.class:permanent", "tenant-id:acme", "job-id:"] {
         assert!(shown.contains(part), "{part} is missing in {shown}");
     }
