@@ -5,6 +5,7 @@
 //! <input topic> ─► stage 1 ─► <pipeline>.<stage 2> ─► stage 2 ─► … ─► <output topic>
 //!                    ├─ <pipeline>.<stage>.retry.<delay>   one per rung
 //!                    ├─ <pipeline>.<stage>.redrive
+//!                    ├─ <pipeline>.<stage>.park            where order is kept
 //!                    └─ <pipeline>.<stage>.dlq
 //! ```
 
@@ -13,7 +14,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::{Config, Pipeline, Retry, Size, Span, Stage};
+use crate::config::{Config, Ordering, Pipeline, Retry, Size, Span, Stage};
+
+use super::engine::Lane;
 
 /// Room above the largest record for what the stage itself adds: control headers on rungs, error headers on
 /// dead letters (message and chain are bounded by `flow::fault`), the key, and Kafka's own framing.
@@ -50,6 +53,8 @@ pub struct StageTopics {
     /// Ascending by delay.
     pub rungs: Vec<Rung>,
     pub redrive: String,
+    /// Where followers of a failing record wait, when the stage keeps an order.
+    pub park: Option<String>,
     pub dlq: String,
 }
 
@@ -69,6 +74,7 @@ pub enum Purpose {
     Stage,
     Rung,
     Redrive,
+    Park,
     Dlq,
 }
 
@@ -98,6 +104,9 @@ impl Topology {
             }
             stages.extend(of_pipeline);
         }
+        for stage in &stages {
+            follow(&mut topics, stage);
+        }
         Self { stages, topics: topics.into_values().collect() }
     }
 
@@ -121,15 +130,34 @@ impl Topology {
 }
 
 impl StageTopics {
-    /// Topics the stage's consumer subscribes to: input, rungs, redrive.
-    pub fn subscription(&self) -> Vec<&str> {
+    /// Topics the stage reads: its input and the satellites.
+    pub fn read(&self) -> Vec<&str> {
+        std::iter::once(self.input.as_str()).chain(self.satellites()).collect()
+    }
+
+    /// Topics of the stage alone that it reads besides its input: rungs, redrive, parking. Whoever owns a partition
+    /// of the input reads the same partition of each of these, so that all records of a key meet in one place.
+    pub fn satellites(&self) -> Vec<&str> {
         let rungs = self.rungs.iter().map(|r| r.topic.as_str());
-        std::iter::once(self.input.as_str()).chain(rungs).chain([self.redrive.as_str()]).collect()
+        rungs.chain([self.redrive.as_str()]).chain(self.park.as_deref()).collect()
     }
 
     /// True for the topics that only this stage writes, where its control headers are trusted.
     pub fn is_own(&self, topic: &str) -> bool {
-        topic == self.redrive || topic == self.dlq || self.rung(topic).is_some()
+        topic == self.dlq || self.satellites().contains(&topic)
+    }
+
+    /// What one of the topics that the stage reads is to it.
+    pub fn lane(&self, topic: &str) -> Lane {
+        if topic == self.redrive {
+            Lane::Redrive
+        } else if self.park.as_deref() == Some(topic) {
+            Lane::Park
+        } else if self.rung(topic).is_some() {
+            Lane::Rung
+        } else {
+            Lane::Input
+        }
     }
 
     /// The rung with this topic name.
@@ -156,7 +184,7 @@ impl TopicPlan {
             Purpose::Input | Purpose::Output | Purpose::Stage => None,
             // Records here are copies of old ones. By their own time they could be past the retention when they
             // arrive, and Kafka would delete a waiting record. The control block keeps the original time.
-            Purpose::Rung | Purpose::Redrive => Some("LogAppendTime"),
+            Purpose::Rung | Purpose::Redrive | Purpose::Park => Some("LogAppendTime"),
             // A dead letter is the original record with its time, whatever the broker does elsewhere.
             Purpose::Dlq => Some("CreateTime"),
         };
@@ -203,6 +231,7 @@ fn stages_of(group_prefix: &str, name: &str, pipeline: &Pipeline) -> Vec<StageTo
             next: next.unwrap_or_else(|| pipeline.output.topic.clone()),
             rungs: rungs_of(&base, retry_of(pipeline, stage)),
             redrive: format!("{base}.redrive"),
+            park: (stage.ordering != Ordering::None).then(|| format!("{base}.park")),
             dlq: format!("{base}.dlq"),
         }
     };
@@ -253,9 +282,22 @@ fn plans_of(pipeline: &Pipeline, stages: &[StageTopics]) -> Vec<TopicPlan> {
             plans.push(plan(&rung.topic, Purpose::Rung, stage.partitions, waiting, roomy));
         }
         plans.push(plan(&topics.redrive, Purpose::Redrive, stage.partitions, waiting, roomy));
+        if let Some(park) = &topics.park {
+            plans.push(plan(park, Purpose::Park, stage.partitions, None, roomy));
+        }
         plans.push(plan(&topics.dlq, Purpose::Dlq, stage.partitions, pipeline.dlq_retention, roomy));
     }
     plans
+}
+
+/// A record keeps its partition on every topic of its stage, so these have as many as the input.
+fn follow(topics: &mut BTreeMap<String, TopicPlan>, stage: &StageTopics) {
+    let Some(partitions) = topics.get(&stage.input).map(|input| input.partitions) else { return };
+    for topic in stage.satellites().into_iter().chain([stage.dlq.as_str()]) {
+        if let Some(plan) = topics.get_mut(topic) {
+            plan.partitions = partitions;
+        }
+    }
 }
 
 /// Two demands on one topic: the larger of each wins, so that the order of the pipelines does not matter.

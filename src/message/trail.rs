@@ -17,6 +17,8 @@ const FIRST_FAILURE: &str = "lazaret.first.failure.at";
 const LAST_FAILURE: &str = "lazaret.last.failure.at";
 const REDRIVES: &str = "lazaret.redrives";
 const ERROR_CODE: &str = "lazaret.error.code";
+const DISCARD_BY: &str = "lazaret.discard.by";
+const DISCARD_REASON: &str = "lazaret.discard.reason";
 const ORIGIN_TOPIC: &str = "lazaret.origin.topic";
 const ORIGIN_PARTITION: &str = "lazaret.origin.partition";
 const ORIGIN_OFFSET: &str = "lazaret.origin.offset";
@@ -38,6 +40,8 @@ pub struct Trail {
     pub redrives: u32,
     /// Why the last attempt failed.
     pub code: Option<Code>,
+    /// Who gave it up, and why: it is ended without being run.
+    pub discard: Option<(String, String)>,
     /// Where the record stood on the stage's input topic.
     pub origin: Coordinates,
 }
@@ -52,6 +56,7 @@ impl Trail {
             last_failure: None,
             redrives: 0,
             code: None,
+            discard: None,
             origin: at.clone(),
         }
     }
@@ -91,6 +96,10 @@ pub fn seal(original: &Headers, trail: &Trail, correlation: &Correlation) -> Hea
     headers.push_text(REDRIVES, trail.redrives.to_string());
     if let Some(code) = trail.code {
         headers.push_text(ERROR_CODE, code.as_str());
+    }
+    if let Some((by, reason)) = &trail.discard {
+        headers.push_text(DISCARD_BY, by.clone());
+        headers.push_text(DISCARD_REASON, reason.clone());
     }
     headers.push_text(ORIGIN_TOPIC, trail.origin.topic.clone());
     headers.push_text(ORIGIN_PARTITION, trail.origin.partition.to_string());
@@ -136,6 +145,9 @@ fn parse(block: &Headers) -> Option<Trail> {
         last_failure: time(LAST_FAILURE),
         redrives: block.text(REDRIVES)?.parse().ok()?,
         code: block.text(ERROR_CODE).and_then(|c| c.parse().ok()),
+        discard: block.text(DISCARD_BY).map(|by| {
+            (by.to_owned(), block.text(DISCARD_REASON).unwrap_or_default().to_owned())
+        }),
         origin: Coordinates {
             topic: block.text(ORIGIN_TOPIC)?.to_owned(),
             partition: block.text(ORIGIN_PARTITION)?.parse().ok()?,

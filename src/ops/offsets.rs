@@ -57,14 +57,14 @@ fn of_stage(
 ) -> Result<Vec<Read>, KafkaError> {
     let mut asked = TopicPartitionList::new();
     let partitions = |topic: &str| topology.topic(topic).map_or(0, |plan| plan.partitions);
-    for topic in stage.subscription() {
+    for topic in stage.read() {
         for partition in 0..partitions(topic) {
             asked.add_partition(topic, i32::try_from(partition).unwrap_or(i32::MAX));
         }
     }
     let committed = consumer.committed_offsets(asked, timeout)?;
     let mut all = Vec::new();
-    for topic in stage.subscription() {
+    for topic in stage.read() {
         let (mut written, mut left) = (0, 0);
         for element in committed.elements_for_topic(topic) {
             let (_, end) = consumer.fetch_watermarks(topic, element.partition(), timeout)?;

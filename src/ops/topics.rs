@@ -263,6 +263,7 @@ pub fn purpose_name(purpose: Purpose) -> &'static str {
         Purpose::Stage => "stage",
         Purpose::Rung => "rung",
         Purpose::Redrive => "redrive",
+        Purpose::Park => "park",
         Purpose::Dlq => "dlq",
     }
 }

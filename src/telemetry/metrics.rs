@@ -59,6 +59,15 @@ catalogue! {
     StageDuration "stage_duration_seconds" Histogram Seconds "Time from the start of an attempt to its outcome.";
     StagePaused "stage_paused" Gauge Count "1 while the stage is paused for this reason, otherwise 0.";
     InFlight "in_flight_records" Gauge Count "Records that are being worked on.";
+    Window "window_records" Gauge Count "Records held: being worked on, waiting for their due time or their turn, on their way to Kafka.";
+    Blocked "blocked_records" Gauge Count "Records held behind an earlier record of their key.";
+    Outstanding "outstanding_records" Gauge Count "Records of ordered keys that are on a rung, parked, or dead and waited for.";
+    OffsetSpan "offset_span_records" Gauge Count "Offsets between the committed and the highest one read, of the partition where they are most.";
+    OffsetMap "offset_map_bytes" Gauge Bytes "Length of the longest offset map among the partitions' last commits; Kafka takes 4096.";
+    OffsetMapDamaged "offset_map_damaged_total" Counter Count "Offset maps found in commits that could not be read and were ignored.";
+    Transactions "transactions_total" Counter Count "Transactions by how they ended: committed, aborted, fenced.";
+    TransactionDuration "transaction_duration_seconds" Histogram Seconds "Time from the start of a transaction to Kafka's answer to its commit.";
+    TransactionSize "transaction_records" Histogram Count "Records that left the stage in one transaction.";
     ConsumerLag "consumer_lag_records" Gauge Count "Records between the committed offset and the end of the partition.";
 
     RetryWaiting "retry_waiting_records" Gauge Count "Records held until they are due, by rung.";
@@ -85,6 +94,10 @@ pub enum Outcome {
     Retry,
     /// It went to the dead letter topic.
     Dlq,
+    /// It went to the parking topic.
+    Parked,
+    /// A person or a rule gave it up.
+    Discarded,
     /// The ledger knew its result.
     Duplicate,
     /// It was handed back unfinished: the partition was revoked or the process stops.
@@ -92,14 +105,23 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 5] =
-        [Outcome::Ok, Outcome::Retry, Outcome::Dlq, Outcome::Duplicate, Outcome::Released];
+    const ALL: [Outcome; 7] = [
+        Outcome::Ok,
+        Outcome::Retry,
+        Outcome::Dlq,
+        Outcome::Parked,
+        Outcome::Discarded,
+        Outcome::Duplicate,
+        Outcome::Released,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Ok => "ok",
             Outcome::Retry => "retry",
             Outcome::Dlq => "dlq",
+            Outcome::Parked => "parked",
+            Outcome::Discarded => "discarded",
             Outcome::Duplicate => "duplicate",
             Outcome::Released => "released",
         }
@@ -192,7 +214,10 @@ pub fn stage_known(pipeline: &str, stage: &str) {
     }
     counter!(Metric::DlqPublishFailures.name(), &labels).increment(0);
     counter!(Metric::LedgerDuplicatesSuppressed.name(), &labels).increment(0);
-    gauge!(Metric::InFlight.name(), &labels).set(0.0);
+    for gauge in [Metric::InFlight, Metric::Window, Metric::Blocked, Metric::Outstanding, Metric::OffsetSpan, Metric::OffsetMap] {
+        gauge!(gauge.name(), &labels).set(0.0);
+    }
+    counter!(Metric::OffsetMapDamaged.name(), &labels).increment(0);
 }
 
 /// A record reached a durable end.
@@ -219,9 +244,31 @@ pub fn stage_paused(pipeline: &str, stage: &str, reason: Code, paused: bool) {
     .set(if paused { 1.0 } else { 0.0 });
 }
 
-/// Number of records being worked on.
-pub fn in_flight(pipeline: &str, stage: &str, records: usize) {
-    gauge!(Metric::InFlight.name(), &stage_labels(pipeline, stage)).set(records as f64);
+/// What the stage holds now.
+pub fn load(pipeline: &str, stage: &str, load: crate::flow::engine::Load) {
+    let labels = stage_labels(pipeline, stage);
+    let set = |metric: Metric, value: f64| gauge!(metric.name(), &labels).set(value);
+    set(Metric::InFlight, load.running as f64);
+    set(Metric::Window, load.held as f64);
+    set(Metric::Blocked, load.blocked as f64);
+    set(Metric::Outstanding, load.outstanding as f64);
+    set(Metric::OffsetSpan, load.span as f64);
+    set(Metric::OffsetMap, load.map_bytes as f64);
+}
+
+/// An offset map that was found in a commit could not be read.
+pub fn offset_map_damaged(pipeline: &str, stage: &str) {
+    counter!(Metric::OffsetMapDamaged.name(), &stage_labels(pipeline, stage)).increment(1);
+}
+
+/// A transaction ended: `committed`, `aborted` or `fenced`.
+pub fn transaction(pipeline: &str, stage: &str, end: &'static str, records: usize, took: Duration) {
+    let labels = stage_labels(pipeline, stage);
+    counter!(Metric::Transactions.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "end" => end)
+    .increment(1);
+    histogram!(Metric::TransactionDuration.name(), &labels).record(took);
+    histogram!(Metric::TransactionSize.name(), &labels).record(records as f64);
 }
 
 /// Lag of one partition. Set it to 0 when the partition is revoked: its new owner reports it.

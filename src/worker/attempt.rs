@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::kit::Kit;
 use super::work::{Work, complete};
 use crate::config::Span;
-use crate::flow::engine::Ran;
+use crate::flow::engine::{Ran, Rest};
 use crate::flow::fault::panic_text;
 use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
+use crate::ledger::state::State;
 use crate::ledger::{Begin, Claim, End, LedgerError};
 use crate::stage::{Job, Output};
 use crate::telemetry::{log, metrics};
@@ -74,20 +75,10 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
     if work.lease.is_some() {
         return Ok(None);
     }
-    let claim = Claim {
-        pipeline: kit.topics.pipeline.clone(),
-        stage: kit.topics.stage.clone(),
-        correlation: work.envelope.correlation.clone(),
-        attempt: work.envelope.trail.attempt,
-        redrives: work.envelope.trail.redrives,
-        at: work.record.at.clone(),
-        lease: kit.lease,
-        now: Timestamp::now(),
-    };
-    match kit.ledger.begin(claim).await.map_err(|e| unavailable("begin", &e))? {
+    match kit.ledger.begin(claim(kit, work)).await.map_err(|e| unavailable("begin", &e))? {
         Begin::Fresh(lease) => work.lease = Some(lease),
         Begin::Busy => return Ok(Some(Ran::Busy)),
-        Begin::Finished => return Ok(Some(Ran::Ended)),
+        Begin::Finished { state, same_origin } => return Ok(Some(Ran::Ended(rest(state, same_origin)))),
         Begin::Condemned(lease, fault) => {
             work.lease = Some(lease);
             return Ok(Some(Ran::Condemned(fault)));
@@ -103,6 +94,35 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
         }
     }
     Ok(None)
+}
+
+/// The wish to run the record.
+pub fn claim(kit: &Kit, work: &Work) -> Claim {
+    let trail = &work.envelope.trail;
+    Claim {
+        pipeline: kit.topics.pipeline.clone(),
+        stage: kit.topics.stage.clone(),
+        correlation: work.envelope.correlation.clone(),
+        attempt: trail.attempt,
+        redrives: trail.redrives,
+        at: work.record.at.clone(),
+        origin: trail.origin.clone(),
+        order: work.order.map(|key| key.0),
+        lease: kit.lease,
+        now: Timestamp::now(),
+    }
+}
+
+/// Where a job is that this record has nothing more to do with. Another record's job is none of its line's.
+fn rest(state: State, same_origin: bool) -> Rest {
+    match state {
+        _ if !same_origin => Rest::Over,
+        State::Done | State::Discarded => Rest::Over,
+        State::Dead => Rest::Dead,
+        State::Running | State::Stored | State::Condemned | State::Waiting | State::Parked | State::Released => {
+            Rest::Elsewhere
+        }
+    }
 }
 
 /// The stage's own work, bounded in time; a panic in it is this record's failure. `None` when cancelled.

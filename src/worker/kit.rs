@@ -1,13 +1,15 @@
 //! Everything one stage's worker works with. Made once, shared by all its tasks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::tally::Tally;
+use crate::config::Ordering;
 use crate::flow::rule::Rule;
 use crate::flow::topology::StageTopics;
 use crate::kafka::Producer;
-use crate::ledger::Ledger;
+use crate::ledger::{Holding, Ledger};
 use crate::schema::Codec;
 use crate::stage::Stage;
 
@@ -17,6 +19,11 @@ pub struct Kit {
     /// Changes with the stage's settings and with Lazaret's version; stands in every dead letter.
     pub revision: String,
     pub stage: Arc<dyn Stage>,
+    pub ordering: Ordering,
+    /// Which jobs hold up later records of their key.
+    pub holding: Holding,
+    /// Numbers of partitions of the stage's own topics.
+    pub satellites: BTreeMap<String, i32>,
     /// The stage's rules for classes, as the engine has them.
     pub rules: Vec<Rule>,
     /// How long one attempt may take.

@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! Service ─► Shell ◄─► flow::Engine      events in, effects out
-//!              └─ Hands     the records held, and a task for each that is worked on
-//!                  ├─ attempt   decode, ask the ledger, run the stage, store the result
-//!                  └─ publish   next topic, rung or dead letter; then the ledger is told
+//!              ├─ Arrivals      partitions that come: offsets and ledger are brought together first
+//!              ├─ Hands         the records held, and a task for each that is worked on
+//!              │   ├─ attempt   decode, ask the ledger, run the stage, store the result
+//!              │   └─ publish   next topic, rung, dead letter or parking topic; then the ledger is told
+//!              └─ Transactions  what is published together with its offsets
 //! ```
 //!
 //! `edges` opens what lies outside the process, `instance` names the process in the ledger, `tally` and `report`
 //! tell what is going on.
 
+mod arrivals;
 mod attempt;
 mod edges;
 mod hands;
@@ -22,6 +25,7 @@ mod service;
 mod shell;
 mod spec;
 mod tally;
+mod transactions;
 mod work;
 
 pub use edges::{EdgeError, Edges, this_program};

@@ -1,43 +1,72 @@
-//! Where a record goes: to the next stage, to a rung, or to the dead letter topic; then the ledger is told.
-//! Nothing counts as done before Kafka has acknowledged it.
+//! The steps by which a record leaves: made ready (and noted in the ledger where that must come first), produced,
+//! settled in the ledger. Whether it is produced by itself or in a transaction is not known here.
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
 
-use super::attempt::unavailable;
+use super::attempt::{self, unavailable};
 use super::kit::Kit;
-use super::work::Work;
-use crate::flow::engine::Publish;
+use super::work::{Prepared, Work};
+use crate::flow::engine::{Publish, Refusal};
 use crate::flow::{Code, Fault};
 use crate::kafka::ProduceError;
-use crate::ledger::{End, LedgerError};
+use crate::ledger::{Begin, End, LedgerError};
 use crate::message::deadletter::{Detail, Scene};
 use crate::message::{Correlation, DeadLetter, Headers, OutRecord, Trail, trail};
 
-/// Carries out what the engine decided. A fault of class systemic means: try again later, nothing is lost.
-pub async fn publish(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Fault> {
+/// Makes ready what the engine decided: `work.prepared` has the records and what the ledger is told afterwards.
+pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
     let now = Timestamp::now();
-    let end = match what {
-        Publish::Output => {
-            output(kit, work).await?;
-            End::Done
-        }
+    let prepared = match what {
+        Publish::Output => Prepared { records: outputs(kit, work).await?, end: End::Done },
         Publish::Retry { rung, due, attempt, fault } => {
-            let rung = retry(kit, work, *rung, *due, *attempt, fault, now).await?;
-            End::Waiting { attempt: *attempt, due: *due, rung, fault: fault.clone() }
-        }
-        Publish::Dead { attempts, fault } => {
-            if !condemn(kit, work, fault, now).await? {
-                return Ok(());
+            if work.outputs.is_some() {
+                // With a stored result and an ended offset the ledger would take the job for done after a crash.
+                attempt::release(kit, work, Some(fault.clone())).await;
             }
-            let dead_letter = dead(kit, work, *attempts, fault, now).await?;
-            End::Dead { attempt: *attempts, dead_letter, fault: fault.clone() }
+            let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
+            let rung = record.topic.clone();
+            let end = End::Waiting { attempt: *attempt, due: *due, rung, fault: fault.clone() };
+            Prepared { records: vec![record], end }
+        }
+        Publish::Dead { attempts, fault, detail, dated } => {
+            condemn(kit, work, fault, now).await?;
+            let letter = DeadLetter::new(scene(kit, work, *attempts, now), fault);
+            let record = dead(kit, work, &letter, *detail, *dated);
+            let end = End::Dead { attempt: *attempts, dead_letter: letter.id, fault: fault.clone() };
+            Prepared { records: vec![record], end }
+        }
+        Publish::Park => {
+            let record = park(kit, work)?;
+            let end = End::Parked { topic: record.topic.clone() };
+            note(kit, work, end.clone()).await?;
+            Prepared { records: vec![record], end }
+        }
+        Publish::Discard => {
+            let (by, reason) = work.envelope.trail.discard.clone().unwrap_or_default();
+            let end = End::Discarded { by, reason };
+            note(kit, work, end.clone()).await?;
+            Prepared { records: Vec::new(), end }
         }
     };
+    work.prepared = Some(prepared);
+    Ok(())
+}
+
+/// Produces what was prepared, outside of a transaction, and waits until all in-sync replicas have it.
+pub async fn send(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
+    let records = work.prepared.as_ref().map(|prepared| prepared.records.clone()).unwrap_or_default();
+    let sent = try_join_all(records.into_iter().map(|record| kit.producer.send(record))).await;
+    sent.map_err(|error| refusal(kit, what, &error))?;
     work.produced = true;
-    let Some(lease) = &work.lease else { return Ok(()) };
-    match kit.ledger.settle(lease, end, Timestamp::now()).await {
-        // Taken over while we produced: the record may come twice, and the next stage's ledger will see that.
+    Ok(())
+}
+
+/// Tells the ledger where the record went, now that Kafka has it.
+pub async fn settle(kit: &Kit, work: &mut Work) -> Result<(), Fault> {
+    let (Some(lease), Some(prepared)) = (&work.lease, &work.prepared) else { return Ok(()) };
+    match kit.ledger.settle(lease, prepared.end.clone(), Timestamp::now()).await {
+        // Taken over while we produced: its copy is settled by whoever took it.
         Ok(()) | Err(LedgerError::Fenced(_)) => {
             work.lease = None;
             Ok(())
@@ -46,10 +75,28 @@ pub async fn publish(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), F
     }
 }
 
-async fn output(kit: &Kit, work: &Work) -> Result<(), Fault> {
-    if work.produced {
-        return Ok(());
+/// What Kafka's answer means for a record that was to go there.
+pub fn refusal(kit: &Kit, what: &Publish, error: &ProduceError) -> Refusal {
+    let dead = matches!(what, Publish::Dead { .. });
+    if dead {
+        kit.tally.dead_letter_refused();
     }
+    let fault = match (dead, error) {
+        (true, _) => {
+            let message = format!("{error}; the record is held until its dead letter can be written");
+            Fault::new(Code::DlqUnwritable, message)
+        }
+        (false, ProduceError::TooLarge { .. }) => Fault::new(Code::RecordTooLarge, error.to_string()),
+        (false, _) => Fault::new(Code::OutputUnwritable, error.to_string()),
+    };
+    match error {
+        ProduceError::TooLarge { .. } => Refusal::TooLarge(fault),
+        ProduceError::Timestamp { .. } => Refusal::Dated(fault),
+        _ => Refusal::Fault(fault),
+    }
+}
+
+async fn outputs(kit: &Kit, work: &Work) -> Result<Vec<OutRecord>, Refusal> {
     let outputs = work.outputs.as_deref().map(Vec::as_slice).unwrap_or_default();
     let mut records = Vec::with_capacity(outputs.len());
     for output in outputs {
@@ -62,7 +109,7 @@ async fn output(kit: &Kit, work: &Work) -> Result<(), Fault> {
             topic: kit.topics.next.clone(),
             partition: None,
             key: work.output_key(),
-            value: Some(kit.write.encode(&output.payload).await?),
+            value: Some(kit.write.encode(&output.payload).await.map_err(Refusal::Fault)?),
             headers,
             // The time of producing. An old document's own time would make Kafka delete its records early.
             timestamp: None,
@@ -74,19 +121,12 @@ async fn output(kit: &Kit, work: &Work) -> Result<(), Fault> {
         let message = format!(
             "an output of {size} bytes is more than the {max} that topic '{topic}' takes (record_max)"
         );
-        return Err(Fault::new(Code::RecordTooLarge, message));
+        return Err(Refusal::TooLarge(Fault::new(Code::RecordTooLarge, message)));
     }
-    let count = records.len();
-    try_join_all(records.into_iter().map(|record| kit.producer.send(record))).await.map_err(|e| match e {
-        ProduceError::TooLarge { .. } => Fault::new(Code::RecordTooLarge, e.to_string()),
-        e => Fault::new(Code::OutputUnwritable, e.to_string()),
-    })?;
-    kit.tally.sent(count);
-    Ok(())
+    Ok(records)
 }
 
-/// To the rung; returns its topic.
-async fn retry(
+fn retry(
     kit: &Kit,
     work: &Work,
     rung: usize,
@@ -94,12 +134,9 @@ async fn retry(
     attempt: u32,
     fault: &Fault,
     now: Timestamp,
-) -> Result<String, Fault> {
+) -> Result<OutRecord, Refusal> {
     let topic = kit.topics.rungs.get(rung).or(kit.topics.rungs.last()).map(|rung| rung.topic.clone());
-    let topic = topic.ok_or_else(|| Fault::new(Code::OutputUnwritable, "the stage has no rungs"))?;
-    if work.produced {
-        return Ok(topic);
-    }
+    let none = || Refusal::Fault(Fault::new(Code::OutputUnwritable, "the stage has no rungs"));
     let before = &work.envelope.trail;
     let trail = Trail {
         attempt,
@@ -109,39 +146,58 @@ async fn retry(
         code: Some(fault.code),
         ..before.clone()
     };
-    let record = OutRecord {
-        topic: topic.clone(),
-        partition: None,
+    Ok(satellite(kit, work, topic.ok_or_else(none)?, &trail))
+}
+
+fn park(kit: &Kit, work: &Work) -> Result<OutRecord, Refusal> {
+    let none = || Refusal::Fault(Fault::new(Code::OutputUnwritable, "the stage has no parking topic"));
+    let topic = kit.topics.park.clone().ok_or_else(none)?;
+    Ok(satellite(kit, work, topic, &work.envelope.trail))
+}
+
+/// The record on another topic of its stage, on the partition that belongs to its input partition.
+fn satellite(kit: &Kit, work: &Work, topic: String, trail: &Trail) -> OutRecord {
+    OutRecord {
+        partition: kit.satellites.get(&topic).map(|partitions| work.family % (*partitions).max(1)),
+        topic,
         key: work.record.key.clone(),
         value: work.record.value.clone(),
-        headers: trail::seal(&work.envelope.original, &trail, &work.envelope.correlation),
+        headers: trail::seal(&work.envelope.original, trail, &work.envelope.correlation),
         timestamp: None,
-    };
-    match kit.producer.send(record).await {
-        Ok(_) => Ok(topic),
-        Err(e @ ProduceError::TooLarge { .. }) => Err(Fault::new(Code::RecordTooLarge, e.to_string())),
-        Err(e) => Err(Fault::new(Code::OutputUnwritable, e.to_string())),
     }
 }
 
-/// Notes the verdict before the dead letter is produced. False when another copy of the job has taken it over,
-/// whose matter the job is now.
-async fn condemn(kit: &Kit, work: &mut Work, fault: &Fault, now: Timestamp) -> Result<bool, Fault> {
-    let Some(lease) = work.lease.as_ref().filter(|_| !work.produced) else { return Ok(true) };
+/// Notes the verdict before the dead letter is produced.
+async fn condemn(kit: &Kit, work: &mut Work, fault: &Fault, now: Timestamp) -> Result<(), Refusal> {
+    let Some(lease) = &work.lease else { return Ok(()) };
     match kit.ledger.condemn(lease, fault, now).await {
-        Ok(()) => Ok(true),
+        Ok(()) => Ok(()),
         Err(LedgerError::Fenced(_)) => {
             work.lease = None;
-            Ok(false)
+            Err(Refusal::TakenOver)
         }
-        Err(error) => Err(unavailable("condemn", &error)),
+        Err(error) => Err(Refusal::Fault(unavailable("condemn", &error))),
     }
 }
 
-/// To the dead letter topic, with as much error detail as the broker takes; returns the dead letter's id.
-async fn dead(kit: &Kit, work: &Work, attempts: u32, fault: &Fault, now: Timestamp) -> Result<String, Fault> {
+/// What becomes of a record that was not run is noted before it leaves (see [`End`]). Its lease is taken for that.
+async fn note(kit: &Kit, work: &mut Work, end: End) -> Result<(), Refusal> {
+    let unavailable = |operation, error: &LedgerError| Refusal::Fault(unavailable(operation, error));
+    let lease = match kit.ledger.begin(attempt::claim(kit, work)).await.map_err(|e| unavailable("begin", &e))? {
+        Begin::Fresh(lease) | Begin::Stored(lease, _) | Begin::Condemned(lease, _) => lease,
+        // Whoever has it tells the ledger what becomes of the job; this copy is only moved.
+        Begin::Busy => return Ok(()),
+        Begin::Finished { .. } => return Err(Refusal::TakenOver),
+    };
+    match kit.ledger.settle(&lease, end, Timestamp::now()).await {
+        Ok(()) | Err(LedgerError::Fenced(_)) => Ok(()),
+        Err(error) => Err(unavailable("settle", &error)),
+    }
+}
+
+fn scene<'a>(kit: &'a Kit, work: &'a Work, attempts: u32, now: Timestamp) -> Scene<'a> {
     let trail = &work.envelope.trail;
-    let scene = Scene {
+    Scene {
         pipeline: &kit.topics.pipeline,
         stage: &kit.topics.stage,
         revision: &kit.revision,
@@ -151,34 +207,18 @@ async fn dead(kit: &Kit, work: &Work, attempts: u32, fault: &Fault, now: Timesta
         first_failure: trail.first_failure.unwrap_or(now),
         last_failure: now,
         redrives: trail.redrives,
-    };
-    let letter = DeadLetter::new(scene, fault);
-    if work.produced {
-        return Ok(letter.id);
     }
-    let (mut detail, mut timestamp) = (Detail::Full, trail.origin.timestamp);
-    loop {
-        let record = OutRecord {
-            topic: kit.topics.dlq.clone(),
-            partition: None,
-            key: work.record.key.clone(),
-            value: work.record.value.clone(),
-            headers: letter.seal(&work.envelope.original, detail),
-            timestamp,
-        };
-        let error = match kit.producer.send(record).await {
-            Ok(_) => return Ok(letter.id),
-            Err(error) => error,
-        };
-        match (&error, detail.less()) {
-            (ProduceError::TooLarge { .. }, Some(less)) => detail = less,
-            // The header says when the record was made; better its time there only than no dead letter.
-            (ProduceError::Timestamp { .. }, _) if timestamp.is_some() => timestamp = None,
-            _ => {
-                kit.tally.dead_letter_refused();
-                let message = format!("{error}; the record is held until its dead letter can be written");
-                return Err(Fault::new(Code::DlqUnwritable, message));
-            }
-        }
+}
+
+/// With as much error detail as the broker takes, and the original's time unless the broker refuses that: the
+/// header says it too.
+fn dead(kit: &Kit, work: &Work, letter: &DeadLetter, detail: Detail, dated: bool) -> OutRecord {
+    OutRecord {
+        topic: kit.topics.dlq.clone(),
+        partition: None,
+        key: work.record.key.clone(),
+        value: work.record.value.clone(),
+        headers: letter.seal(&work.envelope.original, detail),
+        timestamp: work.envelope.trail.origin.timestamp.filter(|_| dated),
     }
 }

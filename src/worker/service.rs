@@ -115,7 +115,7 @@ impl Service {
 /// Every topic a stage reads or writes.
 fn needed(topics: &StageTopics) -> Vec<String> {
     let own = [&topics.next, &topics.dlq];
-    topics.subscription().into_iter().map(str::to_owned).chain(own.into_iter().cloned()).collect()
+    topics.read().into_iter().map(str::to_owned).chain(own.into_iter().cloned()).collect()
 }
 
 fn kit(
@@ -164,7 +164,7 @@ fn shell(
     let drain = config.shutdown.drain.0;
     let membership = Membership {
         group: &kit.topics.group,
-        topics: &kit.topics.subscription(),
+        topics: &kit.topics.read(),
         message_max: edges.topology.message_max(),
         patience: drain + RELEASE_ROOM,
     };

@@ -1,5 +1,5 @@
 //! The shell around the engine of one stage: brings events in (assignments, records, ends of tasks, time) and
-//! carries effects out (attempts, records to produce, commits). It decides nothing.
+//! carries effects out (attempts, records to produce, transactions, commits). It decides nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,21 +9,29 @@ use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::{Arrivals, Settled};
 use super::hands::Hands;
 use super::kit::Kit;
 use super::report::Report;
-use crate::flow::engine::{Effect, Engine, Event, Lane};
-use crate::flow::topology::StageTopics;
+use super::transactions::Transactions;
+use crate::flow::engine::{Effect, Engine, Event};
+use crate::flow::offsets::Position;
 use crate::kafka::Consumer;
-use crate::kafka::consumer::{Change, Partition, Release};
+use crate::kafka::consumer::{Change, Commit, Partition, Release};
 use crate::message::TopicPartition;
 
 /// How often numbers are refreshed and failed commits repeated.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// How often offsets are committed again where nothing moves. Kafka forgets those of partitions that a group is not
+/// subscribed to, which rungs are, when their last commit is old (`offsets.retention.minutes`, a week).
+const REFRESH_EVERY: Duration = Duration::from_secs(3600);
 /// Longest sleep, so that a step of the system clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
 /// How long tasks that cannot be cancelled (records on their way to Kafka) may take after the drain.
 const LAST_TASKS: Duration = Duration::from_secs(3);
+
+/// Makes the stage's consumer: at the start, and again when Kafka has shut the old one out.
+pub type Join = Box<dyn Fn() -> Result<Consumer, crate::kafka::KafkaProblem> + Send + Sync>;
 
 /// See the module.
 pub struct Shell {
@@ -31,38 +39,56 @@ pub struct Shell {
     engine: Engine,
     // Dropped in this order: the consumer must be the last that knows the client.
     releases: Vec<(Vec<TopicPartition>, Release)>,
+    arrivals: Arrivals,
     partitions: BTreeMap<TopicPartition, Partition>,
     consumer: Consumer,
+    join: Join,
+    transactions: Option<Transactions>,
     hands: Hands,
-    /// The highest offset handed out for committing, by partition.
-    committed: BTreeMap<TopicPartition, i64>,
+    /// The highest position handed out for committing, by partition.
+    committed: BTreeMap<TopicPartition, Position>,
     drain: Duration,
     drain_deadline: Option<Instant>,
+    refreshed: Instant,
     report: Report,
     connected: bool,
     /// Fell out of the group and has not been assigned anything since.
     lost: bool,
+    rejoin: bool,
     stopping: bool,
 }
 
 impl Shell {
     /// `drain` is how long records in flight may take when partitions are revoked or the process stops.
-    pub fn new(kit: Arc<Kit>, engine: Engine, consumer: Consumer, drain: Duration, report: Report) -> Self {
-        Self {
+    /// `transactions` is `None` where records are delivered at least once.
+    pub fn new(
+        kit: Arc<Kit>,
+        engine: Engine,
+        join: Join,
+        transactions: Option<Transactions>,
+        drain: Duration,
+        report: Report,
+    ) -> Result<Self, crate::kafka::KafkaProblem> {
+        Ok(Self {
             hands: Hands::new(kit.clone()),
+            arrivals: Arrivals::new(kit.clone()),
             kit,
             engine,
-            consumer,
+            consumer: join()?,
+            join,
+            transactions,
             partitions: BTreeMap::new(),
             committed: BTreeMap::new(),
             releases: Vec::new(),
             drain,
             drain_deadline: None,
+            refreshed: Instant::now(),
             report,
             connected: true,
             lost: false,
+            rejoin: false,
             stopping: false,
-        }
+        })
     }
 
     /// Runs until `stop` is cancelled and everything in flight has ended or was handed back.
@@ -72,13 +98,17 @@ impl Shell {
         while !(self.stopping && self.partitions.is_empty()) {
             let (news, wake) = (self.consumer.news(), self.wake());
             let event = tokio::select! {
-                change = self.consumer.change(), if self.connected => self.changed(change),
+                Some(settled) = self.arrivals.next() => self.arrived(settled),
                 Some(event) = self.hands.next() => event,
+                answer = Transactions::answer(&mut self.transactions) => {
+                    Some(Event::Transacted(Transactions::told(answer, &mut self.hands)))
+                }
+                change = self.consumer.change(), if self.connected => self.changed(change),
                 () = news => None,
                 () = sleep_until(wake) => Some(self.tick()),
                 () = stop.cancelled(), if !self.stopping => Some(self.stop()),
                 _ = reports.tick() => {
-                    self.refresh();
+                    self.refresh().await;
                     None
                 }
             };
@@ -86,6 +116,9 @@ impl Shell {
                 self.handle(event).await;
             }
             self.poll().await;
+            if std::mem::take(&mut self.rejoin) {
+                self.join_anew().await;
+            }
         }
         self.close().await;
     }
@@ -94,6 +127,10 @@ impl Shell {
         self.stopping = true;
         let deadline = Instant::now() + self.drain;
         self.drain_deadline = Some(self.drain_deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        // What has not arrived is not waited for.
+        for name in self.arrivals.abandon() {
+            self.partitions.remove(&name);
+        }
         Event::Stop
     }
 
@@ -105,13 +142,13 @@ impl Shell {
 
     /// Takes in what the engine wants, and no more.
     async fn poll(&mut self) {
-        let filled = self.partitions.values().filter(|p| p.is_filled()).map(|p| p.name.clone());
-        for name in filled.collect::<Vec<_>>() {
+        let filled = self.partitions.values().filter(|p| p.is_filled()).map(|p| (p.name.clone(), p.input.partition));
+        for (name, family) in filled.collect::<Vec<_>>() {
             while self.engine.wants(&name)
                 && let Some(record) = self.partitions.get(&name).and_then(Partition::poll)
             {
-                self.kit.tally.read(lane(&self.kit.topics, &name.topic));
-                let arrival = self.hands.take(record, self.kit.topics.is_own(&name.topic));
+                self.kit.tally.read(self.kit.topics.lane(&name.topic));
+                let arrival = self.hands.take(record, self.kit.topics.is_own(&name.topic), family);
                 self.handle(Event::Polled(arrival)).await;
             }
         }
@@ -123,67 +160,123 @@ impl Shell {
             self.connected = false;
             return (!self.stopping).then(|| self.stop());
         };
-        Some(match change {
+        match change {
             // Leaving the group gives them to somebody else.
-            Change::Assigned(_) if self.stopping => return None,
+            Change::Assigned(_) if self.stopping => None,
             Change::Assigned(partitions) => {
                 self.report.assigned();
                 self.lost = false;
-                let lanes =
-                    partitions.iter().map(|p| (p.name.clone(), lane(&self.kit.topics, &p.name.topic)));
-                let lanes = lanes.collect();
                 // Whatever was committed under an earlier assignment is past.
                 for partition in &partitions {
                     self.committed.remove(&partition.name);
                 }
+                self.arrivals.begin(&partitions);
                 self.partitions.extend(partitions.into_iter().map(|p| (p.name.clone(), p)));
-                Event::Assigned(lanes)
+                None
             }
             Change::Revoked { partitions, release } => {
+                self.arrivals.cancel(&partitions);
                 self.releases.push((partitions.clone(), release));
                 self.drain_deadline.get_or_insert(Instant::now() + self.drain);
-                Event::Revoked(partitions)
+                Some(Event::Revoked(partitions))
             }
             Change::Lost { partitions, release } => {
+                self.arrivals.cancel(&partitions);
                 for name in &partitions {
                     self.partitions.remove(name);
                     self.committed.remove(name);
                 }
                 drop(release);
                 self.lost = true;
-                Event::Lost(partitions)
+                Some(Event::Lost(partitions))
             }
-        })
+        }
+    }
+
+    /// The ledger knows of the new partitions, and has told what is outstanding of them.
+    fn arrived(&mut self, settled: Settled) -> Option<Event> {
+        match settled {
+            Settled::Arrived(assigned) => {
+                self.hands.end_doubt(assigned.iter().map(|one| &one.partition));
+                self.report.recovered();
+                Some(Event::Assigned(assigned))
+            }
+            Settled::Held(fault) => {
+                self.report.held_up(&fault);
+                None
+            }
+            Settled::Cancelled => None,
+        }
     }
 
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Start(slot) => self.hands.start(slot),
-            Effect::Publish { slot, what } => self.hands.publish(slot, what),
+            Effect::Prepare { slot, what } => self.hands.prepare(slot, what),
+            Effect::Send(slot) => self.hands.send(slot),
+            Effect::Settle(slot) => self.hands.settle(slot),
+            Effect::Transact { slots, commit } => {
+                let records = self.hands.begin_transaction(&slots);
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.begin(records, commits(commit), self.consumer.group_metadata());
+                }
+            }
             Effect::Forget(slot) => self.hands.forget(slot),
             Effect::Ended(slot) => self.hands.let_go(slot),
             Effect::Commit(offsets) => {
-                self.consumer.commit(&offsets);
+                self.consumer.commit(&commits(offsets.clone()));
                 self.committed.extend(offsets);
             }
             Effect::Drained { partitions, commit } => self.drained(partitions, commit).await,
+            Effect::Rejoin => self.rejoin = true,
             Effect::Paused(fault) => self.report.paused(&fault),
             Effect::Resumed => self.report.resumed(),
         }
     }
 
     /// Nothing of these partitions runs any more: their last offsets are committed, then they may go.
-    async fn drained(&mut self, partitions: Vec<TopicPartition>, commit: Vec<(TopicPartition, i64)>) {
+    async fn drained(&mut self, partitions: Vec<TopicPartition>, commit: Vec<(TopicPartition, Position)>) {
         self.committed.extend(commit);
         // What was committed in the background may have failed; committing it again does no harm.
         let last = partitions.iter().filter_map(|name| self.committed.remove_entry(name)).collect();
-        self.consumer.commit_now(last).await;
+        self.consumer.commit_now(commits(last)).await;
         for name in &partitions {
             self.partitions.remove(name);
         }
         self.releases.retain(|(revoked, _)| !revoked.iter().all(|name| partitions.contains(name)));
         if self.releases.is_empty() && !self.stopping {
             self.drain_deadline = None;
+        }
+    }
+
+    /// Kafka has shut us out, or nobody knows what became of a transaction: everything begins anew from what is
+    /// committed.
+    async fn join_anew(&mut self) {
+        tracing::warn!(
+            pipeline = self.kit.topics.pipeline,
+            stage = self.kit.topics.stage,
+            "the stage joins its group anew; what was in hand is read again from the committed offsets"
+        );
+        self.report.away("was shut out by kafka and joins its group anew");
+        let all: Vec<_> = self.partitions.keys().cloned().collect();
+        self.arrivals.cancel(&all);
+        self.releases.clear();
+        self.partitions.clear();
+        self.committed.clear();
+        self.drain_deadline = None;
+        if let Some(transactions) = &mut self.transactions {
+            transactions.reopen().await;
+        }
+        match (self.join)() {
+            Ok(consumer) => {
+                std::mem::replace(&mut self.consumer, consumer).leave().await;
+                self.lost = true;
+            }
+            Err(problem) => {
+                tracing::error!("{problem}");
+                let stop = self.stop();
+                Box::pin(self.handle(stop)).await;
+            }
         }
     }
 
@@ -196,19 +289,27 @@ impl Shell {
     }
 
     fn tick(&mut self) -> Event {
+        let now = Instant::now();
         match self.drain_deadline {
-            Some(deadline) if deadline <= Instant::now() => {
+            Some(deadline) if deadline <= now => {
                 self.drain_deadline = None;
                 Event::DrainDeadline
+            }
+            _ if now.duration_since(self.refreshed) > REFRESH_EVERY => {
+                self.refreshed = now;
+                Event::Refresh
             }
             _ => Event::Tick,
         }
     }
 
-    fn refresh(&mut self) {
+    async fn refresh(&mut self) {
         if self.consumer.commit_failed() {
-            let all: Vec<_> = self.committed.iter().map(|(name, offset)| (name.clone(), *offset)).collect();
-            self.consumer.commit(&all);
+            let all = self.committed.iter().map(|(name, position)| (name.clone(), position.clone()));
+            self.consumer.commit(&commits(all.collect()));
+        }
+        for (partition, offset) in self.consumer.caught_up() {
+            self.handle(Event::CaughtUp(partition, offset)).await;
         }
         let rungs = |topic: &&str| self.kit.topics.rung(topic).is_some();
         let waiting = self.hands.waiting().filter(rungs).map(str::to_owned);
@@ -225,22 +326,30 @@ impl Shell {
     }
 
     async fn close(mut self) {
+        if let Some(transactions) = &mut self.transactions
+            && let Ok(answer) = timeout(LAST_TASKS, transactions.last()).await
+        {
+            let _ = answer.map(|answer| Transactions::told(answer, &mut self.hands));
+        }
         if timeout(LAST_TASKS, self.hands.finish()).await.is_err() {
             tracing::warn!(tasks = self.hands.tasks(), "some records are still on their way to kafka");
         }
-        self.refresh();
+        self.refresh().await;
         self.releases.clear();
         self.partitions.clear();
-        self.consumer.leave().await;
+        drop(self.transactions.take());
+        leave(self.consumer).await;
     }
 }
 
-fn lane(topics: &StageTopics, topic: &str) -> Lane {
-    if topic == topics.redrive {
-        Lane::Redrive
-    } else if topics.rung(topic).is_some() {
-        Lane::Rung
-    } else {
-        Lane::Input
+/// The transaction's task may still hold the consumer; then it leaves the group when that ends.
+async fn leave(consumer: Consumer) {
+    if let Some(consumer) = Arc::into_inner(consumer) {
+        consumer.leave().await;
     }
+}
+
+fn commits(positions: Vec<(TopicPartition, Position)>) -> Vec<Commit> {
+    let commit = |(partition, Position { offset, map })| Commit { partition, offset, metadata: map };
+    positions.into_iter().map(commit).collect()
 }

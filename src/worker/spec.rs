@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::{ClassRule, Config, Pipeline, Retry, RetryOverride, Stage};
+use crate::config::{self, AfterDead, ClassRule, Config, Followers, Pipeline, Retry, RetryOverride, Stage};
 use crate::flow::Ladder;
-use crate::flow::engine::Spec;
+use crate::flow::engine::{Delivery, Ordering, Spec};
 use crate::flow::ladder::Limits;
 use crate::flow::rule::Rule;
 
@@ -13,10 +13,26 @@ const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// Bytes of records that a stage holds at least, whatever their size.
 const BYTES_MIN: u64 = 64 << 20;
 
+/// Followers of failing records held in memory per partition: this share of the window, so that other keys have the
+/// rest.
+const FOLLOWERS_SHARE: usize = 4;
+/// Records of one input partition that may be on rungs or parked where an order is kept. Each costs some 50 bytes.
+const OUTSTANDING_MAX: usize = 100_000;
+
 /// The engine's bounds and policy for this stage.
 pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
     let retry = crate::flow::topology::retry_of(pipeline, stage);
     Spec {
+        delivery: match delivery_of(pipeline, stage) {
+            config::Delivery::ExactlyOnce => Delivery::ExactlyOnce,
+            config::Delivery::AtLeastOnce => Delivery::AtLeastOnce,
+        },
+        ordering: (stage.ordering != config::Ordering::None).then_some(Ordering {
+            wait: stage.followers == Followers::Wait,
+            hold: stage.after_dead == AfterDead::Hold,
+        }),
+        followers: stage.window / FOLLOWERS_SHARE,
+        outstanding: OUTSTANDING_MAX,
         concurrency: stage.concurrency,
         window: stage.window,
         bytes: usize::try_from(BYTES_MIN.max(pipeline.record_max.0.saturating_mul(2))).unwrap_or(usize::MAX),
@@ -24,6 +40,11 @@ pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
         rules: rules(stage),
         commit_every: COMMIT_EVERY,
     }
+}
+
+/// The stage's own way of delivery, or the pipeline's.
+pub fn delivery_of(pipeline: &Pipeline, stage: &Stage) -> config::Delivery {
+    stage.delivery.unwrap_or(pipeline.delivery)
 }
 
 /// Names what a stage does and with what: it changes with the settings and with Lazaret's version, and is the

@@ -90,17 +90,14 @@ impl Tally {
         self.processed(Outcome::Duplicate);
     }
 
-    /// Kafka has these records for the next topic.
-    pub fn sent(&self, records: usize) {
-        self.lock().sent += records as u64;
-    }
-
-    /// The record's journey through this stage, or this attempt at it, is over and durable.
-    pub fn published(&self, what: &Publish) {
+    /// The record's journey through this stage, or this attempt at it, is over and durable: Kafka has `produced`
+    /// records of it.
+    pub fn published(&self, what: &Publish, produced: usize) {
         let mut counts = self.lock();
         match what {
             Publish::Output => {
                 counts.done += 1;
+                counts.sent += produced as u64;
                 self.processed(Outcome::Ok);
             }
             Publish::Retry { fault, .. } => {
@@ -112,6 +109,8 @@ impl Tally {
                 self.processed(Outcome::Dlq);
                 metrics::dlq_record(&self.pipeline, &self.stage, fault.code, fault.class);
             }
+            Publish::Park => self.processed(Outcome::Parked),
+            Publish::Discard => self.processed(Outcome::Discarded),
         }
     }
 
@@ -144,7 +143,7 @@ impl Tally {
         for topic in waiting {
             *counts.waiting.entry(topic).or_default() += 1;
         }
-        metrics::in_flight(&self.pipeline, &self.stage, load.running);
+        metrics::load(&self.pipeline, &self.stage, load);
         for (topic, n) in &counts.waiting {
             let rung = topic.rsplit('.').next().unwrap_or(topic);
             metrics::retry_waiting(&self.pipeline, &self.stage, rung, *n);

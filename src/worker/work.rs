@@ -6,10 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::flow::engine::{Arrival, SlotId};
+use crate::config::Ordering;
+use crate::flow::engine::{Arrival, OrderKey, SlotId};
 use crate::flow::ladder::Past;
-use crate::ledger::Lease;
-use crate::message::{Correlation, Envelope, Record, trail};
+use crate::ledger::{End, Lease};
+use crate::message::{Correlation, Envelope, OutRecord, Record, trail};
 use crate::stage::Output;
 
 /// See the module.
@@ -22,15 +23,37 @@ pub struct Work {
     pub lease: Option<Lease>,
     /// What the stage made, once it has. Kept when the ledger cannot store it, so that it is not made again.
     pub outputs: Option<Arc<Vec<Output>>>,
+    /// The input partition whose records come through the record's partition.
+    pub family: i32,
+    /// Its key in the terms of the stage's order.
+    pub order: Option<OrderKey>,
+    /// What goes to Kafka, and what the ledger is told afterwards.
+    pub prepared: Option<Prepared>,
     /// Kafka has acknowledged where the record went; only the ledger does not know yet.
     pub produced: bool,
 }
 
+/// See [`Work::prepared`].
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub records: Vec<OutRecord>,
+    pub end: End,
+}
+
 impl Work {
     /// `own_topic` as in [`trail::open`].
-    pub fn new(record: Record, own_topic: bool) -> Self {
+    pub fn new(record: Record, own_topic: bool, family: i32, ordering: Ordering) -> Self {
         let envelope = trail::open(&record, own_topic);
-        Self { record: Arc::new(record), envelope, lease: None, outputs: None, produced: false }
+        Self {
+            order: order(&record, ordering),
+            record: Arc::new(record),
+            envelope,
+            lease: None,
+            outputs: None,
+            family,
+            prepared: None,
+            produced: false,
+        }
     }
 
     /// What the engine has to know of it.
@@ -47,6 +70,9 @@ impl Work {
                 first_failure: trail.first_failure,
                 seed: seed(correlation, trail.attempt),
             },
+            order: self.order,
+            origin: trail.origin.offset,
+            discard: trail.discard.is_some(),
         }
     }
 
@@ -61,10 +87,22 @@ impl Work {
     }
 }
 
+/// A record without a key has no order among those with keys, but has its place in its partition.
+fn order(record: &Record, ordering: Ordering) -> Option<OrderKey> {
+    match ordering {
+        Ordering::None => None,
+        Ordering::Key => record.key.as_deref().map(|key| OrderKey(first_8_bytes(&blake3::hash(key)))),
+        Ordering::Partition => Some(OrderKey(0)),
+    }
+}
+
+fn first_8_bytes(hash: &blake3::Hash) -> u64 {
+    hash.as_bytes().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 /// The same for the same job and attempt, so that a replay waits as long as the first time.
 fn seed(correlation: &Correlation, attempt: u32) -> u64 {
-    let hash = blake3::hash(format!("{}\0{attempt}", correlation.job).as_bytes());
-    hash.as_bytes().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+    first_8_bytes(&blake3::hash(format!("{}\0{attempt}", correlation.job).as_bytes()))
 }
 
 /// Fills in tenant and resource where the headers name none: from the payload itself, or from the document or
@@ -94,7 +132,7 @@ mod tests {
         let at = Coordinates { topic: "documents".into(), partition: 2, offset: 7, timestamp: None };
         let headers =
             headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec()))).collect();
-        Work::new(Record { at, key: Some(b"k".to_vec()), value: None, headers }, false)
+        Work::new(Record { at, key: Some(b"k".to_vec()), value: None, headers }, false, 2, Ordering::Key)
     }
 
     #[test]
@@ -123,6 +161,21 @@ mod tests {
     fn outputs_are_keyed_by_the_resource_and_else_as_the_record_was() {
         assert_eq!(work(&[("resource-id", "handbook")]).output_key(), Some(b"handbook".to_vec()));
         assert_eq!(work(&[]).output_key(), Some(b"k".to_vec()));
+    }
+
+    #[test]
+    fn records_with_one_key_are_in_one_line_and_records_without_a_key_in_none() {
+        let with = |key: Option<&[u8]>, ordering| {
+            let at = Coordinates { topic: "documents".into(), partition: 2, offset: 7, timestamp: None };
+            let key = key.map(<[u8]>::to_vec);
+            order(&Record { at, key, value: None, headers: Default::default() }, ordering)
+        };
+        assert_eq!(with(Some(b"a"), Ordering::Key), with(Some(b"a"), Ordering::Key));
+        assert_ne!(with(Some(b"a"), Ordering::Key), with(Some(b"b"), Ordering::Key));
+        assert_eq!(with(None, Ordering::Key), None);
+        assert_eq!(with(Some(b"a"), Ordering::None), None);
+        assert_eq!(with(None, Ordering::Partition), with(Some(b"a"), Ordering::Partition));
+        assert!(with(None, Ordering::Partition).is_some());
     }
 
     #[test]

@@ -96,6 +96,7 @@ fn own_topics(config: &Config, found: &mut Findings) -> BTreeMap<String, String>
 fn owned(topics: &StageTopics) -> Vec<(&str, &'static str)> {
     let mut own = vec![(topics.redrive.as_str(), "redrive"), (topics.dlq.as_str(), "dead letter")];
     own.extend(topics.rungs.iter().map(|rung| (rung.topic.as_str(), "retry")));
+    own.extend(topics.park.as_deref().map(|park| (park, "parking")));
     if !topics.input_is_shared {
         own.push((&topics.input, "input"));
     }

@@ -46,7 +46,55 @@ pub struct Pipeline {
     /// Retry policy of the stages that have none of their own.
     #[serde(default)]
     pub retry: Retry,
+    /// How records go from a stage to the next, for the stages that do not say it themselves.
+    #[serde(default)]
+    pub delivery: Delivery,
     pub stages: Vec<Stage>,
+}
+
+/// How a record, what it becomes, and its offset are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Output, rung record or dead letter and the source offset in one Kafka transaction: readers that read
+    /// committed records see each once.
+    #[default]
+    ExactlyOnce,
+    /// Without transactions: after a crash an output may be written twice.
+    AtLeastOnce,
+}
+
+/// Which records of a stage keep their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ordering {
+    #[default]
+    None,
+    /// Those with the same key; a record without a key has no order.
+    Key,
+    /// All of an input partition.
+    Partition,
+}
+
+/// What the followers of a failing record do, where order is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Followers {
+    /// They wait until it has ended: a few in memory, the others on the stage's parking topic.
+    #[default]
+    Wait,
+    /// They go on while it waits on its rung.
+    Pass,
+}
+
+/// What the followers of a dead letter do, where order is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterDead {
+    #[default]
+    Continue,
+    /// They wait until it is redriven and done, or discarded.
+    Hold,
 }
 
 /// A topic that others share with us.
@@ -91,6 +139,15 @@ pub struct Stage {
     pub timeout: Span,
     #[serde(default)]
     pub retry: Option<Retry>,
+    /// As for the pipeline, when absent.
+    #[serde(default)]
+    pub delivery: Option<Delivery>,
+    #[serde(default)]
+    pub ordering: Ordering,
+    #[serde(default)]
+    pub followers: Followers,
+    #[serde(default)]
+    pub after_dead: AfterDead,
     #[serde(default)]
     pub partitions: Option<u32>,
     #[serde(default)]

@@ -6,12 +6,18 @@ use jiff::Timestamp;
 
 use crate::flow::Fault;
 use crate::flow::ladder::{Ladder, Past};
+use crate::flow::offsets::{Committed, Position};
 use crate::flow::rule::Rule;
 use crate::message::TopicPartition;
+use crate::message::deadletter::Detail;
 
 /// Names a record in the window. Given by the worker, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SlotId(pub u64);
+
+/// Stands for a key whose records keep their order. Two keys that share one only wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OrderKey(pub u64);
 
 /// Which of a stage's topics a partition belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +25,21 @@ pub enum Lane {
     Input,
     Rung,
     Redrive,
+    /// Followers of a failing record of their key.
+    Park,
+}
+
+/// A partition that is ours now, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    pub partition: TopicPartition,
+    pub lane: Lane,
+    /// The input partition whose records come through it. All partitions of a family come and go together.
+    pub family: i32,
+    /// What is committed; `None` before the group's first commit.
+    pub committed: Option<Committed>,
+    /// On an input partition: records of its family that have begun and are not over, by key and origin.
+    pub outstanding: Vec<(OrderKey, i64)>,
 }
 
 /// What the engine has to know of a record.
@@ -32,6 +53,12 @@ pub struct Arrival {
     /// Not before this time.
     pub due: Option<Timestamp>,
     pub past: Past,
+    /// Its key, where the stage keeps an order.
+    pub order: Option<OrderKey>,
+    /// Its offset on the input partition: its place among the records of its key.
+    pub origin: i64,
+    /// A person or a rule gave it up: it is ended without being run.
+    pub discard: bool,
 }
 
 /// What came of running a record.
@@ -41,8 +68,8 @@ pub enum Ran {
     Output,
     /// The ledger had the outputs: they are to be produced, and nothing was run.
     Replayed,
-    /// The ledger says that it ended before: nothing to produce.
-    Ended,
+    /// The ledger says that it was sent on before: nothing to produce.
+    Ended(Rest),
     /// The ledger says that it was condemned before and perhaps never written to the dead letter topic.
     Condemned(Fault),
     /// Another copy of the job is being run.
@@ -50,33 +77,102 @@ pub enum Ran {
     Failed(Fault),
 }
 
+/// Where the ledger says that the job of a record is, of which a copy came again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Done or discarded, or another record's job.
+    Over,
+    /// On a rung or parked: it comes back.
+    Elsewhere,
+    /// In the dead letter topic.
+    Dead,
+}
+
 /// What is to be produced for a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Publish {
     Output,
-    Retry { rung: usize, due: Timestamp, attempt: u32, fault: Fault },
-    Dead { attempts: u32, fault: Fault },
+    Retry {
+        rung: usize,
+        due: Timestamp,
+        attempt: u32,
+        fault: Fault,
+    },
+    /// `detail` is how much of the fault is told; without `dated` the record's own time is left out, because
+    /// Kafka refuses it.
+    Dead {
+        attempts: u32,
+        fault: Fault,
+        detail: Detail,
+        dated: bool,
+    },
+    /// To the parking topic, behind an earlier record of its key.
+    Park,
+    /// Nowhere: a person or a rule gave it up.
+    Discard,
+}
+
+/// Why something was not published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Larger than the topic takes.
+    TooLarge(Fault),
+    /// The topic takes no record of this time.
+    Dated(Fault),
+    /// The job was taken over by another copy, whose matter it is now.
+    TakenOver,
+    /// Anything else; its class says whether it is the record's fault.
+    Fault(Fault),
+}
+
+/// Why a transaction was not committed. Nothing of it can be seen by anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// Kafka does not take what this record becomes.
+    Record(SlotId, Refusal),
+    /// The same may be tried again.
+    Again(Fault),
+    /// The group has changed meanwhile; the same may be tried again as a member of the new one.
+    Stale,
+    /// We are not, or no longer, who may write it, or nobody can say whether it was committed: everything in
+    /// hand is void, and the stage joins its group anew.
+    Fenced,
 }
 
 /// What the engine is told.
 #[derive(Clone, Debug)]
 pub enum Event {
-    Assigned(Vec<(TopicPartition, Lane)>),
+    Assigned(Vec<Assigned>),
     /// These partitions go to another member: finish what runs, start nothing.
     Revoked(Vec<TopicPartition>),
     /// These partitions are gone already: what they held is somebody else's now.
     Lost(Vec<TopicPartition>),
     Polled(Arrival),
+    /// Everything below this offset was polled or is no record.
+    CaughtUp(TopicPartition, i64),
     Ran {
         slot: SlotId,
         result: Ran,
     },
-    Published {
+    Prepared {
+        slot: SlotId,
+        result: Result<(), Refusal>,
+    },
+    /// At least once: Kafka's answer.
+    Sent {
+        slot: SlotId,
+        result: Result<(), Refusal>,
+    },
+    /// Exactly once: the answer to `Transact`.
+    Transacted(Result<(), Abort>),
+    Settled {
         slot: SlotId,
         result: Result<(), Fault>,
     },
     /// Time has passed.
     Tick,
+    /// Offsets are to be committed again even where nothing moved, so that Kafka does not forget them.
+    Refresh,
     /// The time for draining is over: hand back what still runs.
     DrainDeadline,
     /// Finish what runs, start nothing more.
@@ -88,34 +184,70 @@ pub enum Event {
 pub enum Effect {
     /// Run the record (again).
     Start(SlotId),
-    /// Produce this, settle the ledger, then say `Published`.
-    Publish {
+    /// Make ready what is to be produced and note it in the ledger where that comes first; then say `Prepared`.
+    Prepare {
         slot: SlotId,
         what: Publish,
     },
+    /// At least once: produce what was prepared, then say `Sent`.
+    Send(SlotId),
+    /// Exactly once: produce what was prepared for these records and commit these offsets in one transaction,
+    /// then say `Transacted`. One at a time.
+    Transact {
+        slots: Vec<SlotId>,
+        commit: Vec<(TopicPartition, Position)>,
+    },
+    /// Kafka has it: tell the ledger, then say `Settled`.
+    Settle(SlotId),
     /// The record is no longer ours: stop its work, give its lease back, drop it.
     Forget(SlotId),
     /// The record has ended: drop it.
     Ended(SlotId),
-    /// Commit these offsets when convenient.
-    Commit(Vec<(TopicPartition, i64)>),
+    /// At least once: commit these offsets when convenient.
+    Commit(Vec<(TopicPartition, Position)>),
     /// Nothing of these partitions runs any more. Commit these offsets now, then let the partitions go.
     Drained {
         partitions: Vec<TopicPartition>,
-        commit: Vec<(TopicPartition, i64)>,
+        commit: Vec<(TopicPartition, Position)>,
     },
+    /// Leave the group and join it anew; nothing is held any more.
+    Rejoin,
     /// The stage pauses, or pauses for another reason than before.
     Paused(Fault),
     Resumed,
 }
 
+/// How a record, what it becomes and its offset are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    #[default]
+    ExactlyOnce,
+    AtLeastOnce,
+}
+
+/// What a stage that keeps an order does when a record fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ordering {
+    /// Followers of a record on a rung wait until it has ended, instead of passing it.
+    pub wait: bool,
+    /// Followers of a dead letter wait until it is redriven and done, or discarded.
+    pub hold: bool,
+}
+
 /// Bounds and policy of one stage.
 #[derive(Clone, Debug)]
 pub struct Spec {
+    pub delivery: Delivery,
+    /// `None` for a stage that keeps no order.
+    pub ordering: Option<Ordering>,
     /// Records run at the same time.
     pub concurrency: usize,
     /// Records held per partition.
     pub window: usize,
+    /// Followers of failing records that are held in memory per partition; more are parked.
+    pub followers: usize,
+    /// Records of a family that are known to be outstanding; with more, its input waits.
+    pub outstanding: usize,
     /// Bytes held of all input partitions together, and again of all others together.
     pub bytes: usize,
     pub ladder: Ladder,
@@ -128,5 +260,14 @@ pub struct Spec {
 pub struct Load {
     pub held: usize,
     pub running: usize,
+    /// Not due yet.
     pub waiting: usize,
+    /// Due, and behind an earlier record of their key.
+    pub blocked: usize,
+    /// Known to be on a rung, parked, or dead and waited for.
+    pub outstanding: usize,
+    /// Bytes of the longest offset map committed last.
+    pub map_bytes: usize,
+    /// Offsets between the committed one and the highest one read, of the partition where they are most.
+    pub span: i64,
 }

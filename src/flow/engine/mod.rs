@@ -2,39 +2,52 @@
 //! come out. It has no I/O, clock, threads or randomness of its own; `worker` carries its effects out.
 //!
 //! ```text
-//! Polled ─► ready ──Start──► running ──Ran──► publishing ──Published──► ended ──► Commit
-//!             ▲  ▲              │                 │
-//!   (due) waiting └─ held ◄─ systemic        stuck (tried again until Kafka takes it)
+//! Polled ─► ready ──Start──► running ──Ran──► leaving: Prepare ─► Transact (or Send) ─► Settle ─► ended
+//!            ▲ ▲ ▲             │                  │
+//!   blocked ─┘ │ └─ held ◄─ systemic           stuck (tried again until Kafka and the ledger take it)
+//!  (order)  waiting (due)
 //! ```
 //!
 //! - `window`: the records held, by partition; which are ready, which wait; what may be committed.
+//! - `order`: whose turn it is among the records of a key.
+//! - `leaving`: the way of a record out: prepared, produced with its offset, settled in the ledger.
 //! - `health`: when the stage pauses, which record tries whether it is well again, when it resumes.
 //! - `pauses`: how long it paused, which no record is charged for.
-//! - `partitions`: what is done when partitions come and go, and when offsets are committed.
+//! - `partitions`: what is done when partitions come and go.
 
 mod event;
 mod health;
+mod leaving;
+mod order;
 mod partitions;
 mod pauses;
 mod window;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::event::{Arrival, Effect, Event, Lane, Load, Publish, Ran, SlotId, Spec};
+pub use self::event::*;
 use self::health::Health;
+use self::leaving::Transaction;
+use self::partitions::Drain;
 use self::pauses::Pauses;
-use self::window::{Phase, Slot, Window};
+use self::window::{Admitted, Phase, Slot, Window};
 use super::breaker::speaks_of_outage;
 use super::decide::{Verdict, decide};
 use super::ladder::Past;
 use super::rule::classify;
-use super::{Class, Code, Fault};
+use super::{Code, Fault};
 use crate::message::TopicPartition;
+use crate::message::deadletter::Detail;
 
 /// How long a copy of a job waits while another copy is being run.
 const BUSY_WAIT: Duration = Duration::from_millis(250);
+/// How long a parked record may keep others of a full parking partition from being read.
+const ROTATE_FULL: Duration = Duration::from_secs(10);
+/// How long a parked record is held before it is written anew, so that Kafka does not delete it by its age.
+const ROTATE_OLD: Duration = Duration::from_secs(3600);
 
 /// See the module.
 #[derive(Debug)]
@@ -43,9 +56,14 @@ pub struct Engine {
     window: Window,
     health: Health,
     pauses: Pauses,
+    /// Records that wait for the next transaction.
+    outbox: VecDeque<SlotId>,
+    transaction: Option<Transaction>,
     next_commit: Option<Timestamp>,
+    /// The last transaction was aborted; the next one not before.
+    again: Option<Timestamp>,
     /// Partitions that are being drained, as they were revoked together.
-    draining: Vec<Vec<TopicPartition>>,
+    draining: Vec<Drain>,
     stopping: bool,
     effects: Vec<Effect>,
 }
@@ -53,11 +71,14 @@ pub struct Engine {
 impl Engine {
     pub fn new(spec: Spec) -> Self {
         Self {
-            window: Window::new(spec.window, spec.bytes),
+            window: Window::new(&spec),
             health: Health::default(),
             pauses: Pauses::default(),
             spec,
+            outbox: VecDeque::new(),
+            transaction: None,
             next_commit: None,
+            again: None,
             draining: Vec::new(),
             stopping: false,
             effects: Vec::new(),
@@ -72,17 +93,22 @@ impl Engine {
             Event::Revoked(partitions) => self.revoked(partitions),
             Event::Lost(partitions) => self.lost(&partitions),
             Event::Polled(arrival) => self.polled(arrival, now),
+            Event::CaughtUp(partition, offset) => self.window.caught_up(&partition, offset),
             Event::Ran { slot, result } => self.ran(slot, result, now),
-            Event::Published { slot, result } => self.published(slot, result, now),
+            Event::Prepared { slot, result } => self.prepared(slot, result, now),
+            Event::Sent { slot, result } => self.sent(slot, result, now),
+            Event::Transacted(result) => self.transacted(result, now),
+            Event::Settled { slot, result } => self.settled(slot, result, now),
             Event::Tick => {}
+            Event::Refresh => self.window.all().iter().for_each(|name| self.window.hand_out_again(name)),
             Event::DrainDeadline => self.drain_deadline(),
             Event::Stop => self.stop(),
         }
         self.tell(before);
         self.pauses.note(self.health.paused().is_some(), now);
         self.dispatch(now);
-        self.finish_drains();
         self.commit(now);
+        self.finish_drains();
         std::mem::take(&mut self.effects)
     }
 
@@ -94,7 +120,8 @@ impl Engine {
     /// When to send a `Tick` at the latest.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let probe = self.health.next_probe().filter(|_| self.window.has_ready());
-        let times = [self.window.next_due(), probe, self.health.next_republish(), self.next_commit];
+        let rotation = self.window.rotations().map(|(at, _)| at).min().filter(|_| self.may_park());
+        let times = [self.window.next_due(), probe, self.health.next_republish(), self.next_commit(), rotation];
         times.into_iter().flatten().min()
     }
 
@@ -104,7 +131,7 @@ impl Engine {
     }
 
     pub fn load(&self) -> Load {
-        Load { held: self.window.len(), running: self.window.running(), waiting: self.window.waiting() }
+        self.window.load()
     }
 
     /// Says when the event paused or resumed the stage.
@@ -118,8 +145,10 @@ impl Engine {
 
     fn polled(&mut self, arrival: Arrival, now: Timestamp) {
         let slot = arrival.slot;
-        if self.stopping || !self.window.admit(arrival, now) {
-            self.effects.push(Effect::Forget(slot));
+        match if self.stopping { Admitted::No } else { self.window.admit(arrival, now) } {
+            Admitted::Yes => {}
+            Admitted::Ended => self.effects.push(Effect::Ended(slot)),
+            Admitted::No => self.effects.push(Effect::Forget(slot)),
         }
     }
 
@@ -134,11 +163,8 @@ impl Engine {
         self.health.ran(id, &result, now);
         match result {
             Ran::Output | Ran::Replayed => self.publish(id, Publish::Output),
-            Ran::Ended => self.end(id),
-            Ran::Condemned(fault) => {
-                let attempts = slot.past.failures.saturating_add(1);
-                self.publish(id, Publish::Dead { attempts, fault });
-            }
+            Ran::Ended(rest) => self.was_over(id, rest),
+            Ran::Condemned(fault) => self.publish(id, dead(slot.past.failures.saturating_add(1), fault)),
             Ran::Busy => self.wait(id, &slot, now.saturating_add(BUSY_WAIT).unwrap_or(now)),
             // While the dependency is taken for down, its failures are the outage's and no record's.
             Ran::Failed(fault) if self.health.is_outage() && speaks_of_outage(&fault) => self.hold(id, &slot),
@@ -153,24 +179,7 @@ impl Engine {
             Verdict::Retry { rung, due, attempt, fault } => {
                 self.publish(id, Publish::Retry { rung, due, attempt, fault });
             }
-            Verdict::Dead { attempts, fault } => self.publish(id, Publish::Dead { attempts, fault }),
-        }
-    }
-
-    fn published(&mut self, id: SlotId, result: Result<(), Fault>, now: Timestamp) {
-        let Some(slot) = self.window.get(id).cloned() else { return };
-        let Phase::Publishing(what) = slot.phase.clone() else { return };
-        match result {
-            Ok(()) => {
-                self.health.taken(id);
-                self.end(id);
-            }
-            Err(fault) if is_of_the_record(&fault, &what) => self.failed(id, &slot, fault, now),
-            Err(_) if self.window.is_draining(&slot.partition) => self.forget(id),
-            Err(fault) => {
-                self.window.stick(id, what);
-                self.health.refused(id, fault, now);
-            }
+            Verdict::Dead { attempts, fault } => self.publish(id, dead(attempts, fault)),
         }
     }
 
@@ -178,35 +187,51 @@ impl Engine {
         self.window.wake(now);
         // One refused record tries whether Kafka takes it now; when it does, the others follow.
         while self.health.may_republish(now)
-            && let Some((id, what)) = self.window.unstick()
+            && let Some((id, what, step)) = self.window.first_stuck()
         {
             self.health.republish(id);
-            self.publish(id, what);
+            self.publish_again(id, what, step);
         }
-        if self.health.may_probe(now)
+        while self.health.may_probe(now)
             && let Some(id) = self.window.next_ready()
         {
-            self.health.probe(id);
-            self.start(id);
+            if self.begin(id) {
+                self.health.probe(id);
+            }
         }
+        // When Kafka is slow, outputs must not pile up behind a quick stage.
+        let leaving_max = self.spec.concurrency.max(self.spec.window);
         while self.health.paused().is_none()
             && self.window.running() < self.spec.concurrency
-            // When Kafka is slow, outputs must not pile up behind a quick stage.
-            && self.window.leaving() < self.spec.concurrency
+            && self.window.leaving() < leaving_max
             && let Some(id) = self.window.next_ready()
         {
-            self.start(id);
+            self.begin(id);
+        }
+        if self.may_park() {
+            let surplus = self.window.surplus(self.spec.followers);
+            let old = self.window.rotations().filter(|(at, _)| *at <= now).map(|(_, id)| id);
+            for id in surplus.into_iter().chain(old.collect::<Vec<_>>()) {
+                self.publish(id, Publish::Park);
+            }
         }
     }
 
-    fn start(&mut self, id: SlotId) {
-        self.window.set_phase(id, Phase::Running);
-        self.effects.push(Effect::Start(id));
+    /// Nothing is parked while Kafka does not take what it is given.
+    fn may_park(&self) -> bool {
+        !self.window.has_stuck() && !self.stopping
     }
 
-    fn publish(&mut self, id: SlotId, what: Publish) {
-        self.window.set_phase(id, Phase::Publishing(what.clone()));
-        self.effects.push(Effect::Publish { slot: id, what });
+    /// False when there was nothing to run.
+    fn begin(&mut self, id: SlotId) -> bool {
+        let discard = self.window.get(id).is_some_and(|slot| slot.discard);
+        if discard {
+            self.publish(id, Publish::Discard);
+        } else {
+            self.window.set_phase(id, Phase::Running);
+            self.effects.push(Effect::Start(id));
+        }
+        !discard
     }
 
     fn wait(&mut self, id: SlotId, slot: &Slot, due: Timestamp) {
@@ -226,12 +251,25 @@ impl Engine {
         }
     }
 
-    fn end(&mut self, id: SlotId) {
-        self.window.end(id);
-        self.effects.push(Effect::Ended(id));
+    /// The ledger knew it. Its offset has ended; its place in the line is the job's.
+    fn was_over(&mut self, id: SlotId, rest: Rest) {
+        self.window.end_offset(id);
+        self.step_aside(id, |order, place| match rest {
+            Rest::Over => order.leave(place, id),
+            Rest::Elsewhere => order.climb(place, id),
+            Rest::Dead => order.die(place, id),
+        });
+        self.drop_ended(id);
+    }
+
+    fn drop_ended(&mut self, id: SlotId) {
+        if self.window.remove(id).is_some() {
+            self.effects.push(Effect::Ended(id));
+        }
     }
 
     fn forget(&mut self, id: SlotId) {
+        self.step_aside(id, |order, place| order.step_out(place, id));
         if self.window.remove(id).is_some() {
             self.health.forget(id);
             if !self.window.has_stuck() {
@@ -240,17 +278,22 @@ impl Engine {
             self.effects.push(Effect::Forget(id));
         }
     }
+
+    /// Its line is told what became of it, and whoever is first now may begin.
+    fn step_aside(
+        &mut self,
+        id: SlotId,
+        how: impl FnOnce(&mut order::Order, order::Place) -> Option<SlotId>,
+    ) {
+        let place = self.window.get(id).and_then(|slot| slot.place);
+        let first = self.window.order().zip(place).and_then(|(order, place)| how(order, place));
+        self.window.advance(first);
+    }
 }
 
-/// Whether what Kafka or the ledger refused says something about the record: an output that does not fit, or
-/// whose ledger entry was taken over, is a failure like any other, and a retry that does not fit is a dead
-/// letter. A dead letter has nowhere else to go: it is kept and tried again, whatever the reason.
-fn is_of_the_record(fault: &Fault, what: &Publish) -> bool {
-    match what {
-        Publish::Output => fault.class != Class::Systemic,
-        Publish::Retry { .. } => fault.class == Class::Permanent,
-        Publish::Dead { .. } => false,
-    }
+/// A dead letter that says all there is to say.
+fn dead(attempts: u32, fault: Fault) -> Publish {
+    Publish::Dead { attempts, fault, detail: Detail::Full, dated: true }
 }
 
 #[cfg(test)]

@@ -1,18 +1,25 @@
-//! Partitions come and go: what is handed back, what is finished first, what is committed. Pure.
+//! Partitions come and go: what is handed back, what is finished first, when they may be let go. Pure.
 
-use jiff::Timestamp;
-
-use super::{Effect, Engine, Lane};
+use super::{Assigned, Delivery, Effect, Engine};
 use crate::message::TopicPartition;
+
+/// Partitions that were revoked together.
+#[derive(Debug)]
+pub(super) struct Drain {
+    partitions: Vec<TopicPartition>,
+    /// The time for it is over: nothing is waited for.
+    late: bool,
+}
 
 impl Engine {
     /// A partition that was still being drained begins anew: Kafka delivers again what it held.
-    pub(super) fn assigned(&mut self, partitions: Vec<(TopicPartition, Lane)>) {
-        for (partition, lane) in partitions {
-            if self.window.is_draining(&partition) {
-                self.lost(std::slice::from_ref(&partition));
+    pub(super) fn assigned(&mut self, partitions: Vec<Assigned>) {
+        for assigned in partitions {
+            let name = assigned.partition.clone();
+            if self.window.is_assigned(&name) && self.window.is_draining(&name) {
+                self.lost(&[name]);
             }
-            self.window.assign(partition, lane);
+            self.window.assign(assigned);
         }
     }
 
@@ -21,7 +28,7 @@ impl Engine {
         for slot in self.window.drain(&partitions) {
             self.forget(slot);
         }
-        self.draining.push(partitions);
+        self.draining.push(Drain { partitions, late: false });
     }
 
     pub(super) fn lost(&mut self, partitions: &[TopicPartition]) {
@@ -31,8 +38,17 @@ impl Engine {
             }
             self.window.unassign(partition);
         }
-        for group in &mut self.draining {
-            group.retain(|partition| !partitions.contains(partition));
+        for drain in &mut self.draining {
+            drain.partitions.retain(|partition| !partitions.contains(partition));
+        }
+    }
+
+    /// Nothing in hand is ours any more, or nobody knows whether it is.
+    pub(super) fn begin_anew(&mut self) {
+        self.lost(&self.window.all());
+        self.outbox.clear();
+        if !self.stopping {
+            self.effects.push(Effect::Rejoin);
         }
     }
 
@@ -45,43 +61,46 @@ impl Engine {
     }
 
     pub(super) fn drain_deadline(&mut self) {
-        let late: Vec<_> =
-            self.draining.iter().flatten().flat_map(|partition| self.window.slots_of(partition)).collect();
+        let mut late = Vec::new();
+        for drain in &mut self.draining {
+            drain.late = true;
+            late.extend(drain.partitions.iter().flat_map(|partition| self.window.slots_of(partition)));
+        }
         for slot in late {
             self.forget(slot);
         }
     }
 
+    /// Whether a revoked partition waits for nothing but its last offsets.
+    pub(super) fn drains_need_a_commit(&self) -> bool {
+        self.draining.iter().any(|drain| {
+            let empty = drain.partitions.iter().all(|partition| self.window.slots_of(partition).is_empty());
+            empty && !drain.late && self.window.is_dirty_in(&drain.partitions)
+        })
+    }
+
     /// Every revocation is answered once, when nothing of its partitions is left.
     pub(super) fn finish_drains(&mut self) {
-        let (done, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.draining)
-            .into_iter()
-            .partition(|group| group.iter().all(|partition| self.window.slots_of(partition).is_empty()));
+        let (done, open): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.draining).into_iter().partition(|drain| self.is_drained(drain));
         self.draining = open;
-        for partitions in done {
-            let commit = partitions
-                .iter()
-                .filter_map(|partition| Some((partition.clone(), self.window.unassign(partition)?)))
-                .collect();
+        for Drain { partitions, .. } in done {
+            let last = |partition: &TopicPartition| Some((partition.clone(), self.window.unassign(partition)?));
+            let mut commit: Vec<_> = partitions.iter().filter_map(last).collect();
+            if self.spec.delivery == Delivery::ExactlyOnce {
+                // Offsets go in transactions or not at all; what ended without one is found in the ledger.
+                commit.clear();
+            }
             self.effects.push(Effect::Drained { partitions, commit });
         }
     }
 
-    /// Commits are grouped: the first record that ends sets the time, all that end until then go with it.
-    pub(super) fn commit(&mut self, now: Timestamp) {
-        if !self.window.is_dirty() {
-            return;
-        }
-        match self.next_commit {
-            None => self.next_commit = now.saturating_add(self.spec.commit_every).ok(),
-            Some(at) if at <= now => {
-                self.next_commit = None;
-                let commit = self.window.commits();
-                if !commit.is_empty() {
-                    self.effects.push(Effect::Commit(commit));
-                }
-            }
-            Some(_) => {}
-        }
+    fn is_drained(&self, drain: &Drain) -> bool {
+        let empty = drain.partitions.iter().all(|partition| self.window.slots_of(partition).is_empty());
+        let in_transaction = || {
+            self.transaction.as_ref().is_some_and(|transaction| transaction.touches(&drain.partitions))
+                || self.window.is_dirty_in(&drain.partitions)
+        };
+        empty && (drain.late || self.spec.delivery == Delivery::AtLeastOnce || !in_transaction())
     }
 }

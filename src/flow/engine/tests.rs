@@ -3,5 +3,3 @@ mod failures;
 mod flow;
 mod pauses;
 mod rebalances;
-mod simulation;
-mod world;

@@ -15,6 +15,7 @@ fn trail() -> Trail {
         last_failure: Some("2026-01-02T03:04:01Z".parse().unwrap()),
         redrives: 1,
         code: Some(Code::LlmTimeout),
+        discard: None,
         origin: Coordinates { topic: "docs".into(), partition: 2, offset: 99, timestamp: Some(5) },
     }
 }

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use crate::flow::engine::*;
 use crate::flow::ladder::{Ladder, Limits, Past};
+use crate::flow::offsets::Position;
 use crate::flow::{Code, Fault};
 use crate::message::TopicPartition;
+use crate::message::deadletter::Detail;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const COMMIT_EVERY: Duration = Duration::from_millis(100);
@@ -29,6 +31,10 @@ pub fn ladder() -> Ladder {
 
 pub fn spec() -> Spec {
     Spec {
+        delivery: Delivery::AtLeastOnce,
+        ordering: None,
+        followers: 2,
+        outstanding: 100,
         concurrency: 4,
         window: 8,
         bytes: 1_000_000,
@@ -59,11 +65,11 @@ pub fn ended(slot: u64) -> Effect {
 }
 
 pub fn output(slot: u64) -> Effect {
-    Effect::Publish { slot: SlotId(slot), what: Publish::Output }
+    Effect::Prepare { slot: SlotId(slot), what: Publish::Output }
 }
 
 pub fn drained(partition: TopicPartition, commit: Option<i64>) -> Effect {
-    let commit = commit.map(|offset| (partition.clone(), offset)).into_iter().collect();
+    let commit = commit.map(|offset| (partition.clone(), at(offset))).into_iter().collect();
     Effect::Drained { partitions: vec![partition], commit }
 }
 
@@ -76,8 +82,35 @@ pub fn starts(effects: &[Effect]) -> Vec<u64> {
     effects.iter().filter_map(|e| if let Effect::Start(slot) = e { Some(slot.0) } else { None }).collect()
 }
 
+/// A position with nothing beyond it.
+pub fn at(offset: i64) -> Position {
+    Position { offset, map: String::new() }
+}
+
+/// The offsets that these effects commit; whether with a map is not said.
 pub fn commits(effects: &[Effect]) -> Vec<(TopicPartition, i64)> {
-    effects.iter().flat_map(|e| if let Effect::Commit(all) = e { all.clone() } else { vec![] }).collect()
+    let offsets = |all: &[(TopicPartition, Position)]| -> Vec<_> {
+        all.iter().map(|(name, position)| (name.clone(), position.offset)).collect()
+    };
+    effects
+        .iter()
+        .flat_map(|effect| match effect {
+            Effect::Commit(all) | Effect::Transact { commit: all, .. } => offsets(all),
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// What is produced for this record.
+pub fn what(effects: &[Effect]) -> Publish {
+    match effects {
+        [Effect::Prepare { what, .. }, ..] => what.clone(),
+        other => panic!("expected a publication, got {other:?}"),
+    }
+}
+
+pub fn dead_letter(attempts: u32, fault: Fault) -> Publish {
+    Publish::Dead { attempts, fault, detail: Detail::Full, dated: true }
 }
 
 /// An engine, its clock, and the next slot's number: records are numbered 0, 1, 2, … as they are polled.
@@ -99,14 +132,31 @@ impl Driver {
     }
 
     /// Tells the engine. A wake that is not in the future would make the worker spin.
+    ///
+    /// What the tests do not look at goes well by itself: records are made ready, and at least once what was made
+    /// ready is on its way to Kafka.
     pub fn tell(&mut self, event: Event) -> Vec<Effect> {
-        let effects = self.engine.handle(event, self.now);
+        let mut seen = Vec::new();
+        for effect in self.engine.handle(event, self.now) {
+            let prepared = match &effect {
+                Effect::Prepare { slot, .. } => Some(*slot),
+                _ => None,
+            };
+            if !matches!(effect, Effect::Send(_)) {
+                seen.push(effect);
+            }
+            if let Some(slot) = prepared {
+                seen.extend(self.tell(Event::Prepared { slot, result: Ok(()) }));
+            }
+        }
         assert!(self.engine.next_wake().is_none_or(|wake| wake > self.now), "the worker would spin");
-        effects
+        seen
     }
 
     pub fn assign(&mut self, partition: TopicPartition, lane: Lane) -> Vec<Effect> {
-        self.tell(Event::Assigned(vec![(partition, lane)]))
+        let family = partition.partition;
+        let assigned = Assigned { partition, lane, family, committed: None, outstanding: Vec::new() };
+        self.tell(Event::Assigned(vec![assigned]))
     }
 
     pub fn poll(&mut self, partition: TopicPartition, offset: i64) -> Vec<Effect> {
@@ -127,7 +177,17 @@ impl Driver {
         let past = Past { failures: 0, first_failure: None, seed: 0 };
         let slot = SlotId(self.slots);
         self.slots += 1;
-        let mut arrival = Arrival { slot, partition, offset, size: 100, due: None, past };
+        let mut arrival = Arrival {
+            slot,
+            partition,
+            offset,
+            size: 100,
+            due: None,
+            past,
+            order: None,
+            origin: offset,
+            discard: false,
+        };
         change(&mut arrival);
         self.tell(Event::Polled(arrival))
     }
@@ -147,12 +207,37 @@ impl Driver {
         effects
     }
 
+    /// Kafka has it, and the ledger.
     pub fn published(&mut self, slot: u64) -> Vec<Effect> {
-        self.tell(Event::Published { slot: SlotId(slot), result: Ok(()) })
+        let effects = self.tell(Event::Sent { slot: SlotId(slot), result: Ok(()) });
+        self.settle(effects)
+    }
+
+    /// The ledger takes what it is told in these effects.
+    pub fn settle(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        let mut seen = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Settle(slot) => seen.extend(self.tell(Event::Settled { slot, result: Ok(()) })),
+                other => seen.push(other),
+            }
+        }
+        seen
     }
 
     pub fn refused(&mut self, slot: u64, code: Code) -> Vec<Effect> {
-        self.tell(Event::Published { slot: SlotId(slot), result: Err(fault(code)) })
+        let result = Err(refusal(code));
+        self.tell(Event::Sent { slot: SlotId(slot), result })
+    }
+
+    /// Kafka has committed the transaction, and the ledger is told.
+    pub fn committed(&mut self) -> Vec<Effect> {
+        let effects = self.tell(Event::Transacted(Ok(())));
+        self.settle(effects)
+    }
+
+    pub fn aborted(&mut self, abort: Abort) -> Vec<Effect> {
+        self.tell(Event::Transacted(Err(abort)))
     }
 
     /// Time passes; the engine is woken when it asked for it, and only then.
@@ -167,7 +252,20 @@ impl Driver {
         effects
     }
 
-    pub fn at(&self, time: Duration) -> Timestamp {
+    pub fn after(&self, time: Duration) -> Timestamp {
         self.now.saturating_add(time).unwrap()
+    }
+}
+
+/// Records held, running, and waiting for their due time.
+pub fn numbers(d: &Driver) -> (usize, usize, usize) {
+    let load = d.engine.load();
+    (load.held, load.running, load.waiting)
+}
+
+pub fn refusal(code: Code) -> Refusal {
+    match code {
+        Code::RecordTooLarge => Refusal::TooLarge(fault(code)),
+        code => Refusal::Fault(fault(code)),
     }
 }

@@ -5,20 +5,13 @@ use crate::flow::engine::*;
 use crate::flow::ladder::Past;
 use crate::flow::rule::Rule;
 use crate::flow::{Class, Code, Fault};
-
-/// The only thing published.
-fn what(effects: &[Effect]) -> Publish {
-    match effects {
-        [Effect::Publish { what, .. }] => what.clone(),
-        other => panic!("expected one publication, got {other:?}"),
-    }
-}
+use crate::message::deadletter::Detail;
 
 #[test]
 fn a_transient_failure_goes_to_the_rung_that_is_long_enough() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
-    let due = d.at(SECOND * 2);
+    let due = d.after(SECOND * 2);
     let retry = Publish::Retry { rung: 0, due, attempt: 1, fault: fault(Code::LlmTimeout) };
     assert_eq!(what(&d.fails(0, Code::LlmTimeout)), retry);
     assert_eq!(d.published(0), [ended(0)]);
@@ -30,7 +23,7 @@ fn each_failure_waits_longer_and_counts_the_ones_before() {
     let mut d = Driver::new(|_| {});
     let first = d.now;
     d.arrive(input(0), 0, |a| a.past = Past { failures: 1, first_failure: Some(first), seed: 0 });
-    let due = d.at(SECOND * 4);
+    let due = d.after(SECOND * 4);
     let retry = Publish::Retry { rung: 1, due, attempt: 2, fault: fault(Code::LlmTimeout) };
     assert_eq!(what(&d.fails(0, Code::LlmTimeout)), retry);
 }
@@ -41,14 +34,14 @@ fn the_provider_decides_how_long_to_wait() {
     d.fill(0..1);
     let asked = fault(Code::LlmRateLimited).with_retry_after(Some(SECOND * 17));
     let Publish::Retry { rung, due, .. } = what(&d.ran(0, Ran::Failed(asked))) else { panic!("no retry") };
-    assert_eq!((rung, due), (1, d.at(SECOND * 17)));
+    assert_eq!((rung, due), (1, d.after(SECOND * 17)));
 }
 
 #[test]
 fn a_permanent_failure_is_a_dead_letter_at_once() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
-    let dead = Publish::Dead { attempts: 1, fault: fault(Code::ParseCorrupt) };
+    let dead = dead_letter(1, fault(Code::ParseCorrupt));
     assert_eq!(what(&d.fails(0, Code::ParseCorrupt)), dead);
     assert_eq!(d.published(0), [ended(0)]);
 }
@@ -57,7 +50,7 @@ fn a_permanent_failure_is_a_dead_letter_at_once() {
 fn a_job_that_was_condemned_before_a_crash_is_a_dead_letter_without_another_attempt() {
     let mut d = Driver::new(|_| {});
     d.arrive(input(0), 0, |a| a.past = Past { failures: 2, first_failure: None, seed: 0 });
-    let dead = Publish::Dead { attempts: 3, fault: fault(Code::LlmTimeout) };
+    let dead = dead_letter(3, fault(Code::LlmTimeout));
     assert_eq!(what(&d.ran(0, Ran::Condemned(fault(Code::LlmTimeout)))), dead);
 }
 
@@ -66,7 +59,7 @@ fn the_last_attempt_is_a_dead_letter_that_says_which_limit_was_reached() {
     let mut d = Driver::new(|_| {});
     let first = d.now;
     d.arrive(input(0), 0, |a| a.past = Past { failures: 2, first_failure: Some(first), seed: 0 });
-    let Publish::Dead { attempts, fault } = what(&d.fails(0, Code::LlmTimeout)) else { panic!("not dead") };
+    let Publish::Dead { attempts, fault, .. } = what(&d.fails(0, Code::LlmTimeout)) else { panic!("not dead") };
     assert_eq!((attempts, fault.code), (3, Code::LlmTimeout));
     assert!(fault.chain[0].contains("3 attempts") && fault.chain[0].contains("max_attempts"), "{fault:?}");
 }
@@ -84,7 +77,7 @@ fn an_output_that_is_too_large_is_a_dead_letter() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
     d.ran(0, Ran::Output);
-    let dead = Publish::Dead { attempts: 1, fault: fault(Code::RecordTooLarge) };
+    let dead = dead_letter(1, fault(Code::RecordTooLarge));
     assert_eq!(what(&d.refused(0, Code::RecordTooLarge)), dead);
     assert_eq!(d.engine.paused(), None);
 }
@@ -106,13 +99,35 @@ fn a_retry_that_does_not_fit_its_rung_is_a_dead_letter() {
 }
 
 #[test]
-fn a_dead_letter_that_does_not_fit_stops_the_stage_and_is_kept() {
+fn a_dead_letter_that_does_not_fit_tells_less_and_if_that_is_not_enough_it_stops_the_stage_and_is_kept() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
     d.fails(0, Code::ParseCorrupt);
+    for less in [Detail::NoChain, Detail::Brief] {
+        let effects = d.refused(0, Code::RecordTooLarge);
+        assert!(matches!(what(&effects), Publish::Dead { detail, .. } if detail == less), "{effects:?}");
+    }
     assert_eq!(d.refused(0, Code::RecordTooLarge), [Effect::Paused(fault(Code::RecordTooLarge))]);
     assert_eq!(d.fill(1..2), []);
     assert!(matches!(what(&d.pass(SECOND)), Publish::Dead { .. }), "tried again");
+}
+
+#[test]
+fn a_dead_letter_whose_time_kafka_refuses_goes_without_it() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.fails(0, Code::ParseCorrupt);
+    let refused = Err(Refusal::Dated(fault(Code::DlqUnwritable)));
+    let effects = d.tell(Event::Sent { slot: SlotId(0), result: refused });
+    assert!(matches!(what(&effects), Publish::Dead { dated: false, .. }), "{effects:?}");
+}
+
+#[test]
+fn a_job_that_another_copy_took_over_is_left_to_it() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.fails(0, Code::ParseCorrupt);
+    assert_eq!(d.tell(Event::Sent { slot: SlotId(0), result: Err(Refusal::TakenOver) }), [ended(0)]);
 }
 
 #[test]
@@ -123,5 +138,5 @@ fn answers_about_records_that_do_not_run_change_nothing() {
     assert_eq!(d.published(0), [], "running, not publishing");
     assert_eq!(d.ran(77, Ran::Failed(Fault::new(Code::LlmUnauthorized, "x"))), [], "never seen");
     assert_eq!(d.engine.paused(), None);
-    assert_eq!(d.engine.load(), Load { held: 2, running: 1, waiting: 0 });
+    assert_eq!(numbers(&d), (2, 1, 0));
 }

@@ -33,7 +33,7 @@ fn a_systemic_failure_pauses_the_stage_and_nothing_is_produced_for_the_record() 
     d.fill(0..1);
     assert_eq!(d.fails(0, Code::LlmUnauthorized), [Effect::Paused(fault(Code::LlmUnauthorized))]);
     assert_eq!(d.engine.paused().unwrap().code, Code::LlmUnauthorized);
-    assert_eq!(d.engine.load(), Load { held: 1, running: 0, waiting: 0 });
+    assert_eq!(numbers(&d), (1, 0, 0));
     assert_eq!(d.fill(1..3), [], "nothing starts");
     assert!(d.engine.wants(&input(0)), "the window may still fill");
 }
@@ -94,7 +94,7 @@ fn a_probe_that_fails_for_its_own_sake_shows_that_the_stage_is_well() {
     d.pass(SECOND);
     let effects = d.fails(0, Code::ParseCorrupt);
     assert!(effects.contains(&Effect::Resumed), "{effects:?}");
-    assert!(matches!(effects[0], Effect::Publish { what: Publish::Dead { attempts: 1, .. }, .. }));
+    assert!(matches!(effects[0], Effect::Prepare { what: Publish::Dead { attempts: 1, .. }, .. }));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_probe_that_does_no_work_proves_nothing_and_the_next_one_follows() {
     let mut d = sick();
     d.fill(1..3);
     d.pass(SECOND);
-    assert_eq!(d.ran(0, Ran::Ended), [ended(0), start(1)]);
+    assert_eq!(d.ran(0, Ran::Ended(Rest::Over)), [ended(0), start(1)]);
     assert_eq!(d.ran(1, Ran::Busy), [start(2)]);
     assert!(d.engine.paused().is_some());
 }
@@ -138,9 +138,9 @@ fn a_sick_stage_whose_records_all_wait_sleeps_until_one_is_due() {
     let mut d = sick();
     d.assign(rung(0), Lane::Rung);
     d.pass(SECOND);
-    let due = d.at(SECOND * 60);
+    let due = d.after(SECOND * 60);
     d.arrive(rung(0), 0, |a| a.due = Some(due));
-    d.ran(0, Ran::Ended);
+    d.ran(0, Ran::Ended(Rest::Over));
     d.pass(COMMIT_EVERY);
     assert_eq!(d.engine.next_wake(), Some(due));
     assert_eq!(d.pass(SECOND * 60), [start(1)]);
@@ -311,7 +311,7 @@ fn the_time_of_a_pause_is_not_charged_to_the_records_that_waited_it_out() {
     assert_eq!(starts(&start), [0], "the trial");
     let effects = d.fails(0, Code::LlmTimeout);
     assert!(
-        effects.iter().any(|e| matches!(e, Effect::Publish { what: Publish::Retry { attempt: 2, .. }, .. })),
+        effects.iter().any(|e| matches!(e, Effect::Prepare { what: Publish::Retry { attempt: 2, .. }, .. })),
         "it climbs on: {effects:?}"
     );
 }

@@ -1,0 +1,126 @@
+//! The stage's transactions, one at a time: begun when the engine says so, answered when Kafka has. It decides
+//! nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+use tokio::task::JoinHandle;
+
+use super::hands::Hands;
+use super::kit::Kit;
+use crate::flow::engine::{Abort, SlotId};
+use crate::flow::{Code, Fault};
+use crate::kafka::KafkaProblem;
+use crate::kafka::consumer::Commit;
+use crate::kafka::transaction::{Piece, TransactError, Transactor};
+use crate::message::OutRecord;
+use crate::telemetry::metrics;
+
+/// Makes the transactional producer, and ends whatever an earlier one of its name has left open.
+pub type Open = Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<Transactor, KafkaProblem>> + Send + Sync>;
+
+/// Kafka's answer to a transaction.
+pub struct Answer(Result<(), TransactError>);
+
+/// See the module.
+pub struct Transactions {
+    kit: Arc<Kit>,
+    open: Open,
+    transactor: Option<Arc<Transactor>>,
+    running: Option<JoinHandle<Result<(), TransactError>>>,
+    begun: Instant,
+    records: usize,
+}
+
+impl Transactions {
+    /// Waits until Kafka knows the producer.
+    pub async fn open(kit: Arc<Kit>, open: Open) -> Result<Self, KafkaProblem> {
+        let transactor = Some(Arc::new(open().await?));
+        Ok(Self { kit, open, transactor, running: None, begun: Instant::now(), records: 0 })
+    }
+
+    /// Begins the next transaction. `group` is the consumer's membership as of now.
+    pub fn begin(
+        &mut self,
+        records: Vec<(SlotId, Vec<OutRecord>)>,
+        offsets: Vec<Commit>,
+        group: Option<ConsumerGroupMetadata>,
+    ) {
+        self.begun = Instant::now();
+        self.records = records.len();
+        let batch = records.into_iter().map(|(slot, records)| Piece { tag: slot.0, records }).collect();
+        let (transactor, group) = (self.transactor.clone(), group);
+        self.running = Some(tokio::spawn(async move {
+            let (Some(transactor), Some(group)) = (transactor, group) else {
+                return Err(TransactError::Fenced { cause: "the stage is not in its group".into() });
+            };
+            transactor.commit(batch, offsets, group).await
+        }));
+    }
+
+    /// Kafka's answer; never when no transaction runs. Safe to cancel.
+    pub async fn answer(this: &mut Option<Self>) -> Answer {
+        match this {
+            Some(Self { running: Some(running), .. }) => {
+                let answer = running.await;
+                this.as_mut().and_then(|this| this.running.take());
+                let broken = |error: tokio::task::JoinError| TransactError::Fenced { cause: error.to_string() };
+                let answer = answer.map_err(broken).and_then(|answer| answer);
+                if let Some(this) = this {
+                    this.count(&answer);
+                }
+                Answer(answer)
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// What the engine is told; the hands learn whether what they hold is produced.
+    pub fn told(Answer(answer): Answer, hands: &mut Hands) -> Result<(), Abort> {
+        let told = answer.map_err(|error| match error {
+            TransactError::Record { tag, error } => {
+                let slot = SlotId(tag);
+                Abort::Record(slot, hands.refusal(slot, &error))
+            }
+            TransactError::Again { cause } => {
+                let message = format!("Kafka did not commit the transaction, and nothing of it can be seen: {cause}");
+                Abort::Again(Fault::new(Code::OutputUnwritable, message))
+            }
+            TransactError::Stale { cause } => {
+                tracing::debug!("the group changed during a transaction, which is repeated: {cause}");
+                Abort::Stale
+            }
+            TransactError::Fenced { cause } => {
+                tracing::warn!("kafka shut the stage's producer or consumer out: {cause}");
+                Abort::Fenced
+            }
+        });
+        match &told {
+            Err(Abort::Fenced) => hands.doubt_transaction(),
+            told => hands.end_transaction(told.is_ok()),
+        }
+        told
+    }
+
+    /// Begins anew: what an open transaction of ours has left is ended, before offsets are read again.
+    pub async fn reopen(&mut self) {
+        self.running = None;
+        self.transactor = None;
+        match (self.open)().await {
+            Ok(transactor) => self.transactor = Some(Arc::new(transactor)),
+            // The next transaction says so again, and the stage tries again.
+            Err(problem) => tracing::warn!("{problem}"),
+        }
+    }
+
+    fn count(&self, answer: &Result<(), TransactError>) {
+        let topics = &self.kit.topics;
+        let end = match answer {
+            Ok(()) => "committed",
+            Err(TransactError::Fenced { .. }) => "fenced",
+            Err(_) => "aborted",
+        };
+        metrics::transaction(&topics.pipeline, &topics.stage, end, self.records, self.begun.elapsed());
+    }
+}
