@@ -102,7 +102,9 @@ impl Hands {
 
     /// The record has ended.
     pub fn let_go(&mut self, slot: SlotId) {
-        self.held.remove(&slot);
+        if self.held.remove(&slot).is_some() {
+            self.kit.tally.let_go();
+        }
     }
 
     /// The next end of a task, as the engine is told of it. `None` without a task that runs. Safe to cancel.
