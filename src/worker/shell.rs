@@ -350,6 +350,6 @@ async fn leave(consumer: Consumer) {
 }
 
 fn commits(positions: Vec<(TopicPartition, Position)>) -> Vec<Commit> {
-    let commit = |(partition, Position { offset, map })| Commit { partition, offset, metadata: map };
+    let commit = |(name, Position { offset, map })| Commit { name, offset, metadata: map };
     positions.into_iter().map(commit).collect()
 }
