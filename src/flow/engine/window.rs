@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Arrival, Lane, Publish, SlotId};
 use crate::flow::ladder::Past;
-use crate::flow::offsets::Offsets;
+use crate::flow::offsets::{Offsets, Read};
 use crate::message::TopicPartition;
 
 /// Records of one rung or redrive partition held at the same time, most of them waiting.
@@ -37,6 +37,8 @@ pub struct Slot {
 struct Partition {
     lane: Lane,
     offsets: Offsets,
+    /// Handed out last for committing.
+    committed: Option<i64>,
     ready: VecDeque<SlotId>,
     held: BTreeSet<SlotId>,
     draining: bool,
@@ -59,6 +61,15 @@ pub struct Window {
     /// Publishing or stuck: these hold outputs.
     leaving: usize,
     dirty: bool,
+}
+
+impl Partition {
+    /// The offset alone, as long as no map is committed; one that goes back waits until it has come forward again.
+    fn commit(&mut self) -> Option<i64> {
+        let offset = self.offsets.commit()?.offset;
+        let new = self.committed.is_none_or(|committed| committed < offset);
+        new.then(|| *self.committed.insert(offset))
+    }
 }
 
 impl Phase {
@@ -89,6 +100,7 @@ impl Window {
         self.partitions.entry(partition).or_insert_with(|| Partition {
             lane,
             offsets: Offsets::default(),
+            committed: None,
             ready: VecDeque::new(),
             held: BTreeSet::new(),
             draining: false,
@@ -101,7 +113,7 @@ impl Window {
 
     /// Lets a partition go that holds nothing any more; says what may be committed of it.
     pub fn unassign(&mut self, partition: &TopicPartition) -> Option<i64> {
-        self.partitions.remove(partition)?.offsets.commit()
+        self.partitions.remove(partition)?.commit()
     }
 
     /// Bounded by number per partition and by bytes per kind of lane; a partition that holds nothing may always
@@ -119,7 +131,8 @@ impl Window {
     pub fn admit(&mut self, arrival: Arrival, now: Timestamp) -> bool {
         let Arrival { slot, partition, offset, size, due, past } = arrival;
         let Some(p) = self.partitions.get_mut(&partition).filter(|p| !p.draining) else { return false };
-        if !p.offsets.read(offset) {
+        p.committed.get_or_insert(offset);
+        if p.offsets.read(offset) != Read::Fresh {
             return false;
         }
         p.held.insert(slot);
@@ -262,7 +275,7 @@ impl Window {
     /// What may be committed now and was not handed out before.
     pub fn commits(&mut self) -> Vec<(TopicPartition, i64)> {
         self.dirty = false;
-        self.partitions.iter_mut().filter_map(|(name, p)| Some((name.clone(), p.offsets.commit()?))).collect()
+        self.partitions.iter_mut().filter_map(|(name, p)| Some((name.clone(), p.commit()?))).collect()
     }
 
     /// Whether a record has ended since offsets were last handed out.
