@@ -338,14 +338,7 @@ impl Shell {
         self.releases.clear();
         self.partitions.clear();
         drop(self.transactions.take());
-        leave(self.consumer).await;
-    }
-}
-
-/// The transaction's task may still hold the consumer; then it leaves the group when that ends.
-async fn leave(consumer: Consumer) {
-    if let Some(consumer) = Arc::into_inner(consumer) {
-        consumer.leave().await;
+        self.consumer.leave().await;
     }
 }
 
