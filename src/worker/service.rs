@@ -162,9 +162,13 @@ fn shell(
     readiness: &Readiness,
 ) -> Result<Shell, KafkaProblem> {
     let drain = config.shutdown.drain.0;
+    let topics = kit.topics.subscription();
+    let satellites: Vec<&str> = topics.into_iter().filter(|topic| *topic != kit.topics.input).collect();
     let membership = Membership {
         group: &kit.topics.group,
-        topics: &kit.topics.subscription(),
+        input: &kit.topics.input,
+        satellites: &satellites,
+        instance: Some(edges.instance.name()),
         message_max: edges.topology.message_max(),
         patience: drain + RELEASE_ROOM,
     };

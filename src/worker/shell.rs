@@ -15,7 +15,7 @@ use super::report::Report;
 use crate::flow::engine::{Effect, Engine, Event, Lane};
 use crate::flow::topology::StageTopics;
 use crate::kafka::Consumer;
-use crate::kafka::consumer::{Change, Partition, Release};
+use crate::kafka::consumer::{Change, Commit, Partition, Release};
 use crate::message::TopicPartition;
 
 /// How often numbers are refreshed and failed commits repeated.
@@ -163,7 +163,7 @@ impl Shell {
             Effect::Forget(slot) => self.hands.forget(slot),
             Effect::Ended(slot) => self.hands.let_go(slot),
             Effect::Commit(offsets) => {
-                self.consumer.commit(&offsets);
+                self.consumer.commit(&commits(&offsets));
                 self.committed.extend(offsets);
             }
             Effect::Drained { partitions, commit } => self.drained(partitions, commit).await,
@@ -176,8 +176,9 @@ impl Shell {
     async fn drained(&mut self, partitions: Vec<TopicPartition>, commit: Vec<(TopicPartition, i64)>) {
         self.committed.extend(commit);
         // What was committed in the background may have failed; committing it again does no harm.
-        let last = partitions.iter().filter_map(|name| self.committed.remove_entry(name)).collect();
-        self.consumer.commit_now(last).await;
+        let last: Vec<_> =
+            partitions.iter().filter_map(|name| self.committed.remove_entry(name)).collect();
+        self.consumer.commit_now(commits(&last)).await;
         for name in &partitions {
             self.partitions.remove(name);
         }
@@ -208,7 +209,7 @@ impl Shell {
     fn refresh(&mut self) {
         if self.consumer.commit_failed() {
             let all: Vec<_> = self.committed.iter().map(|(name, offset)| (name.clone(), *offset)).collect();
-            self.consumer.commit(&all);
+            self.consumer.commit(&commits(&all));
         }
         let rungs = |topic: &&str| self.kit.topics.rung(topic).is_some();
         let waiting = self.hands.waiting().filter(rungs).map(str::to_owned);
@@ -233,6 +234,15 @@ impl Shell {
         self.partitions.clear();
         self.consumer.leave().await;
     }
+}
+
+fn commits(offsets: &[(TopicPartition, i64)]) -> Vec<Commit> {
+    let commit = |(name, offset): &(TopicPartition, i64)| Commit {
+        name: name.clone(),
+        offset: *offset,
+        metadata: String::new(),
+    };
+    offsets.iter().map(commit).collect()
 }
 
 fn lane(topics: &StageTopics, topic: &str) -> Lane {
