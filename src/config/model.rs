@@ -59,9 +59,81 @@ pub struct Kafka {
     /// How long one record may take to be acknowledged before it counts as not writable.
     #[serde(default = "defaults::delivery_timeout")]
     pub delivery_timeout: Span,
+    /// How long a transaction may be open. When a process dies within one, readers of committed records, and whoever
+    /// takes over its partitions, wait this long for Kafka to end it, unless the process is back sooner. At most what
+    /// the brokers allow (`transaction.max.timeout.ms`).
+    #[serde(default = "defaults::transaction_timeout")]
+    pub transaction_timeout: Span,
+    #[serde(default)]
+    pub membership: GroupMembership,
     /// Further librdkafka properties, passed on as they are. No secrets here: see `security`.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
+}
+
+/// How a stage's processes share its partitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupMembership {
+    pub protocol: GroupProtocol,
+    /// `cooperative-sticky` (when absent), `range` or `roundrobin` with `classic`; `uniform` or `range` with
+    /// `consumer`, where the broker chooses when absent.
+    pub assignor: Option<Assignor>,
+    /// Members have lasting names, made of `instance` and the stage: one that is back within the session's time-out
+    /// gets its partitions again without a rebalance. `instance` must then be the same after a restart.
+    #[serde(rename = "static")]
+    pub is_static: bool,
+}
+
+/// Who leads rebalances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupProtocol {
+    /// A member: works with every broker.
+    #[default]
+    Classic,
+    /// The broker (KIP-848): needs Kafka 4.0.
+    Consumer,
+}
+
+/// Which member gets which partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Assignor {
+    CooperativeSticky,
+    Range,
+    Roundrobin,
+    Uniform,
+}
+
+impl Assignor {
+    /// As Kafka names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CooperativeSticky => "cooperative-sticky",
+            Self::Range => "range",
+            Self::Roundrobin => "roundrobin",
+            Self::Uniform => "uniform",
+        }
+    }
+}
+
+impl GroupProtocol {
+    /// As Kafka names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+
+    /// The assignors that can be had with it.
+    pub fn assignors(self) -> &'static [Assignor] {
+        match self {
+            Self::Classic => &[Assignor::CooperativeSticky, Assignor::Range, Assignor::Roundrobin],
+            Self::Consumer => &[Assignor::Uniform, Assignor::Range],
+        }
+    }
 }
 
 /// How to authenticate. Secrets are named by environment variable or file, never written down.
@@ -219,6 +291,9 @@ mod defaults {
         Span::secs(15)
     }
     pub fn delivery_timeout() -> Span {
+        Span::secs(30)
+    }
+    pub fn transaction_timeout() -> Span {
         Span::secs(30)
     }
     pub fn registry_timeout() -> Span {

@@ -6,8 +6,9 @@ const OWNED: &[(&str, &str)] = &[
     ("bootstrap.servers", "use kafka.bootstrap"),
     ("metadata.broker.list", "use kafka.bootstrap"),
     ("group.id", "use kafka.group_prefix; groups are named <prefix><pipeline>.<stage>"),
-    ("group.protocol", "remove it; the consumer is built for the group protocol it chooses"),
-    ("partition.assignment.strategy", "remove it; rebalances are cooperative"),
+    ("group.protocol", "use kafka.membership.protocol"),
+    ("partition.assignment.strategy", "use kafka.membership.assignor"),
+    ("group.remote.assignor", "use kafka.membership.assignor"),
     ("enable.auto.commit", "remove it; offsets are committed without gaps, by Lazaret"),
     ("auto.commit.interval.ms", "remove it; offsets are committed without gaps, by Lazaret"),
     ("enable.auto.offset.store", "remove it; offsets are committed without gaps, by Lazaret"),
@@ -15,6 +16,7 @@ const OWNED: &[(&str, &str)] = &[
     ("isolation.level", "remove it; only committed records are read"),
     ("enable.idempotence", "remove it; the producer is idempotent"),
     ("transactional.id", "remove it; Lazaret names its transactions"),
+    ("transaction.timeout.ms", "use kafka.transaction_timeout"),
     ("acks", "remove it; a record counts as written when all in-sync replicas have it"),
     ("request.required.acks", "remove it; a record counts as written when all in-sync replicas have it"),
     ("delivery.timeout.ms", "use kafka.delivery_timeout"),
@@ -28,13 +30,16 @@ const OWNED: &[(&str, &str)] = &[
     ("ssl.certificate.location", "use kafka.security.certificate_file"),
     ("ssl.key.location", "use kafka.security.key_file"),
     ("client.id", "remove it; it names the verb"),
-    ("group.instance.id", "remove it; two processes with one would fence each other off"),
+    ("group.instance.id", "use kafka.membership.static"),
     ("partitioner", "remove it; a key must land where Java producers put it"),
     ("batch.size", "use record_max of the pipeline"),
     ("receive.message.max.bytes", "use record_max of the pipeline"),
     ("fetch.max.bytes", "use record_max of the pipeline"),
     ("enable.partition.eof", "remove it; it is how the end of a topic is told"),
 ];
+
+/// Settings of a member that the broker decides under the group protocol `consumer`: a client that has them is refused.
+pub const CLASSIC_ONLY: [&str; 2] = ["session.timeout.ms", "heartbeat.interval.ms"];
 
 /// Words in the names of properties that hold secrets.
 const SECRETS: &[&str] = &["password", "secret", "key.pem", "sasl.jaas.config", "sasl.oauthbearer.config"];

@@ -219,7 +219,8 @@ impl Offsets {
     fn ended(&self, cursor: i64) -> Vec<Range<i64>> {
         let behind = || self.open.range(..cursor).copied();
         let starts = behind().map(|open| open + 1);
-        let mut ended: Vec<_> = starts.zip(behind().skip(1).chain([cursor])).map(|(from, to)| from..to).collect();
+        let mut ended: Vec<_> =
+            starts.zip(behind().skip(1).chain([cursor])).map(|(from, to)| from..to).collect();
         ended.retain(|range| !range.is_empty());
         for range in &self.ahead {
             match ended.last_mut().filter(|last| range.start <= last.end) {

@@ -283,7 +283,7 @@ fn plans_of(pipeline: &Pipeline, stages: &[StageTopics]) -> Vec<TopicPlan> {
         }
         plans.push(plan(&topics.redrive, Purpose::Redrive, stage.partitions, waiting, roomy));
         if let Some(park) = &topics.park {
-            plans.push(plan(park, Purpose::Park, stage.partitions, None, roomy));
+            plans.push(plan(park, Purpose::Park, stage.partitions, waiting, roomy));
         }
         plans.push(plan(&topics.dlq, Purpose::Dlq, stage.partitions, pipeline.dlq_retention, roomy));
     }

@@ -58,6 +58,7 @@ pub fn consumer(
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
         .set("allow.auto.create.topics", "false")
+        .set("isolation.level", "read_committed")
         .set("message.max.bytes", message_max.0.max(1000).to_string())
         .set("fetch.max.bytes", fetch_max.to_string())
         .set("receive.message.max.bytes", (fetch_max + FRAMING).to_string());

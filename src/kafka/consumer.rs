@@ -1,30 +1,40 @@
 //! The consumer of one stage: its group membership and its partitions, each with a queue of its own. It decides
 //! nothing: what to read, what to commit and when a revoked partition may go is the worker's to say.
 //!
+//! The group shares the partitions of the stage's input. The stage's other topics, its satellites, follow: who has
+//! partition 3 of the input reads partition 3 of every satellite (see `follow`).
+//!
 //! A thread of its own serves librdkafka's events. A revoked partition is let go when the worker says so, or when
-//! its patience is over; the rebalance waits for that, as cooperative rebalances allow (see `group`).
+//! its patience is over; the rebalance waits for that (see `group`).
 
+mod follow;
 mod group;
+mod partition;
+mod setup;
+mod shared;
+mod start;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaResult;
 use rdkafka::{ClientContext as _, Message as _, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
-use self::group::{Group, Shared};
-use super::client::{self, dispose};
+use self::follow::Topics;
+use self::group::{Group, State};
+pub use self::partition::Partition;
+use self::shared::Shared;
+pub use self::start::DAMAGED;
+use super::client::dispose;
 use super::context::Context;
-use super::convert;
 use super::problem::KafkaProblem;
 use crate::config::{Kafka, Size};
-use crate::message::{Record, TopicPartition};
+use crate::message::TopicPartition;
 
 /// Longest time in one poll: how soon the thread sees that it is to end.
 const POLL: Duration = Duration::from_millis(100);
@@ -49,35 +59,13 @@ pub struct Release {
     _open: blocking::SyncSender<()>,
 }
 
-/// One assigned partition.
-pub struct Partition {
+/// An offset to commit: everything below it has ended, and of what lies above it the metadata tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
     pub name: TopicPartition,
-    queue: PartitionQueue<Group>,
-    filled: Arc<AtomicBool>,
-}
-
-impl Partition {
-    /// Whether a poll may bring something.
-    pub fn is_filled(&self) -> bool {
-        self.filled.load(Ordering::Acquire)
-    }
-
-    /// The next record if one has been fetched. Never waits.
-    pub fn poll(&self) -> Option<Record> {
-        if !self.filled.swap(false, Ordering::AcqRel) {
-            return None;
-        }
-        let polled = self.queue.poll(Duration::ZERO)?;
-        // There may be more: the queue tells only when it stops being empty.
-        self.filled.store(true, Ordering::Release);
-        match polled {
-            Ok(message) => Some(convert::record(&message)),
-            Err(error) => {
-                tracing::warn!(partition = %self.name, "cannot read the partition for now: {error}");
-                None
-            }
-        }
-    }
+    pub offset: i64,
+    /// Kept with the offset by Kafka, which takes 4096 bytes unless its `offset.metadata.max.bytes` says otherwise.
+    pub metadata: String,
 }
 
 /// See the module.
@@ -91,49 +79,42 @@ pub struct Consumer {
 /// How a consumer is set up.
 pub struct Membership<'a> {
     pub group: &'a str,
-    pub topics: &'a [&'a str],
+    /// The topic whose partitions the group shares.
+    pub input: &'a str,
+    /// The topics whose partitions follow those of the input.
+    pub satellites: &'a [&'a str],
     /// `Topology::message_max`.
     pub message_max: Size,
     /// How long a revoked partition may be held.
     pub patience: Duration,
+    /// The lasting name of this process, for static membership.
+    pub instance: Option<&'a str>,
 }
 
 impl Consumer {
     /// Joins the group. Does not wait for the cluster; see `client::reach`.
     pub fn join(kafka: &Kafka, membership: Membership<'_>) -> Result<Self, KafkaProblem> {
-        let Membership { group, topics, message_max, patience } = membership;
-        let mut config = client::consumer(kafka, "run", group, message_max)?;
-        config.set("partition.assignment.strategy", "cooperative-sticky");
-        for (name, value) in [
-            // What is fetched ahead costs this much memory for every partition; the window is what really counts.
-            ("queued.max.messages.kbytes", "1024"),
-            ("queued.min.messages", "200"),
-            ("statistics.interval.ms", "5000"),
-        ] {
-            if config.get(name).is_none() {
-                config.set(name, value);
-            }
-        }
-        if config.get("max.poll.interval.ms").is_none() {
-            // A rebalance that waits for us must not look like a member that is gone.
-            let longest = (patience + Duration::from_secs(60)).max(Duration::from_secs(300));
-            config.set("max.poll.interval.ms", longest.as_millis().to_string());
-        }
+        let config = setup::config(kafka, &membership)?;
+        let Membership { group, input, satellites, patience, .. } = membership;
         let (sender, changes) = mpsc::channel(CHANGES);
         let shared = Arc::new(Shared::default());
+        let satellites = satellites.iter().map(|topic| (*topic).to_owned()).collect();
         let group = Group {
             base: Context::of(group),
             shared: shared.clone(),
             changes: sender.downgrade(),
+            topics: Topics { input: input.to_owned(), satellites },
             patience,
+            start_patience: setup::start_patience(kafka),
             client: OnceLock::new(),
+            state: State::default().into(),
         };
         let created: KafkaResult<BaseConsumer<Group>> = config.create_with_context(group);
         let client = Arc::new(created.map_err(|e| KafkaProblem::properties(&e))?);
         // Set before the first poll, and callbacks come from polls only.
         let _ = client.context().client.set(Arc::downgrade(&client));
-        client.subscribe(topics).map_err(|e| KafkaProblem::from_error("subscribe", &e))?;
-        let thread = serve(client.clone(), shared.clone(), sender)?;
+        client.subscribe(&[input]).map_err(|e| KafkaProblem::from_error("subscribe", &e))?;
+        let thread = serve(client.clone(), shared.clone(), sender, setup::refresh(&config))?;
         Ok(Self { client: Some(client), thread: Some(thread), changes, shared })
     }
 
@@ -149,7 +130,7 @@ impl Consumer {
     }
 
     /// Commits in the background. Whether one failed is told by [`commit_failed`](Self::commit_failed).
-    pub fn commit(&self, offsets: &[(TopicPartition, i64)]) {
+    pub fn commit(&self, offsets: &[Commit]) {
         let Some(client) = &self.client else { return };
         if let Err(error) = positions(offsets).and_then(|list| client.commit(&list, CommitMode::Async)) {
             self.shared.commit_failed.store(true, Ordering::Release);
@@ -158,12 +139,13 @@ impl Consumer {
     }
 
     /// Commits and waits for the answer.
-    pub fn commit_now(&self, offsets: Vec<(TopicPartition, i64)>) -> impl Future<Output = ()> + use<> {
-        let client = self.client.clone();
+    pub fn commit_now(&self, offsets: Vec<Commit>) -> impl Future<Output = ()> + use<> {
+        let (client, shared) = (self.client.clone(), self.shared.clone());
         async move {
             let Some(client) = client.filter(|_| !offsets.is_empty()) else { return };
             let committed = tokio::task::spawn_blocking(move || {
-                positions(&offsets).and_then(|list| client.commit(&list, CommitMode::Sync))
+                let list = positions(&offsets)?;
+                client.commit(&list, CommitMode::Sync).map(|()| shared.note_commit(&list))
             });
             // Nothing is lost without it: what ended stands in the ledger, and a redelivery finds it there.
             match tokio::time::timeout(COMMIT, committed).await {
@@ -180,10 +162,24 @@ impl Consumer {
         self.shared.commit_failed.swap(false, Ordering::AcqRel)
     }
 
+    /// Partitions in which we got further since this was asked last, each with an offset: everything below it was
+    /// handed out by [`Partition::poll`], or is no record (the mark at the end of a transaction, a record of one that
+    /// was aborted). To be asked by who polls: what it polled before it asks is covered, and nothing else.
+    pub fn caught_up(&self) -> Vec<(TopicPartition, i64)> {
+        let Some(client) = &self.client else { return Vec::new() };
+        let Ok(positions) = client.position() else { return Vec::new() };
+        let elements = positions.elements();
+        let known = elements.iter().filter_map(|element| match element.offset() {
+            Offset::Offset(at) => Some((TopicPartition::new(element.topic(), element.partition()), at)),
+            _ => None,
+        });
+        self.shared.reached(known.collect())
+    }
+
     /// Records between the committed offset and the end, by partition, as of a few seconds ago. A partition that
     /// is no longer ours stands at 0: its new owner reports it.
     pub fn lag(&self) -> BTreeMap<TopicPartition, i64> {
-        self.shared.lag().iter().map(|(name, lag)| (name.clone(), lag.unwrap_or(0))).collect()
+        self.shared.lag()
     }
 
     /// Why Kafka does not let us read, if it said so since this was asked last.
@@ -194,6 +190,11 @@ impl Consumer {
     /// Whether a broker was connected a few seconds ago.
     pub fn is_reachable(&self) -> bool {
         !self.shared.unreachable.load(Ordering::Acquire)
+    }
+
+    /// What a transaction needs to commit offsets for us.
+    pub(super) fn member(&self) -> Option<Member> {
+        Some(Member { client: self.client.clone()?, shared: self.shared.clone() })
     }
 
     /// Leaves the group. All `Partition`s must have been dropped. Bounded in time.
@@ -208,6 +209,7 @@ impl Consumer {
         self.changes.close();
         while self.changes.try_recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
         if let Some(client) = self.client.take() {
@@ -222,10 +224,44 @@ impl Drop for Consumer {
     }
 }
 
-fn positions(offsets: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionList> {
+/// A consumer as a transaction sees it.
+pub(super) struct Member {
+    client: Arc<BaseConsumer<Group>>,
+    shared: Arc<Shared>,
+}
+
+impl Member {
+    /// As whom the group knows us now, to commit these offsets. `Err` says why we may not.
+    ///
+    /// A member that fell out of the group is, until it has joined again, known to librdkafka by no name at all, and
+    /// Kafka takes offsets that come under no name without asking. So we ask ourselves. First the name, then whether
+    /// the partitions are ours: they cease to be before they can belong to somebody else.
+    pub fn identity(&self, offsets: &[Commit]) -> Result<ConsumerGroupMetadata, String> {
+        let identity = self.client.group_metadata().ok_or("the consumer is in no group")?;
+        if self.client.assignment_lost() {
+            return Err("the consumer fell out of its group".into());
+        }
+        match self.shared.not_ours(offsets.iter().map(|commit| &commit.name)) {
+            Some(name) => Err(format!("partition {name} is not ours any more")),
+            None => Ok(identity),
+        }
+    }
+
+    /// Kafka has these as committed.
+    pub fn note_commit(&self, offsets: &TopicPartitionList) {
+        self.shared.note_commit(offsets);
+    }
+}
+
+/// Offsets as librdkafka takes them.
+pub(super) fn positions(offsets: &[Commit]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for (name, offset) in offsets {
-        list.add_partition_offset(&name.topic, name.partition, Offset::Offset(*offset))?;
+    for Commit { name, offset, metadata } in offsets {
+        let mut element = list.add_partition(&name.topic, name.partition);
+        element.set_offset(Offset::Offset(*offset))?;
+        if !metadata.is_empty() {
+            element.set_metadata(metadata);
+        }
     }
     Ok(list)
 }
@@ -234,9 +270,11 @@ fn serve(
     client: Arc<BaseConsumer<Group>>,
     shared: Arc<Shared>,
     changes: mpsc::Sender<Change>,
+    refresh: Option<Duration>,
 ) -> Result<std::thread::JoinHandle<()>, KafkaProblem> {
     let serve = move || {
-        while !shared.closing.load(Ordering::Acquire) && !shared.broken.load(Ordering::Acquire) {
+        let mut looked = Instant::now();
+        while !shared.is_closing() && !shared.broken.load(Ordering::Acquire) {
             match client.poll(POLL) {
                 None => {}
                 Some(Err(error)) => client.context().base.error(error.clone(), &error.to_string()),
@@ -250,6 +288,10 @@ fn serve(
             }
             if let Some((code, reason)) = client.client().fatal_error() {
                 shared.fail(&format!("{code}: {reason}"));
+            }
+            if refresh.is_some_and(|refresh| looked.elapsed() >= refresh) {
+                client.context().look_again(&client);
+                looked = Instant::now();
             }
         }
         // With the last sender gone, the worker learns that no change will come.

@@ -60,6 +60,14 @@ impl Context {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// An error with the trouble that may be behind it.
+    pub fn explain(&self, error: &KafkaError) -> String {
+        match self.trouble() {
+            Some(trouble) => format!("{error} (last trouble: {})", trouble.text),
+            None => error.to_string(),
+        }
+    }
+
     /// Forgets old trouble, so that a later error is not explained with it.
     pub fn clear(&self) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rdkafka::Message;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, OwnedHeaders};
+use rdkafka::producer::FutureRecord;
 
-use crate::message::{Coordinates, Headers, Record};
+use crate::message::{Coordinates, Headers, OutRecord, Record};
 
 /// Stands for a header whose name is not UTF-8, which the client library cannot hand out.
 pub const UNREADABLE_HEADER: &str = "lazaret-unreadable-header";
@@ -36,8 +37,19 @@ fn headers(borrowed: &BorrowedHeaders) -> Headers {
     (0..borrowed.count()).filter_map(one).collect()
 }
 
-/// Headers for a message that is about to be produced.
-pub fn owned_headers(headers: &Headers) -> OwnedHeaders {
+/// A record as the producers take it.
+pub fn outgoing(record: &OutRecord) -> FutureRecord<'_, [u8], [u8]> {
+    FutureRecord {
+        topic: &record.topic,
+        partition: record.partition,
+        payload: record.value.as_deref(),
+        key: record.key.as_deref(),
+        timestamp: record.timestamp,
+        headers: (!record.headers.is_empty()).then(|| owned_headers(&record.headers)),
+    }
+}
+
+fn owned_headers(headers: &Headers) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, (key, value)| {
         all.insert(Header { key, value })
     })

@@ -7,10 +7,14 @@ pub mod context;
 pub mod convert;
 pub mod look;
 pub mod problem;
+mod produce_error;
 pub mod producer;
 pub mod read;
+pub mod transaction;
 
 pub use consumer::Consumer;
 pub use context::Context;
 pub use problem::KafkaProblem;
-pub use producer::{ProduceError, Producer, Sent};
+pub use produce_error::ProduceError;
+pub use producer::{Producer, Sent};
+pub use transaction::{Piece, TransactError, Transactor};

@@ -5,13 +5,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{FutureProducer, Producer as _};
 
 use super::client::{self, dispose};
 use super::context::Context;
-use super::convert::owned_headers;
+use super::convert;
 use super::problem::KafkaProblem;
+use super::produce_error::ProduceError;
 use crate::config::Kafka;
 use crate::flow::Topology;
 use crate::message::OutRecord;
@@ -21,26 +22,6 @@ use crate::message::OutRecord;
 pub struct Sent {
     pub partition: i32,
     pub offset: i64,
-}
-
-/// Why a record was not acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProduceError {
-    #[error("the record has {size} bytes, more than topic '{topic}' takes (max.message.bytes)")]
-    TooLarge { topic: String, size: usize },
-    #[error(
-        "topic '{0}' or the partition asked for does not exist; `lazaret topics apply` makes missing topics"
-    )]
-    UnknownTopic(String),
-    #[error("topic '{topic}' refuses the record's timestamp ({cause}; message.timestamp.*.max.ms)")]
-    Timestamp { topic: String, cause: String },
-    #[error("this user may not write to topic '{0}'; grant it the right to write")]
-    NotAuthorized(String),
-    /// The brokers did not take it in time. It may still have been written.
-    #[error("Kafka did not acknowledge the record for topic '{topic}': {cause}")]
-    Unavailable { topic: String, cause: String },
-    #[error("Kafka refuses the record for topic '{topic}': {cause}")]
-    Other { topic: String, cause: String },
 }
 
 /// An idempotent producer, shared by reference. Closing it is bounded in time.
@@ -69,15 +50,7 @@ impl Producer {
             topic: record.topic.clone(),
             cause: "the producer is closed".into(),
         })?;
-        let out: FutureRecord<'_, [u8], [u8]> = FutureRecord {
-            topic: &record.topic,
-            partition: record.partition,
-            payload: record.value.as_deref(),
-            key: record.key.as_deref(),
-            timestamp: record.timestamp,
-            headers: (!record.headers.is_empty()).then(|| owned_headers(&record.headers)),
-        };
-        match client.send(out, self.queue_timeout).await {
+        match client.send(convert::outgoing(&record), self.queue_timeout).await {
             Ok(delivery) => {
                 self.context.clear();
                 Ok(Sent { partition: delivery.partition, offset: delivery.offset })
@@ -87,7 +60,7 @@ impl Producer {
                 if let Some((code, reason)) = &fatal {
                     self.replace(*code, reason);
                 }
-                Err(self.sort(&record, &error, fatal))
+                Err(ProduceError::sort(&record, &error, fatal, &self.context))
             }
         }
     }
@@ -113,52 +86,6 @@ impl Producer {
         match create(&self.config, &self.context) {
             Ok(fresh) => *current = Some(fresh),
             Err(problem) => tracing::error!("{problem}"),
-        }
-    }
-
-    /// `fatal` is why the client failed for good, if it did: the record's own error says no more than that then.
-    fn sort(
-        &self,
-        record: &OutRecord,
-        error: &KafkaError,
-        fatal: Option<(RDKafkaErrorCode, String)>,
-    ) -> ProduceError {
-        use RDKafkaErrorCode as Code;
-        let topic = record.topic.clone();
-        let own = error.rdkafka_error_code();
-        let code = match (own, &fatal) {
-            (Some(Code::Fatal | Code::PurgeQueue | Code::PurgeInflight), Some((code, _))) => Some(*code),
-            _ => own,
-        };
-        match code {
-            Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => {
-                ProduceError::TooLarge { topic, size: record.size() }
-            }
-            Some(
-                Code::UnknownTopicOrPartition
-                | Code::UnknownTopic
-                | Code::UnknownPartition
-                | Code::InvalidTopic,
-            ) => ProduceError::UnknownTopic(topic),
-            Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
-                ProduceError::NotAuthorized(topic)
-            }
-            Some(Code::InvalidTimestamp) => ProduceError::Timestamp { topic, cause: error.to_string() },
-            Some(Code::InvalidRecord | Code::PolicyViolation | Code::UnsupportedForMessageFormat) => {
-                ProduceError::Other { topic, cause: error.to_string() }
-            }
-            // What else can happen concerns the way to the broker or its state, not this record.
-            _ => {
-                let cause = fatal.map_or_else(|| self.cause(error), |(_, reason)| reason);
-                ProduceError::Unavailable { topic, cause }
-            }
-        }
-    }
-
-    fn cause(&self, error: &KafkaError) -> String {
-        match self.context.trouble() {
-            Some(trouble) => format!("{error} (last trouble: {})", trouble.text),
-            None => error.to_string(),
         }
     }
 }

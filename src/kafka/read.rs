@@ -72,7 +72,6 @@ where
     let mut config = client::consumer(kafka, "read", &format!("{}read", kafka.group_prefix), message_max)?;
     config
         .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "50")
         .set("queued.max.messages.kbytes", (16 * 1024).to_string());
     let made = config.create_with_context(Context::default());

@@ -10,6 +10,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::flow::engine::Lane;
 use crate::flow::{Class, Code};
 
 /// Bounds of duration histograms, in seconds. A model may take minutes, so they end at ten.
@@ -55,6 +56,8 @@ macro_rules! catalogue {
 catalogue! {
     BuildInfo "build_info" Gauge Count "Always 1; the labels say which build this is.";
 
+    RecordsRead "records_read_total" Counter Count "Records read by a stage, by the topic they came from: input, rung, redrive, park.";
+    RecordsUnaccounted "records_unaccounted" Gauge Count "Records read, less those that ended or were handed back, less those held: 0, or a record was lost.";
     RecordsProcessed "records_processed_total" Counter Count "Records that reached a durable end in a stage, by outcome.";
     StageDuration "stage_duration_seconds" Histogram Seconds "Time from the start of an attempt to its outcome.";
     StagePaused "stage_paused" Gauge Count "1 while the stage is paused for this reason, otherwise 0.";
@@ -214,10 +217,28 @@ pub fn stage_known(pipeline: &str, stage: &str) {
     }
     counter!(Metric::DlqPublishFailures.name(), &labels).increment(0);
     counter!(Metric::LedgerDuplicatesSuppressed.name(), &labels).increment(0);
-    for gauge in [Metric::InFlight, Metric::Window, Metric::Blocked, Metric::Outstanding, Metric::OffsetSpan, Metric::OffsetMap] {
+    for gauge in [Metric::InFlight, Metric::Window, Metric::Blocked, Metric::Outstanding, Metric::OffsetSpan, Metric::OffsetMap, Metric::RecordsUnaccounted] {
         gauge!(gauge.name(), &labels).set(0.0);
     }
     counter!(Metric::OffsetMapDamaged.name(), &labels).increment(0);
+}
+
+/// A record was taken in.
+pub fn record_read(pipeline: &str, stage: &str, lane: Lane) {
+    let lane = match lane {
+        Lane::Input => "input",
+        Lane::Rung => "rung",
+        Lane::Redrive => "redrive",
+        Lane::Park => "park",
+    };
+    counter!(Metric::RecordsRead.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "lane" => lane)
+    .increment(1);
+}
+
+/// Whether what was read adds up.
+pub fn unaccounted(pipeline: &str, stage: &str, records: f64) {
+    gauge!(Metric::RecordsUnaccounted.name(), &stage_labels(pipeline, stage)).set(records);
 }
 
 /// A record reached a durable end.

@@ -114,7 +114,7 @@ pub fn claim(kit: &Kit, work: &Work) -> Claim {
 }
 
 /// Where a job is that this record has nothing more to do with. Another record's job is none of its line's.
-fn rest(state: State, same_origin: bool) -> Rest {
+pub fn rest(state: State, same_origin: bool) -> Rest {
     match state {
         _ if !same_origin => Rest::Over,
         State::Done | State::Discarded => Rest::Over,

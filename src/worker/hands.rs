@@ -102,7 +102,9 @@ impl Hands {
 
     /// The record has ended.
     pub fn let_go(&mut self, slot: SlotId) {
-        self.held.remove(&slot);
+        if self.held.remove(&slot).is_some() {
+            self.kit.tally.let_go();
+        }
     }
 
     /// The next end of a task, as the engine is told of it. `None` without a task that runs. Safe to cancel.
@@ -348,7 +350,7 @@ fn complain(held: &Held, fault: &Fault) {
 fn complain_of_refusal(held: &Held, result: &Result<(), Refusal>) {
     match result {
         Err(Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault)) => complain(held, fault),
-        Err(Refusal::TakenOver) => held.span.in_scope(|| tracing::info!("the job was taken over by another copy")),
+        Err(Refusal::TakenOver(_)) => held.span.in_scope(|| tracing::info!("the job was taken over by another copy")),
         Ok(()) => {}
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::attempt::{self, unavailable};
 use super::kit::Kit;
 use super::work::{Prepared, Work};
-use crate::flow::engine::{Publish, Refusal};
+use crate::flow::engine::{Publish, Refusal, Rest};
 use crate::flow::{Code, Fault};
 use crate::kafka::ProduceError;
 use crate::ledger::{Begin, End, LedgerError};
@@ -174,7 +174,7 @@ async fn condemn(kit: &Kit, work: &mut Work, fault: &Fault, now: Timestamp) -> R
         Ok(()) => Ok(()),
         Err(LedgerError::Fenced(_)) => {
             work.lease = None;
-            Err(Refusal::TakenOver)
+            Err(Refusal::TakenOver(Rest::Over))
         }
         Err(error) => Err(Refusal::Fault(unavailable("condemn", &error))),
     }
@@ -187,7 +187,9 @@ async fn note(kit: &Kit, work: &mut Work, end: End) -> Result<(), Refusal> {
         Begin::Fresh(lease) | Begin::Stored(lease, _) | Begin::Condemned(lease, _) => lease,
         // Whoever has it tells the ledger what becomes of the job; this copy is only moved.
         Begin::Busy => return Ok(()),
-        Begin::Finished { .. } => return Err(Refusal::TakenOver),
+        Begin::Finished { state, same_origin } => {
+            return Err(Refusal::TakenOver(attempt::rest(state, same_origin)));
+        }
     };
     match kit.ledger.settle(&lease, end, Timestamp::now()).await {
         Ok(()) | Err(LedgerError::Fenced(_)) => Ok(()),

@@ -36,6 +36,17 @@ impl Report {
         self.readiness.met(&self.connected());
     }
 
+    /// Partitions have come and cannot be worked on yet.
+    pub fn held_up(&self, fault: &Fault) {
+        let Tally { pipeline, stage, .. } = &*self.tally;
+        tracing::warn!(pipeline, stage, code = fault.code.as_str(), "partitions have to wait: {fault}");
+        self.readiness.wait_for(self.arrived(), format!("partitions wait: {fault}"));
+    }
+
+    pub fn recovered(&self) {
+        self.readiness.met(&self.arrived());
+    }
+
     /// Kafka does not let the stage read.
     pub fn refused(&self, reason: &str) {
         self.readiness.wait_for(self.joined(), reason);
@@ -70,6 +81,10 @@ impl Report {
 
     fn joined(&self) -> String {
         format!("{}.{} joined", self.tally.pipeline, self.tally.stage)
+    }
+
+    fn arrived(&self) -> String {
+        format!("{}.{} partitions", self.tally.pipeline, self.tally.stage)
     }
 
     fn connected(&self) -> String {

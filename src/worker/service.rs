@@ -1,6 +1,6 @@
 //! The stages of one process, from the first look at the cluster to the last commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +12,15 @@ use super::kit::Kit;
 use super::report::Report;
 use super::selection::{Selection, SelectionError};
 use super::shell::Shell;
-use super::spec::{revision, rules, spec};
+use super::spec::{delivery_of, holding, revision, rules, spec};
 use super::tally::Tally;
-use crate::config::Config;
+use super::transactions::{Open, Transactions};
+use crate::config::{Config, Delivery, Ordering, Size};
 use crate::flow::Engine;
 use crate::flow::topology::StageTopics;
+use crate::kafka::client::ClusterInfo;
 use crate::kafka::consumer::{Consumer, Membership};
+use crate::kafka::transaction::Transactor;
 use crate::kafka::{KafkaProblem, Producer, client};
 use crate::schema::codec::CodecError;
 use crate::schema::{Codec, Plan};
@@ -50,6 +53,11 @@ pub enum StartError {
     Kafka(#[from] KafkaProblem),
     #[error("these topics are missing: {}", .0.join(", "))]
     MissingTopics(Vec<String>),
+    #[error(
+        "topic '{topic}' has {partitions} partitions and '{input}' has {inputs}, so that stage '{stage}' cannot keep \
+         an order; `lazaret topics apply` adds what is missing"
+    )]
+    Partitions { topic: String, partitions: i32, input: String, inputs: i32, stage: String },
     #[error("pipelines.{pipeline}.stages.{stage}: {cause}")]
     Stage { pipeline: String, stage: String, cause: BuildError },
     #[error(transparent)]
@@ -82,13 +90,17 @@ impl Service {
         let producer = Arc::new(Producer::new(&config.kafka, &edges.topology, "run")?);
         let (mut tallies, mut ready) = (Vec::new(), Vec::new());
         for (pipeline, stage, topics) in chosen {
-            let kit = Arc::new(kit(config, pipeline, stage, topics.clone(), &edges, &producer)?);
+            let partitions = partitions(stage, topics, &cluster)?;
+            let kit = Arc::new(kit(config, pipeline, stage, topics.clone(), &edges, &producer, partitions)?);
             tallies.push(kit.tally.clone());
-            ready.push((kit, Engine::new(spec(pipeline, stage))));
+            ready.push((kit, delivery_of(pipeline, stage), Engine::new(spec(pipeline, stage))));
         }
+        // Before anything is read: what an earlier process of this name has left open is ended by this.
+        let opened = ready.iter().map(|(kit, delivery, _)| transactions(config, kit, *delivery, &edges));
+        let opened = futures::future::try_join_all(opened).await?;
         let (mut shells, stop) = (JoinSet::new(), CancellationToken::new());
-        for (kit, engine) in ready {
-            shells.spawn(shell(config, kit, engine, &edges, readiness)?.run(stop.clone()));
+        for ((kit, _, engine), transactions) in ready.into_iter().zip(opened) {
+            shells.spawn(shell(config, kit, engine, transactions, &edges, readiness)?.run(stop.clone()));
         }
         Ok(Self { tallies, shells, stop, producer, _edges: edges })
     }
@@ -118,6 +130,28 @@ fn needed(topics: &StageTopics) -> Vec<String> {
     topics.read().into_iter().map(str::to_owned).chain(own.into_iter().cloned()).collect()
 }
 
+/// Numbers of partitions of the stage's own topics.
+fn partitions(
+    stage: &crate::config::Stage,
+    topics: &StageTopics,
+    cluster: &ClusterInfo,
+) -> Result<BTreeMap<String, i32>, StartError> {
+    let of = |topic: &str| i32::try_from(cluster.topics.get(topic).copied().unwrap_or(1)).unwrap_or(i32::MAX);
+    let all: BTreeMap<String, i32> =
+        topics.satellites().into_iter().map(|topic| (topic.to_owned(), of(topic))).collect();
+    let inputs = of(&topics.input);
+    match all.iter().find(|(_, partitions)| **partitions < inputs) {
+        Some((topic, partitions)) if stage.ordering != Ordering::None => Err(StartError::Partitions {
+            topic: topic.clone(),
+            partitions: *partitions,
+            input: topics.input.clone(),
+            inputs,
+            stage: stage.name.clone(),
+        }),
+        _ => Ok(all),
+    }
+}
+
 fn kit(
     config: &Config,
     pipeline: &crate::config::Pipeline,
@@ -125,6 +159,7 @@ fn kit(
     topics: StageTopics,
     edges: &Edges,
     producer: &Arc<Producer>,
+    satellites: BTreeMap<String, i32>,
 ) -> Result<Kit, StartError> {
     let (read, write) = Plan::around(pipeline, &topics).ok_or_else(|| {
         let name = topics.stage.clone();
@@ -138,6 +173,9 @@ fn kit(
     Ok(Kit {
         revision: revision(stage, config),
         stage: built,
+        ordering: stage.ordering,
+        holding: holding(stage),
+        satellites,
         rules: rules(stage),
         timeout: stage.timeout.0,
         lease: stage.timeout.0 + config.kafka.delivery_timeout.0 + LEASE_ROOM,
@@ -154,21 +192,51 @@ fn kit(
     })
 }
 
+async fn transactions(
+    config: &Config,
+    kit: &Arc<Kit>,
+    delivery: Delivery,
+    edges: &Edges,
+) -> Result<Option<Transactions>, KafkaProblem> {
+    if delivery == Delivery::AtLeastOnce {
+        return Ok(None);
+    }
+    let id = format!("{}.{}", kit.topics.group, edges.instance.name());
+    let (kafka, topology) = (config.kafka.clone(), edges.topology.clone());
+    let open: Open = Box::new(move || {
+        let (kafka, topology, id) = (kafka.clone(), topology.clone(), id.clone());
+        Box::pin(async move { Transactor::open(&kafka, &topology, &id).await })
+    });
+    Transactions::open(kit.clone(), open).await.map(Some)
+}
+
 fn shell(
     config: &Config,
     kit: Arc<Kit>,
     engine: Engine,
+    transactions: Option<Transactions>,
     edges: &Edges,
     readiness: &Readiness,
 ) -> Result<Shell, KafkaProblem> {
     let drain = config.shutdown.drain.0;
-    let membership = Membership {
-        group: &kit.topics.group,
-        topics: &kit.topics.read(),
-        message_max: edges.topology.message_max(),
-        patience: drain + RELEASE_ROOM,
-    };
-    let consumer = Consumer::join(&config.kafka, membership)?;
+    let join = join(config, &kit, edges.instance.name().to_owned(), edges.topology.message_max());
     let report = Report::new(kit.tally.clone(), readiness.clone());
-    Ok(Shell::new(kit, engine, consumer, drain, report))
+    Shell::new(kit, engine, join, transactions, drain, report)
+}
+
+/// How the stage joins its group.
+fn join(config: &Config, kit: &Kit, instance: String, message_max: Size) -> super::shell::Join {
+    let (kafka, topics) = (config.kafka.clone(), kit.topics.clone());
+    let patience = config.shutdown.drain.0 + RELEASE_ROOM;
+    Box::new(move || {
+        let membership = Membership {
+            group: &topics.group,
+            input: &topics.input,
+            satellites: &topics.satellites(),
+            message_max,
+            patience,
+            instance: Some(&instance),
+        };
+        Consumer::join(&kafka, membership)
+    })
 }

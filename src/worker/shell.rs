@@ -338,18 +338,11 @@ impl Shell {
         self.releases.clear();
         self.partitions.clear();
         drop(self.transactions.take());
-        leave(self.consumer).await;
-    }
-}
-
-/// The transaction's task may still hold the consumer; then it leaves the group when that ends.
-async fn leave(consumer: Consumer) {
-    if let Some(consumer) = Arc::into_inner(consumer) {
-        consumer.leave().await;
+        self.consumer.leave().await;
     }
 }
 
 fn commits(positions: Vec<(TopicPartition, Position)>) -> Vec<Commit> {
-    let commit = |(partition, Position { offset, map })| Commit { partition, offset, metadata: map };
+    let commit = |(name, Position { offset, map })| Commit { name, offset, metadata: map };
     positions.into_iter().map(commit).collect()
 }

@@ -7,6 +7,7 @@ use crate::flow::Ladder;
 use crate::flow::engine::{Delivery, Ordering, Spec};
 use crate::flow::ladder::Limits;
 use crate::flow::rule::Rule;
+use crate::ledger::Holding;
 
 /// Offsets are committed this long after a record has ended, together with what ended meanwhile.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
@@ -45,6 +46,15 @@ pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
 /// The stage's own way of delivery, or the pipeline's.
 pub fn delivery_of(pipeline: &Pipeline, stage: &Stage) -> config::Delivery {
     stage.delivery.unwrap_or(pipeline.delivery)
+}
+
+/// Which jobs hold up later records of their key.
+pub fn holding(stage: &Stage) -> Holding {
+    match (stage.ordering, stage.after_dead) {
+        (config::Ordering::None, _) => Holding::Nothing,
+        (_, AfterDead::Continue) => Holding::Live,
+        (_, AfterDead::Hold) => Holding::LiveAndDead,
+    }
 }
 
 /// Names what a stage does and with what: it changes with the settings and with Lazaret's version, and is the

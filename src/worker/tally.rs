@@ -1,6 +1,7 @@
 //! What a stage has done since it started: once as metrics, once as numbers that displays can read.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub struct Tally {
     pub stage: String,
     counts: Mutex<Counts>,
     paused_for: Mutex<Option<Code>>,
+    /// Records taken in, and records that ended or were handed back: their difference is what is held.
+    taken: AtomicU64,
+    left: AtomicU64,
 }
 
 impl Tally {
@@ -54,6 +58,8 @@ impl Tally {
             stage: topics.stage.clone(),
             counts: Mutex::new(Counts { waiting, ..Counts::default() }),
             paused_for: Mutex::default(),
+            taken: AtomicU64::new(0),
+            left: AtomicU64::new(0),
         }
     }
 
@@ -63,6 +69,8 @@ impl Tally {
     }
 
     pub fn read(&self, lane: Lane) {
+        self.taken.fetch_add(1, Relaxed);
+        metrics::record_read(&self.pipeline, &self.stage, lane);
         self.lock().read += u64::from(lane == Lane::Input);
     }
 
@@ -114,7 +122,13 @@ impl Tally {
         }
     }
 
+    /// A record is no longer held: it has ended, or was handed back.
+    pub fn let_go(&self) {
+        self.left.fetch_add(1, Relaxed);
+    }
+
     pub fn released(&self) {
+        self.let_go();
         self.processed(Outcome::Released);
     }
 
@@ -144,6 +158,8 @@ impl Tally {
             *counts.waiting.entry(topic).or_default() += 1;
         }
         metrics::load(&self.pipeline, &self.stage, load);
+        let accounted = self.left.load(Relaxed) as f64 + load.held as f64;
+        metrics::unaccounted(&self.pipeline, &self.stage, self.taken.load(Relaxed) as f64 - accounted);
         for (topic, n) in &counts.waiting {
             let rung = topic.rsplit('.').next().unwrap_or(topic);
             metrics::retry_waiting(&self.pipeline, &self.stage, rung, *n);

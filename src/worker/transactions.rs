@@ -76,6 +76,12 @@ impl Transactions {
         }
     }
 
+    /// Kafka's answer to the transaction that runs, if one does.
+    pub async fn last(&mut self) -> Option<Answer> {
+        let answer = self.running.take()?.await;
+        Some(Answer(answer.unwrap_or_else(|error| Err(TransactError::Fenced { cause: error.to_string() }))))
+    }
+
     /// What the engine is told; the hands learn whether what they hold is produced.
     pub fn told(Answer(answer): Answer, hands: &mut Hands) -> Result<(), Abort> {
         let told = answer.map_err(|error| match error {

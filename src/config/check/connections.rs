@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use url::Url;
 
 use super::Findings;
-use crate::config::model::{Config, Kafka, Protocol, Secret, Security};
-use crate::config::properties::reserved;
+use crate::config::model::{Config, GroupProtocol, Kafka, Protocol, Secret, Security};
+use crate::config::properties::{CLASSIC_ONLY, reserved};
+use crate::config::units::Span;
 
+/// Shortest transaction: an election of leaders passes within it.
+const TRANSACTION_MIN: Span = Span::secs(5);
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 pub fn check(config: &Config, found: &mut Findings) {
@@ -52,6 +55,26 @@ fn kafka(kafka: &Kafka, found: &mut Findings) {
         if let Some(reserved) = reserved(name) {
             found.error(path, format!("'{name}' {}", reserved.why), reserved.instead);
         }
+    }
+    if kafka.transaction_timeout < TRANSACTION_MIN {
+        let message = format!("a hiccup of a broker would end every transaction; it must be {TRANSACTION_MIN} or more");
+        found.error("kafka.transaction_timeout", message, "write a duration such as 30s");
+    }
+    membership(kafka, found);
+}
+
+fn membership(kafka: &Kafka, found: &mut Findings) {
+    let protocol = kafka.membership.protocol;
+    if let Some(assignor) = kafka.membership.assignor.filter(|one| !protocol.assignors().contains(one)) {
+        let known: Vec<&str> = protocol.assignors().iter().map(|one| one.as_str()).collect();
+        let message = format!("protocol '{}' has no assignor '{}'", protocol.as_str(), assignor.as_str());
+        found.error("kafka.membership.assignor", message, format!("use {}", known.join(" or ")));
+    }
+    let refused = CLASSIC_ONLY.iter().filter(|_| protocol == GroupProtocol::Consumer);
+    for name in refused.filter(|name| kafka.properties.contains_key(**name)) {
+        let message = format!("'{name}' is the broker's to say under protocol 'consumer'");
+        let hint = "remove it, and set group.consumer.* on the brokers or the group, or use protocol classic";
+        found.error(format!("kafka.properties.{name}"), message, hint);
     }
 }
 

@@ -119,8 +119,8 @@ pub enum Refusal {
     TooLarge(Fault),
     /// The topic takes no record of this time.
     Dated(Fault),
-    /// The job was taken over by another copy, whose matter it is now.
-    TakenOver,
+    /// The job is another copy's matter: where it is.
+    TakenOver(Rest),
     /// Anything else; its class says whether it is the record's fault.
     Fault(Fault),
 }

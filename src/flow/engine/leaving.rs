@@ -118,7 +118,7 @@ impl Engine {
     fn refused(&mut self, id: SlotId, what: Publish, refusal: Refusal, now: Timestamp) {
         let Some(slot) = self.window.get(id).cloned() else { return };
         match (refusal, what) {
-            (Refusal::TakenOver, _) => self.was_over(id, super::Rest::Over),
+            (Refusal::TakenOver(rest), _) => self.was_over(id, rest),
             (Refusal::TooLarge(fault), Publish::Dead { attempts, fault: cause, detail, dated }) => {
                 match detail.less() {
                     Some(detail) => self.publish(id, Publish::Dead { attempts, fault: cause, detail, dated }),

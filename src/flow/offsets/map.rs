@@ -14,8 +14,8 @@ use std::ops::Range;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::gamma::{self, Reader, Writer};
 use super::METADATA_MAX;
+use super::gamma::{self, Reader, Writer};
 
 const VERSION: char = '1';
 const CHECKSUM: usize = 4;
@@ -45,7 +45,9 @@ pub enum MapProblem {
     Negative(i64),
     #[error("the committed metadata has {0} bytes, more than the {METADATA_MAX} an offset map may have")]
     TooLong(usize),
-    #[error("the committed metadata begins with {0:?}, not with the version {VERSION:?} of the offset map; another program or another version of Lazaret wrote it")]
+    #[error(
+        "the committed metadata begins with {0:?}, not with the version {VERSION:?} of the offset map; another program or another version of Lazaret wrote it"
+    )]
     Version(char),
     #[error("the offset map in the committed metadata is damaged or belongs to another offset")]
     Damaged,
@@ -104,7 +106,8 @@ fn expand(offset: i64, runs: &[u8]) -> Result<Vec<Range<i64>>, MapProblem> {
     let mut next = || runs.next().map_err(|_| MapProblem::Absurd("its runs cannot be read"));
     let (mut ended, mut at, mut left_open) = (Vec::new(), offset, 0u64);
     let forward = |at: i64, run: u64| {
-        at.checked_add_unsigned(run).ok_or(MapProblem::Absurd("it goes beyond the highest offset there can be"))
+        at.checked_add_unsigned(run)
+            .ok_or(MapProblem::Absurd("it goes beyond the highest offset there can be"))
     };
     while let Some(open) = next()? {
         let start = forward(at, open)?;
@@ -149,7 +152,11 @@ pub(super) fn write<'a>(offset: i64, ended: impl IntoIterator<Item = &'a Range<i
 pub(super) fn bits(offset: i64, ended: &[Range<i64>]) -> usize {
     let starts = std::iter::once(offset).chain(ended.iter().map(|range| range.end));
     let pairs = starts.zip(ended);
-    pairs.map(|(at, range)| gamma::bits(range.start.abs_diff(at)) + gamma::bits(range.end.abs_diff(range.start))).sum()
+    pairs
+        .map(|(at, range)| {
+            gamma::bits(range.start.abs_diff(at)) + gamma::bits(range.end.abs_diff(range.start))
+        })
+        .sum()
 }
 
 /// What a held record takes at most in any map: itself, and the gap between it and the held record before it. With

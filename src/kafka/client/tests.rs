@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Secret;
-use crate::config::{Security, Span};
+use crate::config::{GroupMembership, Security, Span};
 
 fn kafka(bootstrap: &str) -> Kafka {
     Kafka {
@@ -11,6 +11,8 @@ fn kafka(bootstrap: &str) -> Kafka {
         security: Security::default(),
         timeout: Span::secs(5),
         delivery_timeout: Span::secs(7),
+        transaction_timeout: Span::secs(30),
+        membership: GroupMembership::default(),
         properties: BTreeMap::new(),
     }
 }

@@ -127,7 +127,7 @@ fn a_job_that_another_copy_took_over_is_left_to_it() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
     d.fails(0, Code::ParseCorrupt);
-    assert_eq!(d.tell(Event::Sent { slot: SlotId(0), result: Err(Refusal::TakenOver) }), [ended(0)]);
+    assert_eq!(d.tell(Event::Sent { slot: SlotId(0), result: Err(Refusal::TakenOver(Rest::Over)) }), [ended(0)]);
 }
 
 #[test]

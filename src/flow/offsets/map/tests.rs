@@ -2,6 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// A map of one range.
+fn write_one(offset: i64, ended: Range<i64>) -> String {
+    write(offset, [&ended])
+}
+
 /// Ranges from the widths of what is open and what has ended, in turns.
 fn ranges(offset: i64, widths: &[(i64, i64)]) -> Vec<Range<i64>> {
     let mut at = offset;
@@ -35,7 +40,7 @@ fn reason(problem: Result<Committed, MapProblem>) -> String {
 
 #[test]
 fn one_open_record_among_thousands_that_ended_takes_a_dozen_characters() {
-    let text = write(7_000_000, &[7_000_001..7_005_000]);
+    let text = write_one(7_000_000, 7_000_001..7_005_000);
     assert_eq!(text.len(), 12, "{text}");
     assert!(text.is_ascii());
 }
@@ -66,14 +71,14 @@ fn what_does_not_fit_is_left_out_at_the_end() {
 
 #[test]
 fn more_open_records_than_are_believed_are_not_written() {
-    assert_eq!(write(0, &[65_537..65_540]), "");
+    assert_eq!(write_one(0, 65_537..65_540), "");
     let text = write(0, &[1..2, 65_537..65_538, 65_539..65_540]);
     assert_eq!(Committed::parse(0, &text).unwrap().ranges(), [1..2, 65_537..65_538]);
 }
 
 #[test]
 fn a_map_at_another_offset_is_refused() {
-    let text = write(100, &[102..105]);
+    let text = write_one(100, 102..105);
     assert_eq!(Committed::parse(101, &text), Err(MapProblem::Damaged));
 }
 
@@ -149,7 +154,9 @@ fn hold_to_what_is_canonical(offset: i64, text: &str) {
     match Committed::parse(offset, text) {
         Ok(committed) => {
             let apart = committed.ranges().windows(2).all(|pair| pair[0].end < pair[1].start);
-            assert!(apart && committed.ranges().iter().all(|range| range.start > offset && !range.is_empty()));
+            assert!(
+                apart && committed.ranges().iter().all(|range| range.start > offset && !range.is_empty())
+            );
             assert!(write(offset, committed.ranges()) == text || text.len() > TEXT_MAX);
         }
         Err(problem) => assert!(!problem.to_string().is_empty()),

@@ -1,0 +1,168 @@
+//! Records and offsets in one step: a transaction writes both or neither, and readers of committed records see its
+//! records only when it is committed. Says what became of it; what to do about that is the caller's decision.
+//!
+//! One transaction is open at a time. librdkafka's calls block, so they run on threads that may. Everything is bounded
+//! in time: the records by the delivery timeout, the rest by the time after which the broker ends a transaction itself.
+
+mod steps;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::FutureProducer;
+use tokio::sync::Mutex;
+
+use self::steps::Steps;
+use super::client;
+use super::consumer::{Commit, Consumer, Member};
+use super::context::Context;
+use super::problem::KafkaProblem;
+use super::produce_error::ProduceError;
+use crate::config::Kafka;
+use crate::flow::Topology;
+use crate::message::OutRecord;
+
+/// Records that stand or fall together.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The caller's name for it, which comes back when one of its records cannot be written.
+    pub tag: u64,
+    pub records: Vec<OutRecord>,
+}
+
+/// Why nothing was committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransactError {
+    /// This piece cannot be written as it is. The transaction was undone; the others may be tried again without it.
+    #[error("{error}")]
+    Record { tag: u64, error: ProduceError },
+    /// The transaction was undone, and may be tried again once the changes of the assignment that are waiting have
+    /// been taken in: with what is still ours then.
+    #[error("the transaction was undone: {cause}")]
+    Again { cause: String },
+    /// Another process has taken our place, or nobody can say whether the transaction was committed. What is in hand
+    /// must be forgotten, this transactor dropped, and the committed offsets read again. A new transactor with the same
+    /// name ends what was open.
+    #[error("what became of the transaction is for a new start to find out: {cause}")]
+    Fenced { cause: String },
+}
+
+/// A transactional producer. Dropping it is bounded in time, and leaves a transaction that is open to the next one
+/// of its name.
+pub struct Transactor {
+    steps: Arc<Steps>,
+    /// Held by the transaction that is open.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Transactor {
+    /// Takes over the name: whoever had it before is fenced off, and what it had open is ended. `id` must be the same
+    /// after a restart, and nobody else's.
+    pub async fn open(kafka: &Kafka, topology: &Topology, id: &str) -> Result<Self, KafkaProblem> {
+        let config = config(kafka, topology, id)?;
+        let context = Context::default();
+        let made: Result<FutureProducer<Context>, _> = config.create_with_context(context.clone());
+        let client = made.map_err(|e| KafkaProblem::properties(&e))?;
+        let limit = kafka.transaction_timeout.0;
+        let patience = limit + kafka.timeout.0;
+        let delivery = limit.min(kafka.delivery_timeout.0);
+        let steps = Arc::new(Steps::new(client, context, delivery, patience));
+        let (begin, timeout) = (steps.clone(), kafka.timeout.0);
+        let what = || format!("open transactions as '{id}'");
+        let begun = tokio::task::spawn_blocking(move || begin.init(timeout)).await;
+        match begun {
+            Ok(Ok(())) => Ok(Self { steps, turn: Arc::default() }),
+            Ok(Err(error)) => Err(problem(what(), &error, timeout)),
+            Err(error) => Err(KafkaProblem::Other { what: what(), cause: error.to_string() }),
+        }
+    }
+
+    /// Writes these pieces and commits these offsets, all or nothing. Either may be empty. Goes on to its end when
+    /// nobody waits for it any more.
+    pub fn commit(
+        &self,
+        batch: Vec<Piece>,
+        offsets: Vec<Commit>,
+        consumer: &Consumer,
+    ) -> impl Future<Output = Result<(), TransactError>> + Send + use<> {
+        let (steps, turn, member) = (self.steps.clone(), self.turn.clone(), consumer.member());
+        async move {
+            let run = tokio::spawn(async move {
+                let _turn = turn.lock().await;
+                run(&steps, &batch, offsets, member).await
+            });
+            run.await.unwrap_or_else(|e| Err(TransactError::Fenced { cause: e.to_string() }))
+        }
+    }
+}
+
+async fn run(
+    steps: &Arc<Steps>,
+    batch: &[Piece],
+    offsets: Vec<Commit>,
+    member: Option<Member>,
+) -> Result<(), TransactError> {
+    steps.begin()?;
+    let attached = blocking(steps, move |steps| steps.attach(&offsets, member));
+    // Side by side: neither needs the other, and the first that fails ends it.
+    let done = futures::future::try_join(steps.deliver(batch), attached).await;
+    match done {
+        Ok(((), noted)) => {
+            blocking(steps, Steps::commit).await?;
+            noted.note();
+            Ok(())
+        }
+        Err(failed) => match blocking(steps, Steps::abort).await {
+            Err(worse) if !matches!(failed, TransactError::Fenced { .. }) => Err(worse),
+            _ => Err(failed),
+        },
+    }
+}
+
+/// Runs a step where it may block.
+async fn blocking<T: Send + 'static>(
+    steps: &Arc<Steps>,
+    step: impl FnOnce(&Steps) -> Result<T, TransactError> + Send + 'static,
+) -> Result<T, TransactError> {
+    let steps = steps.clone();
+    let done = tokio::task::spawn_blocking(move || step(&steps)).await;
+    done.unwrap_or_else(|e| Err(TransactError::Fenced { cause: e.to_string() }))
+}
+
+fn config(kafka: &Kafka, topology: &Topology, id: &str) -> Result<ClientConfig, KafkaProblem> {
+    let mut config = client::producer(kafka, "run", topology.message_max(), topology.batch_max())?;
+    let limit = kafka.transaction_timeout.0;
+    let ms = |time: Duration| time.as_millis().to_string();
+    // librdkafka wants none of these to outlast the transaction.
+    let at_most = |config: &mut ClientConfig, name: &str, most: Duration| {
+        let given = config.get(name).and_then(|given| given.parse().ok()).map(Duration::from_millis);
+        config.set(name, ms(given.map_or(most, |given| given.min(most))));
+    };
+    at_most(&mut config, "delivery.timeout.ms", limit);
+    at_most(&mut config, "socket.timeout.ms", limit);
+    at_most(&mut config, "topic.metadata.propagation.max.ms", limit / 2);
+    // A transaction gathers its records itself; waiting for more would only add to every hop.
+    config.set("linger.ms", "0").set("transactional.id", id).set("transaction.timeout.ms", ms(limit));
+    if kafka.properties.get("retry.backoff.ms").is_none() {
+        // The transaction before this one is often still being ended when this one wants to begin.
+        config.set("retry.backoff.ms", "10");
+    }
+    Ok(config)
+}
+
+/// Why the name could not be had.
+fn problem(what: String, error: &KafkaError, waited: Duration) -> KafkaProblem {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::InvalidTransactionTimeout) => KafkaProblem::Config {
+            place: "transaction_timeout".into(),
+            message: "the brokers do not allow a transaction to be open so long (transaction.max.timeout.ms)".into(),
+        },
+        Some(RDKafkaErrorCode::OperationTimedOut) => KafkaProblem::TimedOut { what, waited },
+        _ => KafkaProblem::from_error(what, error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! The steps of a transaction, each with what its failure means. All but `deliver` block.
+
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use rdkafka::TopicPartitionList;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::future_producer::DeliveryFuture;
+use rdkafka::producer::{FutureProducer, Producer as _};
+
+use super::{Piece, TransactError};
+use crate::kafka::client::dispose;
+use crate::kafka::consumer::{Commit, Member, positions};
+use crate::kafka::context::Context;
+use crate::kafka::convert;
+use crate::kafka::produce_error::ProduceError;
+use crate::message::OutRecord;
+
+/// One call to librdkafka that goes on by itself in the meantime and is asked again.
+const SLICE: Duration = Duration::from_secs(5);
+/// Between two questions, and while the producer's queue is full.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// See the module.
+pub struct Steps {
+    /// `None` only while it is being dropped.
+    client: Option<FutureProducer<Context>>,
+    context: Context,
+    /// For one record.
+    delivery: Duration,
+    /// For one step.
+    patience: Duration,
+}
+
+/// Offsets that belong to the transaction, to be noted when it is committed.
+pub struct Attached(Option<(Member, TopicPartitionList)>);
+
+impl Attached {
+    /// Tells the consumer what Kafka has as committed now.
+    pub fn note(self) {
+        if let Some((member, offsets)) = self.0 {
+            member.note_commit(&offsets);
+        }
+    }
+}
+
+impl Steps {
+    pub fn new(
+        client: FutureProducer<Context>,
+        context: Context,
+        delivery: Duration,
+        patience: Duration,
+    ) -> Self {
+        Self { client: Some(client), context, delivery, patience }
+    }
+
+    /// Takes over the transactional id.
+    pub fn init(&self, timeout: Duration) -> Result<(), KafkaError> {
+        let client = self.client().map_err(|_| KafkaError::Canceled)?;
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match client.init_transactions(left.min(SLICE)) {
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => pause(),
+                done => return done,
+            }
+        }
+    }
+
+    /// Begins a transaction. Does not talk to the cluster.
+    pub fn begin(&self) -> Result<(), TransactError> {
+        let client = self.client()?;
+        // A transaction that cannot begin means that the one before has not ended, or that the client is dead.
+        client.begin_transaction().map_err(|e| fenced("begin a transaction", &e))
+    }
+
+    /// Hands everything over, in order, and waits for every acknowledgement. The first record that fails ends it.
+    pub async fn deliver(&self, batch: &[Piece]) -> Result<(), TransactError> {
+        let client = self.client()?;
+        let mut deliveries = Vec::new();
+        for piece in batch {
+            for record in &piece.records {
+                let delivery = self.enqueue(&client, record).await;
+                let delivery = delivery.map_err(|e| self.refused(&client, piece.tag, record, &e))?;
+                deliveries.push(async {
+                    match delivery.await {
+                        Ok(Ok(_)) => Ok(()),
+                        Ok(Err((error, _))) => Err(self.refused(&client, piece.tag, record, &error)),
+                        Err(_) => Err(TransactError::Again { cause: "the producer was closed".into() }),
+                    }
+                });
+            }
+        }
+        try_join_all(deliveries).await?;
+        self.context.clear();
+        Ok(())
+    }
+
+    /// A full queue holds the transaction back.
+    async fn enqueue(
+        &self,
+        client: &FutureProducer<Context>,
+        record: &OutRecord,
+    ) -> Result<DeliveryFuture, KafkaError> {
+        let deadline = Instant::now() + self.delivery;
+        loop {
+            match client.send_result(convert::outgoing(record)) {
+                Ok(delivery) => return Ok(delivery),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _))
+                    if Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    fn refused(
+        &self,
+        client: &FutureProducer<Context>,
+        tag: u64,
+        record: &OutRecord,
+        error: &KafkaError,
+    ) -> TransactError {
+        let fatal = client.client().fatal_error();
+        match ProduceError::sort(record, error, fatal, &self.context) {
+            ProduceError::Unavailable { topic, cause } => {
+                TransactError::Again { cause: format!("a record for topic '{topic}' was not taken: {cause}") }
+            }
+            error => TransactError::Record { tag, error },
+        }
+    }
+
+    /// Makes the offsets part of the transaction. The group's coordinator refuses them when the group has moved on.
+    pub fn attach(&self, offsets: &[Commit], member: Option<Member>) -> Result<Attached, TransactError> {
+        if offsets.is_empty() {
+            return Ok(Attached(None));
+        }
+        let again = |cause: String| TransactError::Again { cause };
+        let member = member.ok_or_else(|| again("the consumer is closed".into()))?;
+        let list = positions(offsets).map_err(|e| again(e.to_string()))?;
+        let identity = member.identity(offsets).map_err(again)?;
+        match self.client()?.send_offsets_to_transaction(&list, &identity, self.patience) {
+            Ok(()) => Ok(Attached(Some((member, list)))),
+            Err(error) if is_final(&error) => Err(fenced("commit offsets in a transaction", &error)),
+            Err(error) => Err(again(format!("its offsets were refused: {error}"))),
+        }
+    }
+
+    /// Commits. A late answer is waited for, since the commit may have happened; when it does not come at all, nobody
+    /// here can say.
+    pub fn commit(&self) -> Result<(), TransactError> {
+        let client = self.client()?;
+        self.until_done("commit a transaction", || client.commit_transaction(SLICE), is_retriable)
+    }
+
+    /// Undoes everything. When that fails, the transaction is open until a new transactor or the broker ends it.
+    pub fn abort(&self) -> Result<(), TransactError> {
+        let client = self.client()?;
+        let may_go_on = |error: &KafkaError| match error {
+            KafkaError::Transaction(error) => error.is_retriable() || error.txn_requires_abort(),
+            _ => false,
+        };
+        self.until_done("undo a transaction", || client.abort_transaction(SLICE), may_go_on)
+    }
+
+    fn until_done(
+        &self,
+        what: &str,
+        call: impl Fn() -> Result<(), KafkaError>,
+        may_go_on: impl Fn(&KafkaError) -> bool,
+    ) -> Result<(), TransactError> {
+        let begun = Instant::now();
+        loop {
+            match call() {
+                Ok(()) => return Ok(()),
+                Err(error) if may_go_on(&error) && begun.elapsed() < self.patience => {
+                    tracing::warn!("waiting to {what}: {}", self.context.explain(&error));
+                    pause();
+                }
+                Err(error) => return Err(fenced(what, &error)),
+            }
+        }
+    }
+
+    fn client(&self) -> Result<FutureProducer<Context>, TransactError> {
+        self.client.clone().ok_or_else(|| TransactError::Fenced { cause: "the producer is closed".into() })
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            dispose(client);
+        }
+    }
+}
+
+/// librdkafka goes on in the background, and the same call asks how it ended.
+fn is_retriable(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => error.is_retriable(),
+        // What the client does before the call itself.
+        KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
+        _ => false,
+    }
+}
+
+/// Whether another process has taken our place.
+fn is_final(error: &KafkaError) -> bool {
+    let fatal = matches!(error, KafkaError::Transaction(error) if error.is_fatal());
+    fatal || error.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId)
+}
+
+fn fenced(what: &str, error: &KafkaError) -> TransactError {
+    TransactError::Fenced { cause: format!("cannot {what}: {error}") }
+}
+
+fn pause() {
+    std::thread::park_timeout(PAUSE);
+}
