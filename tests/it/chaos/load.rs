@@ -80,6 +80,8 @@ pub struct Load {
     pub rig: Rig,
     pub dice: Dice,
     pub acts: Acts,
+    /// One record in so many cannot be read by the stage.
+    pub bad_every: Option<u64>,
     cluster: String,
     sent: Vec<Sent>,
     producer: Producer,
@@ -107,6 +109,7 @@ impl Load {
         Load {
             dice: Dice::throw(setting.name),
             acts: Acts::default(),
+            bad_every: Some(20),
             cluster: cluster.bootstrap.clone(),
             sent: Vec::new(),
             producer,
@@ -115,13 +118,13 @@ impl Load {
         }
     }
 
-    /// Sends records, one in twenty of which cannot be read by the stage.
+    /// Sends records and waits until the cluster has them.
     pub async fn send(&mut self, count: usize) {
         let topic = self.rig.topic("in");
         let mut records = Vec::new();
         for _ in 0..count {
             let (job, key) = (format!("job-{}", self.sent.len() + records.len()), format!("key-{}", self.dice.below(KEYS)));
-            let bad = self.dice.below(20) == 0;
+            let bad = self.bad_every.is_some_and(|every| self.dice.below(every) == 0);
             let value = if bad { json!("no passages") } else { passages(&job, &key) };
             let out = OutRecord { key: Some(key.clone().into_bytes()), ..record(&topic, &[("job-id", &job)], &value) };
             records.push((job, key, out));
@@ -134,8 +137,14 @@ impl Load {
         }
     }
 
-    pub fn sent(&self) -> usize {
-        self.sent.len()
+    /// Whether a record went to this partition.
+    pub fn uses_partition(&self, partition: i32) -> bool {
+        self.sent.iter().any(|sent| sent.at.0 == partition)
+    }
+
+    /// The provider answers every call from now on.
+    pub async fn faults_off(&self) {
+        self.rig.faults(json!({ "server_error": 0.0, "rate_limit": 0.0 })).await;
     }
 
     /// What readers see of a topic; asked until it can be read.
@@ -218,7 +227,8 @@ impl Load {
         self.verify().await;
     }
 
-    async fn all_over(&self) {
+    /// Waits until every record has ended.
+    pub async fn all_over(&self) {
         eventually("every record has ended", async || {
             let (outputs, letters) = (self.seen("out").await, self.seen("embed.dlq").await);
             self.case(&outputs, &letters, &[]).unfinished().is_empty().then_some(())

@@ -17,6 +17,8 @@ pub enum Way {
 
 /// See the module. Gone when it is dropped.
 pub struct Proxy {
+    /// Where it listens.
+    pub address: String,
     way: watch::Sender<Way>,
     serving: JoinHandle<()>,
 }
@@ -31,7 +33,7 @@ impl Proxy {
                 tokio::spawn(carry(client, behind.clone(), seen.clone()));
             }
         });
-        Proxy { way, serving }
+        Proxy { address: listen.to_owned(), way, serving }
     }
 
     pub fn set(&self, way: Way) {
