@@ -81,13 +81,15 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
         attempt: work.envelope.trail.attempt,
         redrives: work.envelope.trail.redrives,
         at: work.record.at.clone(),
+        origin: work.envelope.trail.origin.clone(),
+        order: None,
         lease: kit.lease,
         now: Timestamp::now(),
     };
     match kit.ledger.begin(claim).await.map_err(|e| unavailable("begin", &e))? {
         Begin::Fresh(lease) => work.lease = Some(lease),
         Begin::Busy => return Ok(Some(Ran::Busy)),
-        Begin::Finished => return Ok(Some(Ran::Ended)),
+        Begin::Finished(_) => return Ok(Some(Ran::Ended)),
         Begin::Condemned(lease, fault) => {
             work.lease = Some(lease);
             return Ok(Some(Ran::Condemned(fault)));
