@@ -1,5 +1,6 @@
-//! Reading the SQLite ledger: the life of a job, and how many jobs stand where. It takes no part in the
-//! work: no instance is registered and nothing is written, so any tool may use it beside a running worker.
+//! Reading the SQLite ledger: the life of a job, and how many stand where. It takes no
+//! part in the work: no instance is registered and nothing is written, so any tool may use it beside a running
+//! worker.
 
 use std::path::Path;
 
@@ -41,7 +42,7 @@ fn history(db: &Connection, job: &str) -> rusqlite::Result<Vec<Event>> {
     let mut events = db
         .prepare_cached(
             "SELECT e.at, j.pipeline, j.stage, j.job, e.kind, e.attempt, e.redrives, j.tenant, j.resource,
-                    j.traceparent, e.record, e.fault, e.went_to, e.due
+                    j.traceparent, e.record, e.fault, e.went_to, e.due, e.remark
              FROM jobs j JOIN events e ON e.row = j.id
              WHERE j.job = ?1 OR (j.job >= ?1 || '/' AND j.job < ?1 || '0')
              ORDER BY e.seq DESC LIMIT ?2",
@@ -70,6 +71,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         fault: fault.and_then(|json| serde_json::from_str(&json).ok()),
         went_to: row.get(12)?,
         due: row.get::<_, Option<i64>>(13)?.map(timestamp),
+        remark: row.get(14)?,
     })
 }
 
