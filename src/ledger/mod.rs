@@ -6,7 +6,7 @@ pub mod recovery;
 pub mod sqlite;
 pub mod state;
 
-pub use read::LedgerReader;
+pub use read::{JobRow, LedgerReader, RowId};
 pub use recovery::{Ended, Family, Holding, Outstanding, Recovery, Seen};
 pub use state::State;
 

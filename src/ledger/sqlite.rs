@@ -4,7 +4,7 @@
 //! raises the epoch of the instance, so that after `kill -9` and restart nothing waits for leases of the
 //! process that died; leases of other instances count until their time is over.
 
-mod columns;
+pub(super) mod columns;
 mod events;
 mod recover;
 mod rows;

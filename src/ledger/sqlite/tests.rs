@@ -1,5 +1,6 @@
 //! The contract on SQLite, and what only a file can do: crash, fill up, be damaged, be of an older version.
 
+mod jobs;
 mod lives;
 mod outstanding;
 mod upgrade;

@@ -56,14 +56,21 @@ async fn rows_that_do_not_say_where_they_stood_are_not_recovered() {
     assert_eq!(found, []);
     let begun = ledger.begin(claim("stored")).await;
     assert!(matches!(begun, Ok(Begin::Stored(..))), "{begun:?}");
+    let jobs = LedgerReader::of(&path).jobs("rag", None, 10).await.expect("read");
+    let placed: Vec<_> = jobs.iter().map(|job| (job.at.is_some(), job.origin.is_some())).collect();
+    assert_eq!(placed, [(false, false), (true, true), (false, false), (false, false)]);
 }
 
 #[tokio::test]
 async fn a_reader_of_a_file_that_was_not_brought_up_to_date_says_how_to() {
     let (_folder, path) = folder();
     first_version(&path);
-    let message = unavailable(LedgerReader::of(&path).history("done").await);
-    assert!(message.contains("an older version") && message.contains("`lazaret run`"), "{message}");
+    for message in [
+        unavailable(LedgerReader::of(&path).history("done").await),
+        unavailable(LedgerReader::of(&path).jobs("rag", None, 10).await),
+    ] {
+        assert!(message.contains("an older version") && message.contains("`lazaret run`"), "{message}");
+    }
 }
 
 #[test]
