@@ -32,13 +32,16 @@ async fn main() -> anyhow::Result<()> {
 fn claim(n: u64) -> Claim {
     let job = JobId(format!("bench-{n}"));
     let traceparent = lazaret::message::id::derived_traceparent(&job);
+    let at = Coordinates { topic: "in".into(), partition: 0, offset: 0, timestamp: None };
     Claim {
         pipeline: "bench".into(),
         stage: "embed".into(),
         correlation: Correlation { job, tenant: Some("t".into()), resource: None, traceparent },
         attempt: 0,
         redrives: 0,
-        at: Coordinates { topic: "in".into(), partition: 0, offset: 0, timestamp: None },
+        origin: at.clone(),
+        order: None,
+        at,
         lease: Duration::from_secs(60),
         now: Timestamp::now(),
     }

@@ -167,5 +167,3 @@ fn problem(what: String, error: &KafkaError, waited: Duration) -> KafkaProblem {
     }
 }
 
-#[cfg(test)]
-mod tests;

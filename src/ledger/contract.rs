@@ -1,12 +1,15 @@
 //! What every ledger must do, as tests over the trait. A store runs them by giving a way to open it:
 //! `open(instance)` opens the same store again, as a restart or as another instance would.
 
+mod recovery;
+mod states;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Begin, Claim, End, Lease, Ledger, LedgerError};
+use super::{Begin, Claim, End, Lease, Ledger, LedgerError, State};
 use crate::flow::{Code, Fault};
 use crate::message::{Coordinates, Correlation, JobId};
 
@@ -33,25 +36,31 @@ pub fn claim(job: &str) -> Claim {
         },
         attempt: 0,
         redrives: 0,
-        at: Coordinates { topic: "in".into(), partition: 2, offset: 7, timestamp: None },
+        at: at("in", 2, 7),
+        origin: at("in", 2, 7),
+        order: None,
         lease: LEASE,
         now: second(0),
     }
+}
+
+pub fn at(topic: &str, partition: i32, offset: i64) -> Coordinates {
+    Coordinates { topic: topic.into(), partition, offset, timestamp: None }
 }
 
 pub fn attempt(job: &str, redrives: u32, attempt: u32) -> Claim {
     Claim { redrives, attempt, ..claim(job) }
 }
 
-fn fault() -> Fault {
+pub fn fault() -> Fault {
     Fault::new(Code::LlmTimeout, "the provider was silent")
 }
 
-fn waiting(attempt: u32) -> End {
+pub fn waiting(attempt: u32) -> End {
     End::Waiting { attempt, due: second(30), rung: "rag.embed.retry.30s".into(), fault: fault() }
 }
 
-fn dead(attempt: u32) -> End {
+pub fn dead(attempt: u32) -> End {
     End::Dead { attempt, dead_letter: "letter-1".into(), fault: fault() }
 }
 
@@ -98,6 +107,8 @@ pub async fn contract(open: impl Open) {
     the_history_tells_the_life_of_a_job_and_its_children(open("a")).await;
     counts_say_how_many_jobs_stand_where(open("a")).await;
     an_instance_that_was_opened_elsewhere_takes_no_more_jobs(&open).await;
+    states::contract(&open).await;
+    recovery::contract(&open).await;
 }
 
 async fn a_done_job_is_finished_for_ever(ledger: Arc<dyn Ledger>) {
@@ -105,7 +116,7 @@ async fn a_done_job_is_finished_for_ever(ledger: Arc<dyn Ledger>) {
     ledger.store(&lease, b"result".to_vec(), second(1)).await.expect("held");
     ledger.settle(&lease, End::Done, second(2)).await.expect("held");
     for again in [claim("done"), attempt("done", 0, 3), attempt("done", 2, 0)] {
-        assert_eq!(begin(&*ledger, again).await, Begin::Finished);
+        assert_eq!(begin(&*ledger, again).await, Begin::Finished(State::Done));
     }
 }
 
@@ -117,7 +128,7 @@ async fn a_running_job_is_busy_for_everybody_else(open: &impl Open) {
     mine.store(&lease, b"result".to_vec(), second(1)).await.expect("held");
     assert_eq!(begin(&*mine, claim("busy")).await, Begin::Busy, "its holder is producing");
     mine.settle(&lease, End::Done, second(2)).await.expect("held");
-    assert_eq!(begin(&*other, claim("busy")).await, Begin::Finished);
+    assert_eq!(begin(&*other, claim("busy")).await, Begin::Finished(State::Done));
 }
 
 async fn a_lease_ends_with_its_time(open: &impl Open) {
@@ -154,7 +165,7 @@ async fn a_stored_result_is_replayed_after_a_restart(open: &impl Open) {
     let last = replayed(&*again, claim("replay"), b"dear").await;
     assert!(fenced(again.settle(&lease, End::Done, second(2)).await));
     again.settle(&last, End::Done, second(3)).await.expect("held");
-    assert_eq!(begin(&*again, claim("replay")).await, Begin::Finished);
+    assert_eq!(begin(&*again, claim("replay")).await, Begin::Finished(State::Done));
 }
 
 async fn a_released_job_runs_again_or_replays(ledger: Arc<dyn Ledger>) {
@@ -170,11 +181,12 @@ async fn a_released_job_runs_again_or_replays(ledger: Arc<dyn Ledger>) {
 async fn an_attempt_that_was_sent_to_a_rung_is_finished(ledger: Arc<dyn Ledger>) {
     let lease = fresh(&*ledger, claim("rung")).await;
     ledger.settle(&lease, waiting(1), second(1)).await.expect("held");
-    assert_eq!(begin(&*ledger, claim("rung")).await, Begin::Finished);
+    assert_eq!(begin(&*ledger, claim("rung")).await, Begin::Finished(State::Waiting));
     let lease = fresh(&*ledger, attempt("rung", 0, 1)).await;
-    assert_eq!(begin(&*ledger, claim("rung")).await, Begin::Finished, "the rung has the later copy");
+    let older = begin(&*ledger, claim("rung")).await;
+    assert_eq!(older, Begin::Finished(State::Running), "the rung has the later copy");
     ledger.settle(&lease, waiting(2), second(2)).await.expect("held");
-    assert_eq!(begin(&*ledger, attempt("rung", 0, 1)).await, Begin::Finished);
+    assert_eq!(begin(&*ledger, attempt("rung", 0, 1)).await, Begin::Finished(State::Waiting));
     fresh(&*ledger, attempt("rung", 0, 2)).await;
 }
 
@@ -182,12 +194,12 @@ async fn a_dead_job_runs_again_by_a_redrive_only(ledger: Arc<dyn Ledger>) {
     let lease = fresh(&*ledger, claim("dead")).await;
     ledger.settle(&lease, dead(1), second(1)).await.expect("held");
     for same in [claim("dead"), attempt("dead", 0, 1), attempt("dead", 0, 5)] {
-        assert_eq!(begin(&*ledger, same).await, Begin::Finished);
+        assert_eq!(begin(&*ledger, same).await, Begin::Finished(State::Dead));
     }
     let lease = fresh(&*ledger, attempt("dead", 1, 0)).await;
     ledger.settle(&lease, waiting(1), second(2)).await.expect("held");
-    assert_eq!(begin(&*ledger, claim("dead")).await, Begin::Finished);
-    assert_eq!(begin(&*ledger, attempt("dead", 1, 0)).await, Begin::Finished);
+    assert_eq!(begin(&*ledger, claim("dead")).await, Begin::Finished(State::Waiting));
+    assert_eq!(begin(&*ledger, attempt("dead", 1, 0)).await, Begin::Finished(State::Waiting));
     let lease = fresh(&*ledger, attempt("dead", 1, 1)).await;
     ledger.settle(&lease, End::Done, second(3)).await.expect("held");
 }
@@ -209,7 +221,7 @@ async fn a_condemned_job_does_not_run_again_before_it_is_redriven(open: &impl Op
     restarted.settle(&bury().await, End::Released { fault: None }, second(2)).await.expect("settled");
     let lease = bury().await;
     restarted.settle(&lease, dead(4), second(3)).await.expect("settled");
-    assert_eq!(begin(&*restarted, attempt("condemned", 0, 3)).await, Begin::Finished);
+    assert_eq!(begin(&*restarted, attempt("condemned", 0, 3)).await, Begin::Finished(State::Dead));
     replayed(&*restarted, attempt("condemned", 1, 0), b"paid").await;
     let kinds = kinds(&*restarted, "condemned").await;
     assert_eq!(
@@ -261,7 +273,7 @@ async fn kinds(ledger: &dyn Ledger, job: &str) -> Vec<String> {
 async fn the_history_tells_the_life_of_a_job_and_its_children(ledger: Arc<dyn Ledger>) {
     let lease = fresh(&*ledger, claim("life")).await;
     ledger.settle(&lease, waiting(1), second(1)).await.expect("held");
-    assert_eq!(begin(&*ledger, claim("life")).await, Begin::Finished);
+    assert_eq!(begin(&*ledger, claim("life")).await, Begin::Finished(State::Waiting));
     let lease = fresh(&*ledger, Claim { now: second(31), ..attempt("life", 0, 1) }).await;
     ledger.store(&lease, vec![1], second(32)).await.expect("held");
     ledger.settle(&lease, End::Done, second(33)).await.expect("held");

@@ -2,10 +2,13 @@
 //! stage again and a stored answer is replayed instead of being paid for twice.
 
 mod read;
+pub mod recovery;
 pub mod sqlite;
 pub mod state;
 
-pub use read::LedgerReader;
+pub use read::{JobRow, LedgerReader, RowId};
+pub use recovery::{Ended, Family, Holding, Outstanding, Recovery, Seen};
+pub use state::State;
 
 #[cfg(test)]
 mod contract;
@@ -30,6 +33,10 @@ pub struct Claim {
     /// How often the record was redriven, as its headers say.
     pub redrives: u32,
     pub at: Coordinates,
+    /// Where the record stood on the stage's input topic. The first claim of a job says it for all.
+    pub origin: Coordinates,
+    /// The hash of its ordering key, `None` when it keeps no order. The first claim with one says it for all.
+    pub order: Option<u64>,
     /// How long nobody else may take the job over while this process lives: longer than the stage's timeout,
     /// with room to produce and settle. A restart of the same instance does not wait for it.
     pub lease: Duration,
@@ -55,14 +62,16 @@ pub enum Begin {
     Stored(Lease, Vec<u8>),
     /// It was condemned for this fault, and its dead letter was perhaps never written: write it, do not run it.
     Condemned(Lease, Fault),
-    /// The stage finished this job, or this very attempt was already sent to a rung or to the dead letter
-    /// topic: commit and go on.
-    Finished,
+    /// Nothing is to be done for this record, because the job is over or dead, or this very attempt was already
+    /// sent on: commit and go on. The state says where the job is.
+    Finished(State),
+    /// As finished, but the job is another record's with the same id, wherever that is: a producer sent it twice.
+    Repeated,
     /// Another copy of the job is being run, by this process or by another one that lives: look again later.
     Busy,
 }
 
-/// How an attempt ended, written after Kafka acknowledged where the record went.
+/// How an attempt ended, written after Kafka acknowledged where the record went, unless it says otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {
     Done,
@@ -79,6 +88,18 @@ pub enum End {
         dead_letter: String,
         fault: Fault,
     },
+    /// Goes to this parking topic; no attempt counted. To be said *before* its copy and its offset are
+    /// committed: when they are not, the record comes again and runs or is parked again. Said afterwards it
+    /// could come too late, and [`Ledger::recover`] would take a stored result for produced.
+    Parked {
+        topic: String,
+    },
+    /// Given up by a person or a rule. To be said before its offset is committed, since nothing in Kafka tells
+    /// of it.
+    Discarded {
+        by: String,
+        reason: String,
+    },
     /// Handed back without a verdict (systemic failure, revoked partition, shutdown); no attempt counted.
     Released {
         fault: Option<Fault>,
@@ -93,7 +114,7 @@ pub struct Event {
     pub stage: String,
     pub job: String,
     /// `started`, `stored`, `condemned`, `done`, `waiting`, `dead`, `released`, `replayed`, `buried`,
-    /// `duplicate`.
+    /// `duplicate`, `parked`, `discarded`.
     pub kind: String,
     pub attempt: u32,
     pub redrives: u32,
@@ -103,9 +124,12 @@ pub struct Event {
     /// `topic-partition@offset` of the record that caused it.
     pub record: Option<String>,
     pub fault: Option<Fault>,
-    /// Rung topic or dead letter id, where the record went.
+    /// Rung topic, parking topic or dead letter id, where the record went.
     pub went_to: Option<String>,
     pub due: Option<Timestamp>,
+    /// Who gave the job up and why, or how its end came to be known.
+    #[serde(default)]
+    pub remark: Option<String>,
 }
 
 /// Rows per (pipeline, stage, state).
@@ -113,7 +137,7 @@ pub struct Event {
 pub struct StateCount {
     pub pipeline: String,
     pub stage: String,
-    /// `running`, `stored`, `condemned`, `done`, `waiting`, `dead`, `released`.
+    /// `running`, `stored`, `condemned`, `done`, `waiting`, `dead`, `released`, `parked`, `discarded`.
     pub state: String,
     pub jobs: u64,
 }
@@ -142,6 +166,14 @@ pub trait Ledger: Send + Sync {
     async fn condemn(&self, lease: &Lease, fault: &Fault, now: Timestamp) -> Result<(), LedgerError>;
 
     async fn settle(&self, lease: &Lease, end: End, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Takes over what a process did in Kafka and did not live to say here, and lists what later records have
+    /// to wait for, family by family, by origin. To be asked with offsets that were read after the partitions
+    /// came, and before any of their records is.
+    ///
+    /// A stored job whose last claimed record has ended is done, a condemned one is dead; a record that ended
+    /// while its job ran is on a rung, whose copy then need not wait for the lease.
+    async fn recover(&self, recovery: Recovery) -> Result<Vec<Outstanding>, LedgerError>;
 
     /// The life of a job and of its children (`id/…`), in time order.
     async fn history(&self, job: &str) -> Result<Vec<Event>, LedgerError>;

@@ -1,17 +1,45 @@
-//! Reading the SQLite ledger: the life of a job, and how many jobs stand where. It takes no part in the
-//! work: no instance is registered and nothing is written, so any tool may use it beside a running worker.
+//! Reading the SQLite ledger: the life of a job, all jobs of a pipeline, and how many stand where. It takes no
+//! part in the work: no instance is registered and nothing is written, so any tool may use it beside a running
+//! worker.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::sqlite::place;
-use super::{Event, LedgerError, StateCount};
+use super::sqlite::{columns, place};
+use super::{Event, LedgerError, State, StateCount};
+use crate::message::Coordinates;
 use crate::sqlite::Readers;
 
 /// Most events of one history; the latest ones.
 const HISTORY_MAX: i64 = 10_000;
+/// Most jobs of one page.
+const PAGE_MAX: usize = 10_000;
+
+/// Names a row for as long as it is there. Later jobs have greater ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowId(pub i64);
+
+/// A job as it stands in a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRow {
+    pub id: RowId,
+    pub stage: String,
+    pub job: String,
+    pub state: State,
+    pub attempt: u32,
+    pub redrives: u32,
+    /// Where the last record that claimed it stood; `None` when a version wrote it that did not note that.
+    pub at: Option<Coordinates>,
+    /// Where its record stood on the stage's input topic; `None` likewise.
+    pub origin: Option<Coordinates>,
+    /// Rung topic, parking topic or dead letter id, if the last thing that happened sent it there.
+    pub went_to: Option<String>,
+    /// How often the stage finished it.
+    pub finishes: u32,
+    pub updated_at: Timestamp,
+}
 
 /// Reads a ledger that exists.
 pub struct LedgerReader {
@@ -30,6 +58,19 @@ impl LedgerReader {
         Ok(self.readers.read(move |db| history(db, &job)).await?)
     }
 
+    /// The jobs of a pipeline in the order of their ids: at most `limit` (and 10,000) of those after `after`.
+    /// Each page is a snapshot of its own. None left: an empty page.
+    pub async fn jobs(
+        &self,
+        pipeline: &str,
+        after: Option<RowId>,
+        limit: usize,
+    ) -> Result<Vec<JobRow>, LedgerError> {
+        let (pipeline, after) = (pipeline.to_owned(), after.map_or(i64::MIN, |RowId(id)| id));
+        let limit = limit.min(PAGE_MAX) as i64;
+        Ok(self.readers.read(move |db| jobs(db, &pipeline, after, limit)).await?)
+    }
+
     /// See [`super::Ledger::counts`].
     pub async fn counts(&self) -> Result<Vec<StateCount>, LedgerError> {
         Ok(self.readers.read(counts).await?)
@@ -41,7 +82,7 @@ fn history(db: &Connection, job: &str) -> rusqlite::Result<Vec<Event>> {
     let mut events = db
         .prepare_cached(
             "SELECT e.at, j.pipeline, j.stage, j.job, e.kind, e.attempt, e.redrives, j.tenant, j.resource,
-                    j.traceparent, e.record, e.fault, e.went_to, e.due
+                    j.traceparent, e.record, e.fault, e.went_to, e.due, e.remark
              FROM jobs j JOIN events e ON e.row = j.id
              WHERE j.job = ?1 OR (j.job >= ?1 || '/' AND j.job < ?1 || '0')
              ORDER BY e.seq DESC LIMIT ?2",
@@ -70,7 +111,35 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         fault: fault.and_then(|json| serde_json::from_str(&json).ok()),
         went_to: row.get(12)?,
         due: row.get::<_, Option<i64>>(13)?.map(timestamp),
+        remark: row.get(14)?,
     })
+}
+
+/// The plus sign keeps SQLite from the index on the pipeline, for which it would sort all jobs for every page.
+/// A duplicate is something that happened to another record.
+fn jobs(db: &Connection, pipeline: &str, after: i64, limit: i64) -> rusqlite::Result<Vec<JobRow>> {
+    db.prepare_cached(
+        "SELECT id, stage, job, state, attempt, redrives, finishes, updated_at,
+                at_topic, at_partition, at_offset, origin_topic, origin_partition, origin_offset,
+                (SELECT went_to FROM events WHERE row = jobs.id AND kind <> 'duplicate' ORDER BY seq DESC LIMIT 1)
+         FROM jobs WHERE +pipeline = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )?
+    .query_map(params![pipeline, after, limit], |row| {
+        Ok(JobRow {
+            id: RowId(row.get(0)?),
+            stage: row.get(1)?,
+            job: row.get(2)?,
+            state: row.get(3)?,
+            attempt: row.get(4)?,
+            redrives: row.get(5)?,
+            finishes: row.get(6)?,
+            updated_at: timestamp(row.get(7)?),
+            at: columns::place(row, 8)?,
+            origin: columns::place(row, 11)?,
+            went_to: row.get(14)?,
+        })
+    })?
+    .collect()
 }
 
 fn timestamp(ms: i64) -> Timestamp {

@@ -1,9 +1,12 @@
 //! The ledger of one machine: an SQLite file. Every answer is given after the commit that makes it durable.
 //!
-//! The layout is in `schemas/sql/sqlite/0001_ledger.sql`, the rules in [`super::state`]. Opening the file
+//! The layout is in `schemas/sql/sqlite/*_ledger.sql`, the rules in [`super::state`]. Opening the file
 //! raises the epoch of the instance, so that after `kill -9` and restart nothing waits for leases of the
 //! process that died; leases of other instances count until their time is over.
 
+pub(super) mod columns;
+mod events;
+mod recover;
 mod rows;
 
 use std::path::Path;
@@ -16,20 +19,26 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::read::LedgerReader;
-use super::{Begin, Claim, End, Event, Lease, Ledger, LedgerError, StateCount};
+use super::{Begin, Claim, End, Event, Lease, Ledger, LedgerError, Outstanding, Recovery, StateCount};
 use crate::flow::Fault;
 use crate::sqlite::{Failure, Place, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x4c5a_4c47, // "LZLG"
     page_size: 4096,
-    migrations: &[include_str!("../../schemas/sql/sqlite/0001_ledger.sql")],
+    migrations: &[
+        include_str!("../../schemas/sql/sqlite/0001_ledger.sql"),
+        include_str!("../../schemas/sql/sqlite/0002_ledger.sql"),
+    ],
 };
 
-/// Finished jobs are looked for once in this many milliseconds of the records' time.
+/// Jobs that are over are looked for once in this many milliseconds of the records' time.
 const FORGET_EVERY: i64 = 60_000;
 /// Most jobs forgotten in one transaction.
 const FORGET_MAX: usize = 256;
+
+const FORGET: &str = "DELETE FROM jobs WHERE id IN
+   (SELECT id FROM jobs WHERE state IN ('done', 'discarded') AND updated_at < ?1 ORDER BY updated_at LIMIT ?2)";
 
 /// The job ledger in an SQLite file.
 pub struct SqliteLedger {
@@ -57,8 +66,8 @@ pub(super) fn place(path: &Path) -> Place {
 impl SqliteLedger {
     /// Opens or makes the file and its folder, and voids the leases of earlier openings by this instance.
     ///
-    /// `instance` is unique among the processes that share the file. Done jobs are forgotten `retention`
-    /// after they were done, by the time that callers name.
+    /// `instance` is unique among the processes that share the file. Jobs that are over are forgotten `retention`
+    /// after they ended, by the time that callers name.
     pub fn open(
         path: &Path,
         instance: &str,
@@ -90,7 +99,7 @@ fn register(db: &Connection, instance: &str, now: Timestamp) -> rusqlite::Result
     )
 }
 
-/// The writer's chore: deletes jobs that were done long ago, with their events, in small steps.
+/// The writer's chore: deletes jobs that ended long ago, with their events, in small steps.
 fn forget(
     clock: Arc<AtomicI64>,
     retention: i64,
@@ -101,12 +110,8 @@ fn forget(
         if now < next {
             return Ok(false);
         }
-        let forgotten = db
-            .prepare_cached(
-                "DELETE FROM jobs WHERE id IN
-                   (SELECT id FROM jobs WHERE state = 'done' AND updated_at < ?1 ORDER BY updated_at LIMIT ?2)",
-            )?
-            .execute(params![now.saturating_sub(retention), FORGET_MAX as i64])?;
+        let before = now.saturating_sub(retention);
+        let forgotten = db.prepare_cached(FORGET)?.execute(params![before, FORGET_MAX as i64])?;
         let more = forgotten == FORGET_MAX;
         if !more {
             next = now.saturating_add(FORGET_EVERY);
@@ -143,6 +148,11 @@ impl Ledger for SqliteLedger {
         let (lease, now) = (lease.clone(), self.noticed(now));
         let ending = rows::Ending::of(&end);
         self.writer.write(move |db| rows::settle(db, &lease, &ending, now)).await?
+    }
+
+    async fn recover(&self, recovery: Recovery) -> Result<Vec<Outstanding>, LedgerError> {
+        self.noticed(recovery.now);
+        self.writer.write(move |db| recover::recover(db, &recovery)).await?
     }
 
     async fn history(&self, job: &str) -> Result<Vec<Event>, LedgerError> {

@@ -8,8 +8,8 @@
 //! |--------------------------|-------------|------------------|------------------|------------------|
 //! | none                     | –           | run              | run              | run              |
 //! | done                     | finished    | finished         | finished         | finished         |
-//! | dead                     | finished    | finished         | finished         | run or replay    |
-//! | waiting                  | finished    | run or replay    | run or replay    | run or replay    |
+//! | dead, discarded          | finished    | finished         | finished         | run or replay    |
+//! | waiting, parked          | finished    | run or replay    | run or replay    | run or replay    |
 //! | released                 | finished    | run or replay    | run or replay    | run or replay    |
 //! | running, stored: held    | finished    | busy             | busy             | busy             |
 //! | running, stored: void    | finished    | run or replay    | run or replay    | run or replay    |
@@ -18,7 +18,8 @@
 //!
 //! *Run or replay*: replay when a result is stored, otherwise run. A result outlives failure, restart and
 //! redrive until the stage is done, because it may have cost money. *Bury*: write the dead letter and do not run,
-//! because it may stand in the topic already and the job must not end in two places.
+//! because it may stand in the topic already and the job must not end in two places. The copy on the parking
+//! topic has the attempt of the record that was parked, so a parked job runs for the same claim.
 
 /// How far a job is in its stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +37,14 @@ pub enum State {
     Dead,
     /// Handed back without a verdict.
     Released,
+    /// On the parking topic, behind an earlier record of its key.
+    Parked,
+    /// Given up by a person or a rule.
+    Discarded,
 }
 
 impl State {
-    const ALL: [State; 7] = [
+    const ALL: [State; 9] = [
         State::Running,
         State::Stored,
         State::Condemned,
@@ -47,6 +52,8 @@ impl State {
         State::Waiting,
         State::Dead,
         State::Released,
+        State::Parked,
+        State::Discarded,
     ];
 
     /// The word in the ledger.
@@ -59,7 +66,14 @@ impl State {
             State::Waiting => "waiting",
             State::Dead => "dead",
             State::Released => "released",
+            State::Parked => "parked",
+            State::Discarded => "discarded",
         }
+    }
+
+    /// Whether nothing more comes of the job by itself, and nothing waits for it.
+    pub fn is_over(self) -> bool {
+        matches!(self, State::Done | State::Discarded)
     }
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -96,7 +110,7 @@ pub fn rule(known: Option<Known>, redrives: u32, attempt: u32) -> Ruling {
     let older = (redrives, attempt) < (known.redrives, known.attempt);
     let finished = match known.state {
         State::Done => true,
-        State::Dead => redrives <= known.redrives,
+        State::Dead | State::Discarded => redrives <= known.redrives,
         _ => older,
     };
     let leasable = matches!(known.state, State::Running | State::Stored | State::Condemned);
@@ -134,11 +148,20 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_job_runs_again_only_by_a_redrive() {
-        let dead = Some(known(State::Dead));
-        assert_eq!(rule(dead, 1, 2), Ruling::Finished);
-        assert_eq!(rule(dead, 1, 3), Ruling::Finished);
-        assert_eq!(rule(dead, 2, 0), Ruling::Run);
+    fn a_dead_or_discarded_job_runs_again_only_by_a_redrive() {
+        for state in [State::Dead, State::Discarded] {
+            let dead = known(state);
+            assert_eq!(rule(Some(dead), 1, 2), Ruling::Finished);
+            assert_eq!(rule(Some(dead), 1, 3), Ruling::Finished);
+            assert_eq!(rule(Some(dead), 2, 0), Ruling::Run);
+            assert_eq!(rule(Some(Known { result: true, ..dead }), 2, 0), Ruling::Replay);
+        }
+    }
+
+    #[test]
+    fn only_what_is_done_or_discarded_is_over() {
+        let over: Vec<_> = State::ALL.into_iter().filter(|state| state.is_over()).collect();
+        assert_eq!(over, [State::Done, State::Discarded]);
     }
 
     #[test]
@@ -164,9 +187,10 @@ mod tests {
 
     #[test]
     fn what_nobody_holds_runs_or_is_replayed() {
-        for state in [State::Running, State::Stored, State::Waiting, State::Released] {
+        for state in [State::Running, State::Stored, State::Waiting, State::Parked, State::Released] {
+            let leased = matches!(state, State::Running | State::Stored);
             for (redrives, attempt) in [(1, 2), (1, 3), (2, 0)] {
-                let without = Known { held: state == State::Waiting, ..known(state) };
+                let without = Known { held: !leased, ..known(state) };
                 assert_eq!(rule(Some(without), redrives, attempt), Ruling::Run);
                 let with = Known { result: true, ..without };
                 assert_eq!(rule(Some(with), redrives, attempt), Ruling::Replay);

@@ -194,7 +194,8 @@ impl DeadLetter {
     }
 }
 
-fn id(pipeline: &str, stage: &str, job: &JobId, redrives: u32) -> String {
+/// The id of a dead letter: the same whenever it is written again.
+pub fn id(pipeline: &str, stage: &str, job: &JobId, redrives: u32) -> String {
     let name = format!("{pipeline}\0{stage}\0{job}\0{redrives}");
     blake3::hash(name.as_bytes()).to_hex()[..20].to_owned()
 }

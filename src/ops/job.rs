@@ -25,8 +25,8 @@ pub fn life(job: &str, events: Vec<Event>) -> Result<Vec<Event>, JobError> {
     Ok(events)
 }
 
-/// What an event says beside its kind: why it failed, where the record went, when it is due. A `command` to paste begins as
-/// `dlq::explain::command` says.
+/// What an event says beside its kind: why it failed, where the record went, who gave it up, when it is due. A
+/// `command` to paste begins as `dlq::explain::command` says.
 pub fn detail(event: &Event, command: &str) -> String {
     let mut parts = Vec::new();
     if let Some(fault) = &event.fault {
@@ -37,6 +37,7 @@ pub fn detail(event: &Event, command: &str) -> String {
         (Some(topic), _) => parts.push(format!("to {topic}")),
         (None, _) => {}
     }
+    parts.extend(event.remark.clone());
     if let Some(due) = event.due {
         parts.push(format!("due {due:.3}"));
     }
@@ -70,6 +71,7 @@ mod tests {
             fault,
             went_to: went_to.map(str::to_owned),
             due,
+            remark: None,
         }
     }
 
@@ -87,6 +89,15 @@ mod tests {
         let dead = event("dead", None, Some("abc"), None);
         assert_eq!(detail(&dead, command), "lazaret --config demo.yaml dlq show abc");
         assert_eq!(detail(&event("done", None, None, None), command), "");
+    }
+
+    #[test]
+    fn a_job_that_was_parked_says_where_and_one_that_was_given_up_by_whom() {
+        let parked = event("parked", None, Some("p.s.parking"), None);
+        assert_eq!(detail(&parked, "lazaret"), "to p.s.parking");
+        let remark = Some("ada: a test document".to_owned());
+        let discarded = Event { remark, ..event("discarded", None, None, None) };
+        assert_eq!(detail(&discarded, "lazaret"), "ada: a test document");
     }
 
     #[test]

@@ -47,6 +47,10 @@ impl Place {
                 "it is an SQLite database of another program".to_owned(),
                 "name another file in the configuration".to_owned(),
             ),
+            _ if error.to_string().starts_with("no such column") => (
+                "an older version of this program wrote it".to_owned(),
+                "start `lazaret run` once, which brings it up to date".to_owned(),
+            ),
             _ => (error.to_string(), "see the message; if it stays, restart and report it".to_owned()),
         };
         Failure(format!("the {} '{path}' cannot be used: {cause}; {remedy}", self.what))

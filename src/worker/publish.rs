@@ -22,10 +22,11 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
         Publish::Retry { rung, due, attempt, fault } => {
             let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
             let rung = record.topic.clone();
-            if let Some(lease) = work.lease.take_if(|_| work.outputs.is_some()) {
+            if let Some(lease) = work.lease.as_ref().filter(|_| work.outputs.is_some()) {
                 // A stored result and an ended offset mean to the ledger that the result was produced, should this
                 // process not live to say otherwise. So it is said before.
-                put_by(kit, &lease, End::Parked { topic: rung.clone() }).await?;
+                put_by(kit, lease, End::Parked { topic: rung.clone() }).await?;
+                work.lease = None;
             }
             let end = End::Waiting { attempt: *attempt, due: *due, rung, fault: fault.clone() };
             Prepared { records: vec![record], end }

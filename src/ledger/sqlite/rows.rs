@@ -1,33 +1,32 @@
 //! The statements behind the ledger's methods. Each function runs inside a transaction of the writer.
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::Who;
+use super::events::Note;
+use crate::flow::fault::{MESSAGE_MAX, one_line};
 use crate::flow::{Code, Fault};
 use crate::ledger::state::{Known, Ruling, State, rule};
+use crate::message::Coordinates;
 use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
 
 /// An answer of the ledger inside an answer of SQLite.
-type Answer<T> = rusqlite::Result<Result<T, LedgerError>>;
+pub type Answer<T> = rusqlite::Result<Result<T, LedgerError>>;
 
 pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64, until: i64) -> Answer<Begin> {
     if let Err(error) = still_current(db, who)? {
         return Ok(Err(error));
     }
     let found = find(db, claim, now)?;
-    let ruling = rule(found.as_ref().map(|(_, known)| *known), claim.redrives, claim.attempt);
-    let row = found.map(|(row, _)| row);
-    Ok(Ok(match (ruling, row) {
+    let ruling = rule(found.map(|(_, known)| known), claim.redrives, claim.attempt);
+    Ok(Ok(match (ruling, found) {
         (Ruling::Busy, _) => Begin::Busy,
-        (Ruling::Finished, row) => {
-            if let Some(row) = row {
-                Note { row, kind: "duplicate", at: now, record: Some(claim), ..Note::default() }.write(db)?;
-            }
-            Begin::Finished
+        (Ruling::Finished, Some((row, known))) => {
+            Note { row, kind: "duplicate", at: now, record: Some(claim), ..Note::default() }.write(db)?;
+            if is_of(db, row, claim)? { Begin::Finished(known.state) } else { Begin::Repeated }
         }
-        (Ruling::Run | Ruling::Replay | Ruling::Bury, row) => {
-            let taken = take(db, who, claim, row, now, until, ruling)?;
+        (ruling, found) => {
+            let taken = take(db, who, claim, found.map(|(row, _)| row), now, until, ruling)?;
             let lease = Lease {
                 pipeline: claim.pipeline.clone(),
                 stage: claim.stage.clone(),
@@ -78,7 +77,7 @@ fn find(db: &Connection, claim: &Claim, now: i64) -> rusqlite::Result<Option<(i6
     )?
     .query_row(params![claim.correlation.job.0, claim.stage, claim.pipeline, now], |row| {
         let known = Known {
-            state: state(row, 1)?,
+            state: row.get(1)?,
             redrives: row.get(2)?,
             attempt: row.get(3)?,
             result: row.get(4)?,
@@ -89,12 +88,14 @@ fn find(db: &Connection, claim: &Claim, now: i64) -> rusqlite::Result<Option<(i6
     .optional()
 }
 
-fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
-    let word: String = row.get(column)?;
-    State::parse(&word).ok_or_else(|| {
-        let error = format!("'{word}' is no state of a job");
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-    })
+/// Whether the job is this record's, and not that of another one with the same id.
+fn is_of(db: &Connection, row: i64, claim: &Claim) -> rusqlite::Result<bool> {
+    let Coordinates { topic, partition, offset, .. } = &claim.origin;
+    db.prepare_cached(
+        "SELECT 1 FROM jobs WHERE id = ?1 AND (origin_topic IS NULL
+           OR (origin_topic = ?2 AND origin_partition = ?3 AND origin_offset = ?4))",
+    )?
+    .exists(params![row, topic, partition, offset])
 }
 
 /// A job that was given to a new holder.
@@ -118,16 +119,21 @@ fn take(
     let token: i64 = db
         .prepare_cached("UPDATE tokens SET last = last + 1 RETURNING last")?
         .query_row([], |row| row.get(0))?;
-    let id = &claim.correlation;
+    let Claim { correlation: id, at, origin, .. } = claim;
     db.prepare_cached(
         "INSERT INTO jobs (id, job, stage, pipeline, state, attempt, redrives, token, holder, epoch, lease_until,
-                           tenant, resource, traceparent, created_at, updated_at)
+                           tenant, resource, traceparent, created_at, updated_at, at_topic, at_partition,
+                           at_offset, origin_topic, origin_partition, origin_offset, order_key)
          VALUES (:row, :job, :stage, :pipeline, 'running', :attempt, :redrives, :token, :holder, :epoch, :until,
-                 :tenant, :resource, :traceparent, :now, :now)
+                 :tenant, :resource, :traceparent, :now, :now, :at_topic, :at_partition, :at_offset,
+                 :topic, :partition, :offset, :order)
          ON CONFLICT (id) DO UPDATE SET
            state = CASE WHEN :bury THEN 'condemned' WHEN result IS NULL THEN 'running' ELSE 'stored' END,
            attempt = :attempt, redrives = :redrives, token = :token, holder = :holder, epoch = :epoch,
-           lease_until = :until, updated_at = :now
+           lease_until = :until, updated_at = :now, at_topic = :at_topic, at_partition = :at_partition,
+           at_offset = :at_offset, origin_topic = coalesce(origin_topic, :topic),
+           origin_partition = coalesce(origin_partition, :partition),
+           origin_offset = coalesce(origin_offset, :offset), order_key = coalesce(order_key, :order)
          RETURNING id, result, fault",
     )?
     .query_row(
@@ -137,6 +143,9 @@ fn take(
             ":holder": who.instance, ":epoch": who.epoch, ":until": until,
             ":tenant": id.tenant, ":resource": id.resource, ":traceparent": id.traceparent, ":now": now,
             ":bury": ruling == Ruling::Bury,
+            ":at_topic": at.topic, ":at_partition": at.partition, ":at_offset": at.offset,
+            ":topic": origin.topic, ":partition": origin.partition, ":offset": origin.offset,
+            ":order": claim.order.map(u64::cast_signed),
         },
         |row| Ok(Taken { row: row.get(0)?, token, result: row.get(1)?, fault: row.get(2)? }),
     )
@@ -185,22 +194,35 @@ pub struct Ending {
     fault: Option<String>,
     went_to: Option<String>,
     due: Option<i64>,
+    remark: Option<String>,
 }
 
 impl Ending {
     pub fn of(end: &End) -> Self {
-        let (state, attempt, fault, went_to, due) = match end {
-            End::Done => (State::Done, None, None, None, None),
-            End::Waiting { attempt, due, rung, fault } => {
-                (State::Waiting, Some(*attempt), Some(fault), Some(rung.clone()), Some(due.as_millisecond()))
+        let json = |fault: &Fault| serde_json::to_string(fault).ok();
+        let only = |state| Self { state, attempt: None, fault: None, went_to: None, due: None, remark: None };
+        match end {
+            End::Done => only(State::Done),
+            End::Waiting { attempt, due, rung, fault } => Self {
+                attempt: Some(*attempt),
+                fault: json(fault),
+                went_to: Some(rung.clone()),
+                due: Some(due.as_millisecond()),
+                ..only(State::Waiting)
+            },
+            End::Dead { attempt, dead_letter, fault } => Self {
+                attempt: Some(*attempt),
+                fault: json(fault),
+                went_to: Some(dead_letter.clone()),
+                ..only(State::Dead)
+            },
+            End::Parked { topic } => Self { went_to: Some(topic.clone()), ..only(State::Parked) },
+            End::Discarded { by, reason } => {
+                let remark = one_line(&format!("{by}: {reason}"), MESSAGE_MAX);
+                Self { remark: Some(remark), ..only(State::Discarded) }
             }
-            End::Dead { attempt, dead_letter, fault } => {
-                (State::Dead, Some(*attempt), Some(fault), Some(dead_letter.clone()), None)
-            }
-            End::Released { fault } => (State::Released, None, fault.as_ref(), None, None),
-        };
-        let fault = fault.and_then(|fault| serde_json::to_string(fault).ok());
-        Self { state, attempt, fault, went_to, due }
+            End::Released { fault } => Self { fault: fault.as_ref().and_then(json), ..only(State::Released) },
+        }
     }
 }
 
@@ -226,9 +248,10 @@ pub fn settle(db: &Connection, lease: &Lease, ending: &Ending, now: i64) -> Answ
         )
         .optional()?;
     let Some(row) = row else { return repeated(db, lease, word) };
-    let Ending { fault, went_to, due, .. } = ending;
-    let (fault, went_to, due) = (fault.as_deref(), went_to.as_deref(), *due);
-    Note { row, kind: word, at: now, fault, went_to, due, ..Note::default() }.write(db)?;
+    let Ending { fault, went_to, remark, .. } = ending;
+    let (fault, went_to, remark) = (fault.as_deref(), went_to.as_deref(), remark.as_deref());
+    Note { row, kind: word, at: now, fault, went_to, due: ending.due, remark, ..Note::default() }
+        .write(db)?;
     Ok(Ok(()))
 }
 
@@ -242,40 +265,4 @@ fn stands(db: &Connection, lease: &Lease, word: &str) -> rusqlite::Result<bool> 
         "SELECT 1 FROM jobs WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4 AND state = ?5",
     )?
     .exists(params![lease.job, lease.stage, lease.pipeline, lease.token, word])
-}
-
-/// One line in the life of a job.
-#[derive(Default)]
-struct Note<'a> {
-    row: i64,
-    kind: &'a str,
-    at: i64,
-    /// The claim that caused it; without one, the attempt is the row's.
-    record: Option<&'a Claim>,
-    fault: Option<&'a str>,
-    went_to: Option<&'a str>,
-    due: Option<i64>,
-}
-
-impl Note<'_> {
-    fn write(&self, db: &Connection) -> rusqlite::Result<()> {
-        let record = self.record.map(|claim| claim.at.to_string());
-        db.prepare_cached(
-            "INSERT INTO events (row, at, kind, attempt, redrives, record, fault, went_to, due)
-             SELECT id, ?2, ?3, coalesce(?4, attempt), coalesce(?5, redrives), ?6, ?7, ?8, ?9
-             FROM jobs WHERE id = ?1",
-        )?
-        .execute(params![
-            self.row,
-            self.at,
-            self.kind,
-            self.record.map(|claim| claim.attempt),
-            self.record.map(|claim| claim.redrives),
-            record,
-            self.fault,
-            self.went_to,
-            self.due,
-        ])?;
-        Ok(())
-    }
 }
