@@ -38,10 +38,13 @@ pub enum TransactError {
     /// This piece cannot be written as it is. The transaction was undone; the others may be tried again without it.
     #[error("{error}")]
     Record { tag: u64, error: ProduceError },
-    /// The transaction was undone, and may be tried again once the changes of the assignment that are waiting have
-    /// been taken in: with what is still ours then.
+    /// The transaction was undone, and may be tried again.
     #[error("the transaction was undone: {cause}")]
     Again { cause: String },
+    /// The transaction was undone because the group has changed, and may be tried again once the changes of the
+    /// assignment that are waiting have been taken in: with what is still ours then.
+    #[error("the transaction was undone, because the group has changed: {cause}")]
+    Stale { cause: String },
     /// Another process has taken our place, or nobody can say whether the transaction was committed. What is in hand
     /// must be forgotten, this transactor dropped, and the committed offsets read again. A new transactor with the same
     /// name ends what was open.
@@ -164,5 +167,3 @@ fn problem(what: String, error: &KafkaError, waited: Duration) -> KafkaProblem {
     }
 }
 
-#[cfg(test)]
-mod tests;

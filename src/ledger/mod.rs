@@ -65,6 +65,8 @@ pub enum Begin {
     /// Nothing is to be done for this record, because the job is over or dead, or this very attempt was already
     /// sent on: commit and go on. The state says where the job is.
     Finished(State),
+    /// As finished, but the job is another record's with the same id, wherever that is: a producer sent it twice.
+    Repeated,
     /// Another copy of the job is being run, by this process or by another one that lives: look again later.
     Busy,
 }

@@ -78,7 +78,8 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
     match kit.ledger.begin(claim(kit, work)).await.map_err(|e| unavailable("begin", &e))? {
         Begin::Fresh(lease) => work.lease = Some(lease),
         Begin::Busy => return Ok(Some(Ran::Busy)),
-        Begin::Finished { state, same_origin } => return Ok(Some(Ran::Ended(rest(state, same_origin)))),
+        Begin::Finished(state) => return Ok(Some(Ran::Ended(rest(state)))),
+        Begin::Repeated => return Ok(Some(Ran::Ended(Rest::Over))),
         Begin::Condemned(lease, fault) => {
             work.lease = Some(lease);
             return Ok(Some(Ran::Condemned(fault)));
@@ -113,10 +114,9 @@ pub fn claim(kit: &Kit, work: &Work) -> Claim {
     }
 }
 
-/// Where a job is that this record has nothing more to do with. Another record's job is none of its line's.
-pub fn rest(state: State, same_origin: bool) -> Rest {
+/// Where a job is that this record has nothing more to do with.
+pub fn rest(state: State) -> Rest {
     match state {
-        _ if !same_origin => Rest::Over,
         State::Done | State::Discarded => Rest::Over,
         State::Dead => Rest::Dead,
         State::Running | State::Stored | State::Condemned | State::Waiting | State::Parked | State::Released => {

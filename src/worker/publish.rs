@@ -10,7 +10,7 @@ use super::work::{Prepared, Work};
 use crate::flow::engine::{Publish, Refusal, Rest};
 use crate::flow::{Code, Fault};
 use crate::kafka::ProduceError;
-use crate::ledger::{Begin, End, LedgerError};
+use crate::ledger::{Begin, End, Lease, LedgerError};
 use crate::message::deadletter::{Detail, Scene};
 use crate::message::{Correlation, DeadLetter, Headers, OutRecord, Trail, trail};
 
@@ -20,12 +20,14 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
     let prepared = match what {
         Publish::Output => Prepared { records: outputs(kit, work).await?, end: End::Done },
         Publish::Retry { rung, due, attempt, fault } => {
-            if work.outputs.is_some() {
-                // With a stored result and an ended offset the ledger would take the job for done after a crash.
-                attempt::release(kit, work, Some(fault.clone())).await;
-            }
             let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
             let rung = record.topic.clone();
+            if let Some(lease) = work.lease.as_ref().filter(|_| work.outputs.is_some()) {
+                // A stored result and an ended offset mean to the ledger that the result was produced, should this
+                // process not live to say otherwise. So it is said before.
+                put_by(kit, lease, End::Parked { topic: rung.clone() }).await?;
+                work.lease = None;
+            }
             let end = End::Waiting { attempt: *attempt, due: *due, rung, fault: fault.clone() };
             Prepared { records: vec![record], end }
         }
@@ -182,18 +184,23 @@ async fn condemn(kit: &Kit, work: &mut Work, fault: &Fault, now: Timestamp) -> R
 
 /// What becomes of a record that was not run is noted before it leaves (see [`End`]). Its lease is taken for that.
 async fn note(kit: &Kit, work: &mut Work, end: End) -> Result<(), Refusal> {
-    let unavailable = |operation, error: &LedgerError| Refusal::Fault(unavailable(operation, error));
-    let lease = match kit.ledger.begin(attempt::claim(kit, work)).await.map_err(|e| unavailable("begin", &e))? {
-        Begin::Fresh(lease) | Begin::Stored(lease, _) | Begin::Condemned(lease, _) => lease,
+    let begun = kit.ledger.begin(attempt::claim(kit, work)).await;
+    let (lease, end) = match begun.map_err(|e| Refusal::Fault(unavailable("begin", &e)))? {
+        Begin::Fresh(lease) | Begin::Stored(lease, _) => (lease, end),
+        // It stays condemned, and is buried when its turn comes.
+        Begin::Condemned(lease, _) => (lease, End::Released { fault: None }),
         // Whoever has it tells the ledger what becomes of the job; this copy is only moved.
         Begin::Busy => return Ok(()),
-        Begin::Finished { state, same_origin } => {
-            return Err(Refusal::TakenOver(attempt::rest(state, same_origin)));
-        }
+        Begin::Finished(state) => return Err(Refusal::TakenOver(attempt::rest(state))),
+        Begin::Repeated => return Err(Refusal::TakenOver(Rest::Over)),
     };
-    match kit.ledger.settle(&lease, end, Timestamp::now()).await {
+    put_by(kit, &lease, end).await
+}
+
+async fn put_by(kit: &Kit, lease: &Lease, end: End) -> Result<(), Refusal> {
+    match kit.ledger.settle(lease, end, Timestamp::now()).await {
         Ok(()) | Err(LedgerError::Fenced(_)) => Ok(()),
-        Err(error) => Err(unavailable("settle", &error)),
+        Err(error) => Err(Refusal::Fault(unavailable("settle", &error))),
     }
 }
 

@@ -218,7 +218,7 @@ impl Shell {
             Effect::Transact { slots, commit } => {
                 let records = self.hands.begin_transaction(&slots);
                 if let Some(transactions) = &mut self.transactions {
-                    transactions.begin(records, commits(commit), self.consumer.group_metadata());
+                    transactions.begin(records, commits(commit), &self.consumer);
                 }
             }
             Effect::Forget(slot) => self.hands.forget(slot),

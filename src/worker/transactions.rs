@@ -4,15 +4,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rdkafka::consumer::ConsumerGroupMetadata;
 use tokio::task::JoinHandle;
 
 use super::hands::Hands;
 use super::kit::Kit;
 use crate::flow::engine::{Abort, SlotId};
 use crate::flow::{Code, Fault};
-use crate::kafka::KafkaProblem;
 use crate::kafka::consumer::Commit;
+use crate::kafka::{Consumer, KafkaProblem};
 use crate::kafka::transaction::{Piece, TransactError, Transactor};
 use crate::message::OutRecord;
 use crate::telemetry::metrics;
@@ -27,7 +26,7 @@ pub struct Answer(Result<(), TransactError>);
 pub struct Transactions {
     kit: Arc<Kit>,
     open: Open,
-    transactor: Option<Arc<Transactor>>,
+    transactor: Option<Transactor>,
     running: Option<JoinHandle<Result<(), TransactError>>>,
     begun: Instant,
     records: usize,
@@ -36,26 +35,26 @@ pub struct Transactions {
 impl Transactions {
     /// Waits until Kafka knows the producer.
     pub async fn open(kit: Arc<Kit>, open: Open) -> Result<Self, KafkaProblem> {
-        let transactor = Some(Arc::new(open().await?));
+        let transactor = Some(open().await?);
         Ok(Self { kit, open, transactor, running: None, begun: Instant::now(), records: 0 })
     }
 
-    /// Begins the next transaction. `group` is the consumer's membership as of now.
+    /// Begins the next transaction.
     pub fn begin(
         &mut self,
         records: Vec<(SlotId, Vec<OutRecord>)>,
         offsets: Vec<Commit>,
-        group: Option<ConsumerGroupMetadata>,
+        consumer: &Consumer,
     ) {
         self.begun = Instant::now();
         self.records = records.len();
         let batch = records.into_iter().map(|(slot, records)| Piece { tag: slot.0, records }).collect();
-        let (transactor, group) = (self.transactor.clone(), group);
+        let transaction = self.transactor.as_ref().map(|transactor| transactor.commit(batch, offsets, consumer));
         self.running = Some(tokio::spawn(async move {
-            let (Some(transactor), Some(group)) = (transactor, group) else {
-                return Err(TransactError::Fenced { cause: "the stage is not in its group".into() });
-            };
-            transactor.commit(batch, offsets, group).await
+            match transaction {
+                Some(transaction) => transaction.await,
+                None => Err(TransactError::Fenced { cause: "there is no transactional producer".into() }),
+            }
         }));
     }
 
@@ -114,7 +113,7 @@ impl Transactions {
         self.running = None;
         self.transactor = None;
         match (self.open)().await {
-            Ok(transactor) => self.transactor = Some(Arc::new(transactor)),
+            Ok(transactor) => self.transactor = Some(transactor),
             // The next transaction says so again, and the stage tries again.
             Err(problem) => tracing::warn!("{problem}"),
         }

@@ -43,7 +43,6 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub struct Slot {
     pub partition: TopicPartition,
-    pub lane: Lane,
     pub offset: i64,
     pub size: usize,
     pub past: Past,
@@ -210,7 +209,7 @@ impl Window {
             lines.join(place, id);
             place
         });
-        let slot = Slot { partition, lane, offset, size, past, place, discard, since: now, phase: Phase::Ready };
+        let slot = Slot { partition, offset, size, past, place, discard, since: now, phase: Phase::Ready };
         self.slots.insert(id, slot);
         match due.filter(|due| *due > now) {
             Some(due) => self.wait(id, due),

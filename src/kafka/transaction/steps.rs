@@ -123,11 +123,12 @@ impl Steps {
         record: &OutRecord,
         error: &KafkaError,
     ) -> TransactError {
+        use RDKafkaErrorCode as Code;
         let fatal = client.client().fatal_error();
+        let undone = matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight | Code::State));
         match ProduceError::sort(record, error, fatal, &self.context) {
-            ProduceError::Unavailable { topic, cause } => {
-                TransactError::Again { cause: format!("a record for topic '{topic}' was not taken: {cause}") }
-            }
+            // Not for its own sake: the transaction had failed already.
+            error if undone => TransactError::Again { cause: error.to_string() },
             error => TransactError::Record { tag, error },
         }
     }
@@ -140,10 +141,12 @@ impl Steps {
         let again = |cause: String| TransactError::Again { cause };
         let member = member.ok_or_else(|| again("the consumer is closed".into()))?;
         let list = positions(offsets).map_err(|e| again(e.to_string()))?;
-        let identity = member.identity(offsets).map_err(again)?;
+        let stale = |cause: String| TransactError::Stale { cause };
+        let identity = member.identity(offsets).map_err(stale)?;
         match self.client()?.send_offsets_to_transaction(&list, &identity, self.patience) {
             Ok(()) => Ok(Attached(Some((member, list)))),
             Err(error) if is_final(&error) => Err(fenced("commit offsets in a transaction", &error)),
+            Err(error) if has_moved_on(&error) => Err(stale(error.to_string())),
             Err(error) => Err(again(format!("its offsets were refused: {error}"))),
         }
     }
@@ -205,6 +208,19 @@ fn is_retriable(error: &KafkaError) -> bool {
         KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
         _ => false,
     }
+}
+
+/// Whether the group has another generation than the one we asked it for.
+fn has_moved_on(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let codes = [
+        Code::IllegalGeneration,
+        Code::UnknownMemberId,
+        Code::RebalanceInProgress,
+        Code::StaleMemberEpoch,
+        Code::FencedMemberEpoch,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
 }
 
 /// Whether another process has taken our place.

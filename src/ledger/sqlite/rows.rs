@@ -7,6 +7,7 @@ use super::events::Note;
 use crate::flow::fault::{MESSAGE_MAX, one_line};
 use crate::flow::{Code, Fault};
 use crate::ledger::state::{Known, Ruling, State, rule};
+use crate::message::Coordinates;
 use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
 
 /// An answer of the ledger inside an answer of SQLite.
@@ -22,7 +23,7 @@ pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64, until: i64) ->
         (Ruling::Busy, _) => Begin::Busy,
         (Ruling::Finished, Some((row, known))) => {
             Note { row, kind: "duplicate", at: now, record: Some(claim), ..Note::default() }.write(db)?;
-            Begin::Finished(known.state)
+            if is_of(db, row, claim)? { Begin::Finished(known.state) } else { Begin::Repeated }
         }
         (ruling, found) => {
             let taken = take(db, who, claim, found.map(|(row, _)| row), now, until, ruling)?;
@@ -85,6 +86,16 @@ fn find(db: &Connection, claim: &Claim, now: i64) -> rusqlite::Result<Option<(i6
         Ok((row.get(0)?, known))
     })
     .optional()
+}
+
+/// Whether the job is this record's, and not that of another one with the same id.
+fn is_of(db: &Connection, row: i64, claim: &Claim) -> rusqlite::Result<bool> {
+    let Coordinates { topic, partition, offset, .. } = &claim.origin;
+    db.prepare_cached(
+        "SELECT 1 FROM jobs WHERE id = ?1 AND (origin_topic IS NULL
+           OR (origin_topic = ?2 AND origin_partition = ?3 AND origin_offset = ?4))",
+    )?
+    .exists(params![row, topic, partition, offset])
 }
 
 /// A job that was given to a new holder.

@@ -11,7 +11,7 @@ fn everything() -> String {
         record_processed("rag-ingest", "embed", Outcome::Ok);
         stage_duration("rag-ingest", "embed", Outcome::Ok, Duration::from_millis(30));
         stage_paused("rag-ingest", "embed", Code::LlmUnauthorized, true);
-        in_flight("rag-ingest", "embed", 3);
+        load("rag-ingest", "embed", crate::flow::engine::Load { running: 3, ..Default::default() });
         consumer_lag("rag-ingest", "embed", "rag-ingest.chunk", 2, 17);
         retry_waiting("rag-ingest", "embed", "30s", 4);
         retry_lateness("rag-ingest", "embed", Duration::from_millis(8));

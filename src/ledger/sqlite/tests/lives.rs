@@ -89,7 +89,7 @@ async fn live(path: &Path, steps: Vec<Step>) {
                         lease
                     }
                     Begin::Condemned(..) => panic!("nobody condemned it"),
-                    Begin::Finished(_) | Begin::Busy => continue,
+                    Begin::Finished(_) | Begin::Repeated | Begin::Busy => continue,
                 };
                 assert!(!job.done, "run after it was done");
                 assert!(
