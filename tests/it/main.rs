@@ -15,3 +15,4 @@ mod run;
 mod submit;
 mod support;
 mod topics;
+mod verify;

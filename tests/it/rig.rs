@@ -107,7 +107,8 @@ impl Rig {
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}\n{out}"))
     }
 
-    async fn output(&self, args: &[&str]) -> std::process::Output {
+    /// Runs `lazaret` to its end while this runtime serves others.
+    pub async fn output(&self, args: &[&str]) -> std::process::Output {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lazaret"));
         command.arg("--config").arg(self.path("lazaret.yaml")).args(args);
         command.output().await.expect("lazaret runs")
