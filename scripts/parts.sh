@@ -3,6 +3,8 @@
 #
 #   scripts/parts.sh kafka install            fetch Apache Kafka from Maven Central
 #   scripts/parts.sh kafka start [1|3]        start one broker or a cluster of three
+#   scripts/parts.sh kafka start 3 proxied    with a second listener each, advertised where a proxy is to listen
+#   scripts/parts.sh kafka kill|restart|pause|resume N    one broker of those that run
 #   scripts/parts.sh kafka stop
 #   scripts/parts.sh registry install|start|stop
 #   scripts/parts.sh prometheus install       promtool only
@@ -88,7 +90,8 @@ forget() {
 mkdir -p "$run"
 case "${1:-} ${2:-}" in
 "kafka install" | "registry install" | "prometheus install" | "registry start" | "kafka stop" | "registry stop") "$1_$2" ;;
-"kafka start") kafka_start "${3:-1}" ;;
+"kafka start") kafka_start "${3:-1}" "${4:-}" ;;
+"kafka kill" | "kafka restart" | "kafka pause" | "kafka resume") "$1_$2" "${3:-}" ;;
 "kafka home") echo "$kafka_home" ;;
 "registry home") echo "$registry_home" ;;
 "prometheus home") promtool_path ;;

@@ -6,6 +6,9 @@
 #   scripts/test.sh kafka::ladder   everything, but only the tests whose names contain this
 #
 # LAZARET_TEST_KAFKA=host:port and LAZARET_TEST_REGISTRY=url, when given, are used instead of own servers.
+# LAZARET_TEST_CLUSTER, LAZARET_TEST_CLUSTER_RUN and LAZARET_TEST_PROXIES likewise name a cluster of three that
+# `scripts/parts.sh kafka start 3 proxied` has started, for the tests that break brokers; LAZARET_CHAOS_SEED=n repeats
+# their dice.
 # LAZARET_TEST_KEEP=1 leaves the run folder with the servers' logs behind.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -17,6 +20,8 @@ export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 
 summary=()
 failed=0
+# What the tests with broken brokers may take; they need about half of it.
+chaos_seconds=600
 
 # step NAME COMMAND…: runs it, whatever went before, and remembers how it ended.
 step() {
@@ -38,6 +43,7 @@ finish() {
 	trap - EXIT INT TERM
 	[[ -z ${started_kafka:-} ]] || scripts/parts.sh kafka stop
 	[[ -z ${started_registry:-} ]] || scripts/parts.sh registry stop
+	[[ -z ${started_cluster:-} ]] || scripts_of_cluster kafka stop
 	if [[ -n ${LAZARET_TEST_KEEP:-} ]]; then
 		say "the run folder is $LAZARET_RUN"
 	else
@@ -75,6 +81,21 @@ start_servers() {
 	export LAZARET_TEST_KAFKA LAZARET_TEST_REGISTRY
 }
 
+# Three brokers of their own for the tests that break them, in a run folder of their own.
+start_cluster() {
+	[[ -z ${LAZARET_TEST_CLUSTER:-} ]] || return 0
+	started_cluster=1
+	step "start three brokers" scripts_of_cluster kafka start 3 proxied || return
+	LAZARET_TEST_CLUSTER_RUN=$LAZARET_RUN/cluster
+	# shellcheck disable=SC1091
+	LAZARET_TEST_CLUSTER=$(. "$LAZARET_TEST_CLUSTER_RUN/env" && echo "$LAZARET_TEST_KAFKA")
+	# shellcheck disable=SC1091
+	LAZARET_TEST_PROXIES=$(. "$LAZARET_TEST_CLUSTER_RUN/env" && echo "$LAZARET_TEST_PROXIES")
+	export LAZARET_TEST_CLUSTER LAZARET_TEST_CLUSTER_RUN LAZARET_TEST_PROXIES
+}
+
+scripts_of_cluster() { LAZARET_RUN=$LAZARET_RUN/cluster scripts/parts.sh "$@"; }
+
 # Alert rules and their tests, wherever they lie.
 prometheus_rules() {
 	local file found=0
@@ -105,7 +126,14 @@ step "format" cargo fmt --check
 step "lint" cargo clippy --locked --all-targets -- -D warnings
 step "build the tests" cargo test --locked --no-run
 start_servers
-step "tests" cargo test --locked --no-fail-fast "$@"
+step "tests" env -u LAZARET_TEST_CLUSTER cargo test --locked --no-fail-fast "$@"
+
+if (($# > 0)) && [[ $1 != chaos* ]]; then
+	skip "chaos" "other tests were asked for"
+elif start_cluster; then
+	step "chaos" timeout -k 10 "$chaos_seconds" cargo test --locked --test it chaos:: -- --nocapture --test-threads=1
+	scripts_of_cluster kafka stop
+fi
 
 step "Prometheus rules" prometheus_rules
 if have shellcheck; then

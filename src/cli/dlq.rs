@@ -1,4 +1,6 @@
-//! `lazaret dlq`: the dead letters of all stages, and everything about one.
+//! `lazaret dlq`: the dead letters of all stages, everything about one, and sending them back.
+
+mod send;
 
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -34,6 +36,11 @@ enum What {
         #[arg(long)]
         payload: bool,
     },
+    /// Send dead letters back to the stage where they died, to be run again. All or none; ends with 4 when one was
+    /// sent back before or is not dead.
+    Redrive(send::Which),
+    /// Give dead letters up for good, in somebody's name and for a reason.
+    Discard(send::Discard),
 }
 
 #[derive(Debug, clap::Args)]
@@ -63,6 +70,8 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     match args.what {
         What::Ls(ls) => list(ls, now, global).await,
         What::Show { id, payload } => show(&id, payload, now, global).await,
+        What::Redrive(which) => send::redrive(which, global).await,
+        What::Discard(discard) => send::discard(discard, global).await,
     }
 }
 
@@ -122,10 +131,7 @@ fn row(found: &Found, now: Timestamp) -> Vec<String> {
 }
 
 async fn show(id: &str, payload: bool, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        let message = format!("'{}' is not the id of a dead letter", printable(id));
-        return Err(Failure::new(ExitCode::Usage, message).hint("`lazaret dlq ls` lists the ids"));
-    }
+    ensure_id(id)?;
     let config = global.load_config()?;
     let opened = dlq::show(&config, id).await?;
     let letter = CaredFor::by(&config, &opened.found);
@@ -139,6 +145,15 @@ async fn show(id: &str, payload: bool, now: Timestamp, global: &Global) -> Resul
         Format::Ndjson => output::ndjson(&as_json(&opened, &letter, payload))?,
     }
     Ok(ExitCode::Done)
+}
+
+/// Refuses what cannot be the id of a dead letter, or the beginning of one.
+fn ensure_id(id: &str) -> Result<(), Failure> {
+    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        let message = format!("'{}' is not the id of a dead letter", printable(id));
+        return Err(Failure::new(ExitCode::Usage, message).hint("`lazaret dlq ls` lists the ids"));
+    }
+    Ok(())
 }
 
 /// A dead letter and who looks after it, as one JSON document.

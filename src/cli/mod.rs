@@ -23,6 +23,7 @@ mod schemas;
 mod signals;
 mod submit;
 mod topics;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -53,8 +54,10 @@ pub enum Verb {
     Submit(submit::Args),
     /// Show what happened to a job and its children, stage by stage.
     Job(job::Args),
-    /// List dead letters, or show one with its cause and what to do.
+    /// List dead letters, show one with its cause and what to do, send them back or give them up.
     Dlq(dlq::Args),
+    /// Say for every record of every input where it is, and what is missing or stands twice.
+    Verify(verify::Args),
     /// List the failure codes, or show the page of one: what happened, cause, remedy.
     Codes(codes::Args),
     /// Check the configuration and report every problem with line and hint.
@@ -108,6 +111,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
         Verb::Dlq(args) => dlq::run(args, global).await,
+        Verb::Verify(args) => verify::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,
         Verb::Check(args) => check::run(args, global).await,
         Verb::Config(args) => config::run(args, global).await,

@@ -5,6 +5,7 @@ pub mod client;
 pub mod consumer;
 pub mod context;
 pub mod convert;
+pub mod look;
 pub mod problem;
 mod produce_error;
 pub mod producer;

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::sqlite::{columns, place};
 use super::{Event, LedgerError, State, StateCount};
@@ -71,6 +71,12 @@ impl LedgerReader {
         Ok(self.readers.read(move |db| jobs(db, &pipeline, after, limit)).await?)
     }
 
+    /// One job of a stage.
+    pub async fn job(&self, pipeline: &str, stage: &str, id: &str) -> Result<Option<JobRow>, LedgerError> {
+        let (pipeline, stage, id) = (pipeline.to_owned(), stage.to_owned(), id.to_owned());
+        Ok(self.readers.read(move |db| job(db, &pipeline, &stage, &id)).await?)
+    }
+
     /// See [`super::Ledger::counts`].
     pub async fn counts(&self) -> Result<Vec<StateCount>, LedgerError> {
         Ok(self.readers.read(counts).await?)
@@ -115,31 +121,39 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     })
 }
 
+/// What [`job_row`] reads. A duplicate is something that happened to another record.
+const JOB_ROW: &str = "SELECT id, stage, job, state, attempt, redrives, finishes, updated_at,
+            at_topic, at_partition, at_offset, origin_topic, origin_partition, origin_offset,
+            (SELECT went_to FROM events WHERE row = jobs.id AND kind <> 'duplicate' ORDER BY seq DESC LIMIT 1)
+     FROM jobs";
+
 /// The plus sign keeps SQLite from the index on the pipeline, for which it would sort all jobs for every page.
-/// A duplicate is something that happened to another record.
 fn jobs(db: &Connection, pipeline: &str, after: i64, limit: i64) -> rusqlite::Result<Vec<JobRow>> {
-    db.prepare_cached(
-        "SELECT id, stage, job, state, attempt, redrives, finishes, updated_at,
-                at_topic, at_partition, at_offset, origin_topic, origin_partition, origin_offset,
-                (SELECT went_to FROM events WHERE row = jobs.id AND kind <> 'duplicate' ORDER BY seq DESC LIMIT 1)
-         FROM jobs WHERE +pipeline = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-    )?
-    .query_map(params![pipeline, after, limit], |row| {
-        Ok(JobRow {
-            id: RowId(row.get(0)?),
-            stage: row.get(1)?,
-            job: row.get(2)?,
-            state: row.get(3)?,
-            attempt: row.get(4)?,
-            redrives: row.get(5)?,
-            finishes: row.get(6)?,
-            updated_at: timestamp(row.get(7)?),
-            at: columns::place(row, 8)?,
-            origin: columns::place(row, 11)?,
-            went_to: row.get(14)?,
-        })
-    })?
-    .collect()
+    db.prepare_cached(&format!("{JOB_ROW} WHERE +pipeline = ?1 AND id > ?2 ORDER BY id LIMIT ?3"))?
+        .query_map(params![pipeline, after, limit], job_row)?
+        .collect()
+}
+
+fn job(db: &Connection, pipeline: &str, stage: &str, job: &str) -> rusqlite::Result<Option<JobRow>> {
+    db.prepare_cached(&format!("{JOB_ROW} WHERE pipeline = ?1 AND stage = ?2 AND job = ?3"))?
+        .query_row(params![pipeline, stage, job], job_row)
+        .optional()
+}
+
+fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+    Ok(JobRow {
+        id: RowId(row.get(0)?),
+        stage: row.get(1)?,
+        job: row.get(2)?,
+        state: row.get(3)?,
+        attempt: row.get(4)?,
+        redrives: row.get(5)?,
+        finishes: row.get(6)?,
+        updated_at: timestamp(row.get(7)?),
+        at: columns::place(row, 8)?,
+        origin: columns::place(row, 11)?,
+        went_to: row.get(14)?,
+    })
 }
 
 fn timestamp(ms: i64) -> Timestamp {

@@ -1,7 +1,8 @@
-//! Dead letters as they stand in their topics: listed, found again and explained. Reads only; nothing here moves a record.
+//! Dead letters as they stand in their topics: listed, found again and explained, and, in `redrive`, sent back.
 
 pub mod care;
 pub mod explain;
+pub mod redrive;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -7,3 +7,4 @@ pub mod offsets;
 pub mod schemas;
 pub mod submit;
 pub mod topics;
+pub mod verify;

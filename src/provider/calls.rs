@@ -21,6 +21,8 @@ pub struct Call {
     pub endpoint: &'static str,
     /// blake3 of endpoint and body.
     pub body: String,
+    /// How the first text of the body begins.
+    pub text: String,
     /// Which try of this body it was, from 0.
     pub attempt: u32,
     /// HTTP status, `hang` or `truncated`.
@@ -138,7 +140,14 @@ mod tests {
     use super::*;
 
     fn call(outcome: &'static str) -> Call {
-        Call { endpoint: "chat", body: String::new(), attempt: 0, outcome, idempotency_key: None }
+        Call {
+            endpoint: "chat",
+            body: String::new(),
+            text: String::new(),
+            attempt: 0,
+            outcome,
+            idempotency_key: None,
+        }
     }
 
     #[test]

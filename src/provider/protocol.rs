@@ -12,6 +12,8 @@ use super::{answerer, embedder, prompt, words};
 const INPUTS_MAX: usize = 2048;
 /// Most tokens of one text to embed.
 const EMBED_TOKENS_MAX: u64 = 8192;
+/// Longest beginning of a text that is kept, in characters.
+const BEGINNING_MAX: usize = 120;
 /// Most tokens of a conversation.
 const CHAT_TOKENS_MAX: u64 = 128_000;
 /// Tokens of an answer when the request names no limit.
@@ -129,6 +131,15 @@ impl Message {
             _ => String::new(),
         }
     }
+}
+
+/// How the first text of a request begins, whatever endpoint it is for; empty when it cannot be read.
+pub fn beginning(body: &Bytes) -> String {
+    let Ok(request) = serde_json::from_slice::<Value>(body) else { return String::new() };
+    let input = request.get("input").map(|input| input.get(0).unwrap_or(input));
+    let message = || request.get("messages")?.get(0)?.get("content");
+    let text = input.or_else(message).and_then(Value::as_str).unwrap_or_default();
+    text.chars().take(BEGINNING_MAX).collect()
 }
 
 /// Answers `/v1/embeddings`.

@@ -91,7 +91,7 @@ async fn ask(endpoint: Endpoint, shared: Arc<Shared>, headers: HeaderMap, body: 
         return refuse(&unauthorized());
     }
     let hash = hash(endpoint, &body);
-    let attempt = shared.calls.arrived(&hash);
+    let (attempt, text) = (shared.calls.arrived(&hash), protocol::beginning(&body));
     let (fate, latency) = {
         let rates = shared.rates();
         let drawn = faults::fate(shared.seed, &hash, attempt, &rates);
@@ -102,8 +102,8 @@ async fn ask(endpoint: Endpoint, shared: Arc<Shared>, headers: HeaderMap, body: 
 
     let ended = |outcome| {
         let key = headers.get("idempotency-key").and_then(|k| k.to_str().ok()).map(str::to_owned);
-        let body = hash.to_hex().to_string();
-        let call = Call { endpoint: endpoint.name(), body, attempt, outcome, idempotency_key: key };
+        let (body, text) = (hash.to_hex().to_string(), text.clone());
+        let call = Call { endpoint: endpoint.name(), body, text, attempt, outcome, idempotency_key: key };
         shared.calls.ended(call, &hash);
     };
     match fate {

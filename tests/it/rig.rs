@@ -34,12 +34,20 @@ impl Rig {
     /// `pipelines` is the YAML below `pipelines:`, with `{p}` for the unique name and `{folder}` for the folder.
     /// `None` when tests against the real Kafka are left out.
     pub async fn new(test: &str, pipelines: &str, extra: &str) -> Option<Rig> {
-        let kafka = support::bootstrap()?;
+        let kafka = format!(
+            "bootstrap: '{}', properties: {{ session.timeout.ms: '6000', heartbeat.interval.ms: '1000', compression.type: none }}",
+            support::bootstrap()?
+        );
+        Some(Rig::on(&kafka, test, pipelines, extra).await)
+    }
+
+    /// On a cluster of its own: `kafka` is what stands in the braces of the YAML's `kafka`.
+    pub async fn on(kafka: &str, test: &str, pipelines: &str, extra: &str) -> Rig {
         let provider = provider::start(Options::default()).await.expect("a provider");
         let (name, folder) = (support::unique(test), tempfile::tempdir().expect("a folder"));
         let text = format!(
             "version: 1\n\
-             kafka:\n  bootstrap: '{kafka}'\n  properties: {{ session.timeout.ms: '6000', heartbeat.interval.ms: '1000', compression.type: none }}\n\
+             kafka: {{ {kafka} }}\n\
              http: {{ listen: '127.0.0.1:0' }}\n\
              ledger: {{ path: '{{folder}}/ledger.db' }}\n\
              index: {{ path: '{{folder}}/index.db' }}\n\
@@ -49,14 +57,26 @@ impl Rig {
             base_url = provider.base_url,
         );
         let text = text.replace("{p}", &name).replace("{folder}", &folder.path().display().to_string());
-        std::fs::write(folder.path().join("lazaret.yaml"), &text).expect("a configuration file");
         let config = Config::parse(&text, "lazaret.yaml").unwrap_or_else(|e| panic!("{e:?}\n{text}"));
         let topology = Topology::derive(&config);
         let rig = Rig { topology, config, folder, provider, name };
+        rig.write(&text);
         for applied in lazaret::ops::topics::apply(&rig.config, false).await.expect("topics can be made") {
             assert_eq!(applied.outcome, lazaret::ops::topics::Outcome::Done, "{}", applied.topic);
         }
-        Some(rig)
+        rig
+    }
+
+    /// Replaces the configuration that processes read.
+    fn write(&self, text: &str) {
+        std::fs::write(self.path("lazaret.yaml"), text).expect("a configuration file");
+    }
+
+    /// Changes the configuration that processes read from now on.
+    pub fn reconfigure(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path("lazaret.yaml")).expect("a configuration file");
+        assert!(text.contains(from), "{from} stands in the configuration");
+        self.write(&text.replace(from, to));
     }
 
     pub fn path(&self, file: &str) -> PathBuf {
@@ -72,6 +92,25 @@ impl Rig {
     pub fn lazaret(&self, args: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
         succeed(command.arg("--config").arg(self.path("lazaret.yaml")).args(args))
+    }
+
+    /// Runs `lazaret` while this runtime serves others, and says whether it went well.
+    pub async fn tell(&self, args: &[&str]) -> bool {
+        self.output(args).await.status.success()
+    }
+
+    /// Runs `lazaret` to its good end while this runtime serves others, and reads the JSON that it printed.
+    pub async fn ask(&self, args: &[&str]) -> Value {
+        let output = self.output(args).await;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{args:?}\n{out}\n{err}");
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}\n{out}"))
+    }
+
+    async fn output(&self, args: &[&str]) -> std::process::Output {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lazaret"));
+        command.arg("--config").arg(self.path("lazaret.yaml")).args(args);
+        command.output().await.expect("lazaret runs")
     }
 
     /// Starts `lazaret run` and waits until all its stages have joined their groups.

@@ -87,3 +87,20 @@ fn the_answer_keeps_to_its_limit_and_says_so() {
 }
 
 use crate::provider::answerer::NO_ANSWER;
+
+#[test]
+fn the_log_knows_a_request_by_how_its_first_text_begins() {
+    let chat = json!({ "messages": [{ "role": "system", "content": "Be brief." }] });
+    let long = "x".repeat(1000);
+    for (request, expected) in [
+        (json!({ "input": "tide" }), "tide"),
+        (json!({ "input": ["ebb", "tide"] }), "ebb"),
+        (json!({ "input": long }), &long[..BEGINNING_MAX]),
+        (chat, "Be brief."),
+        (json!({ "input": [] }), ""),
+        (json!([1]), ""),
+    ] {
+        assert_eq!(beginning(&body(request)), expected);
+    }
+    assert_eq!(beginning(&Bytes::from_static(b"no JSON")), "");
+}

@@ -1,0 +1,100 @@
+//! `lazaret dlq redrive` and `lazaret dlq discard`: dead letters back to their stage, to be run again or given up.
+
+use serde_json::json;
+
+use crate::cli::{ExitCode, Failure, Format, Global, output};
+use crate::message::trail::is_id;
+use crate::ops::dlq::explain::printable;
+use crate::ops::dlq::redrive::{RedriveError, SentBack, What, send_back};
+
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// Ids, or as much of their beginning as tells them from the others.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Send them back whatever the ledger says of their jobs.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Discard {
+    #[command(flatten)]
+    which: Which,
+    /// Why they are given up.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who gives them up; the user of this shell when absent.
+    #[arg(long, value_name = "NAME", env = "USER")]
+    by: Option<String>,
+}
+
+pub async fn redrive(which: Which, global: &Global) -> Result<ExitCode, Failure> {
+    send(which, What::Redrive, global).await
+}
+
+pub async fn discard(discard: Discard, global: &Global) -> Result<ExitCode, Failure> {
+    let Discard { which, reason, by } = discard;
+    let by = by.ok_or_else(|| {
+        Failure::new(ExitCode::Usage, "nobody is named who discards").hint("name somebody with --by")
+    })?;
+    for (flag, text) in [("--by", &by), ("--reason", &reason)] {
+        if !is_id(text) {
+            let message = format!("{flag} is empty, longer than 512 bytes, or has control characters");
+            return Err(Failure::new(ExitCode::Usage, message));
+        }
+    }
+    send(which, What::Discard { by, reason }, global).await
+}
+
+async fn send(which: Which, what: What, global: &Global) -> Result<ExitCode, Failure> {
+    let config = global.load_config()?;
+    for id in &which.ids {
+        super::ensure_id(id)?;
+    }
+    match send_back(&config, &which.ids, &what, which.force).await {
+        Ok(sent) => {
+            show(&sent, global)?;
+            Ok(ExitCode::Done)
+        }
+        Err(RedriveError::Unwritten { sent, left, error }) => {
+            show(&sent, global)?;
+            let code = if sent.is_empty() { ExitCode::Failed } else { ExitCode::Partial };
+            let message = format!("{left} of {} dead letters were not sent back: {error}", sent.len() + left);
+            Err(Failure::new(code, message).hint("those that are listed were; send the others again"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show(sent: &[SentBack], global: &Global) -> Result<(), Failure> {
+    match global.format() {
+        Format::Json => output::json(&json!({ "sent": sent })),
+        Format::Ndjson => sent.iter().try_for_each(output::ndjson),
+        Format::Table => {
+            let row = |s: &SentBack| {
+                let stage = format!("{}.{}", s.pipeline, s.stage);
+                vec![s.id.clone(), stage, printable(&s.job), s.redrives.to_string(), s.at.clone()]
+            };
+            let heading = ["id", "stage", "job", "redrives", "to"];
+            output::to_stdout(&output::table(&heading, sent.iter().map(row).collect()))
+        }
+    }
+}
+
+impl From<RedriveError> for Failure {
+    fn from(error: RedriveError) -> Self {
+        match error {
+            RedriveError::Dlq(error) => Failure::from(error),
+            RedriveError::Kafka(problem) => Failure::from(problem),
+            RedriveError::Refused(all) => {
+                let mut all = all.into_iter().map(|advice| Failure::advised(ExitCode::Refused, advice));
+                let first = all.next().unwrap_or_else(|| Failure::new(ExitCode::Refused, "nothing was sent back"));
+                Failure { more: all.collect(), ..first }
+            }
+            RedriveError::Ledger(_) | RedriveError::Unwritten { .. } => {
+                Failure::new(ExitCode::Failed, error.to_string())
+            }
+        }
+    }
+}
