@@ -28,6 +28,8 @@ pub struct Rates {
     pub unauthorized: f64,
     /// 429 `insufficient_quota`, as if the money were gone.
     pub quota: f64,
+    /// 500 for every call whose body contains this text.
+    pub marked: Option<String>,
     /// Least time until an answer.
     pub latency: Span,
     /// At most this much on top.
@@ -45,6 +47,7 @@ impl Default for Rates {
             truncate: 0.0,
             unauthorized: 0.0,
             quota: 0.0,
+            marked: None,
             latency: Span::millis(0),
             jitter: Span::millis(0),
         }
@@ -100,6 +103,13 @@ impl Rates {
         let sum: f64 = shares.iter().map(|(_, v)| v).sum();
         // Shares such as ten times 0.1 add up to a little more than 1.
         if sum > 1.0 + 1e-9 { Err(RatesError::TooMany(sum)) } else { Ok(self) }
+    }
+}
+
+impl Rates {
+    /// Whether every call with this body is to fail.
+    pub fn marks(&self, body: &[u8]) -> bool {
+        self.marked.as_ref().is_some_and(|mark| memchr::memmem::find(body, mark.as_bytes()).is_some())
     }
 }
 

@@ -94,10 +94,9 @@ async fn ask(endpoint: Endpoint, shared: Arc<Shared>, headers: HeaderMap, body: 
     let (attempt, text) = (shared.calls.arrived(&hash), protocol::beginning(&body));
     let (fate, latency) = {
         let rates = shared.rates();
-        (
-            faults::fate(shared.seed, &hash, attempt, &rates),
-            faults::latency(shared.seed, &hash, attempt, &rates),
-        )
+        let drawn = faults::fate(shared.seed, &hash, attempt, &rates);
+        let fate = if rates.marks(&body) { Fate::ServerError } else { drawn };
+        (fate, faults::latency(shared.seed, &hash, attempt, &rates))
     };
     tokio::time::sleep(latency).await;
 

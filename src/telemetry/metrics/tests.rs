@@ -8,7 +8,10 @@ fn everything() -> String {
     metrics::with_local_recorder(&recorder, || {
         describe();
         stage_known("rag-ingest", "embed");
+        record_read("rag-ingest", "embed", Lane::Rung);
         record_processed("rag-ingest", "embed", Outcome::Ok);
+        transaction("rag-ingest", "embed", "committed", 12, Duration::from_millis(9));
+        offset_map_damaged("rag-ingest", "embed");
         stage_duration("rag-ingest", "embed", Outcome::Ok, Duration::from_millis(30));
         stage_paused("rag-ingest", "embed", Code::LlmUnauthorized, true);
         load("rag-ingest", "embed", crate::flow::engine::Load { running: 3, ..Default::default() });
