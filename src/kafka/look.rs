@@ -36,7 +36,8 @@ pub async fn positions(
 ) -> Result<Positions, KafkaProblem> {
     let what = format!("read the offsets of group '{group}'");
     let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
-    let asked = Asked { kafka: kafka.clone(), group: group.to_owned(), isolation: "read_committed", deadline };
+    let asked =
+        Asked { kafka: kafka.clone(), group: group.to_owned(), isolation: "read_committed", deadline };
     asked
         .ask(what, move |consumer, asked| {
             let mut list = TopicPartitionList::new();
@@ -157,7 +158,11 @@ fn is_refusal(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
-        Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed)
+        Some(
+            Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+        )
     )
 }
 

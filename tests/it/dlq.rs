@@ -100,7 +100,8 @@ async fn what_is_sent_back_stands_on_the_stages_redrive_topic_and_nothing_is_sen
     let mut seen: Vec<_> = records(&config, &[&redrive]).await;
     seen.sort_by_key(|record| record.at.timestamp);
     let open: Vec<_> = seen.iter().map(|record| trail::open(record, true)).collect();
-    let of = |job: &str| open.iter().filter(|e| e.correlation.job.0 == job).map(|e| &e.trail).collect::<Vec<_>>();
+    let of =
+        |job: &str| open.iter().filter(|e| e.correlation.job.0 == job).map(|e| &e.trail).collect::<Vec<_>>();
     assert_eq!(of("job-1").iter().map(|trail| trail.redrives).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(of("job-2")[0].discard, Some(("ann".into(), "no longer wanted".into())));
     assert!(seen.iter().all(|record| record.at.partition == 0), "where the origin's partition is");

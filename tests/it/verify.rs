@@ -28,7 +28,9 @@ fn jobs(rig: &Rig, topic: &str, names: &[&str]) -> Vec<OutRecord> {
 /// Says in the name of the stage's group what has ended.
 fn commit(rig: &Rig, positions: &[(&str, i64, &str)]) {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &rig.config.kafka.bootstrap).set("group.id", &rig.topology.stages[0].group);
+    config
+        .set("bootstrap.servers", &rig.config.kafka.bootstrap)
+        .set("group.id", &rig.topology.stages[0].group);
     let consumer: BaseConsumer = config.create().expect("a consumer");
     let mut list = TopicPartitionList::new();
     for (topic, offset, metadata) in positions {

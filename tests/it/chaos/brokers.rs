@@ -15,13 +15,16 @@ async fn brokers_that_go_one_after_the_other_take_nothing_with_them() {
         load.send(100).await;
         load.until_progress().await;
         // Leaders of partitions, of the group and of transactions go with it, sooner or later.
-        if n % 2 == 0 {
-            cluster.restart(n).await;
-        } else {
-            cluster.kill(n);
-            load.send(50).await;
-            load.until_progress().await;
-            cluster.restart(n).await;
+        match n {
+            1 => cluster.kill(n),
+            2 => cluster.pause(n),
+            _ => {}
+        }
+        load.send(50).await;
+        load.until_progress().await;
+        match n {
+            2 => cluster.resume(n),
+            _ => cluster.restart(n).await,
         }
         load.until_progress().await;
         cluster.in_sync().await;
@@ -51,8 +54,10 @@ async fn a_stage_waits_for_as_many_replicas_as_it_takes() {
 
     // And now nearly nothing: no majority, no coordinator.
     cluster.kill(3);
-    eventually("the worker is not ready", async || (worker.readiness().await["ready"] == false).then_some(()))
-        .await;
+    eventually("the worker is not ready", async || {
+        (worker.readiness().await["ready"] == false).then_some(())
+    })
+    .await;
     cluster.restart(2).await;
     cluster.restart(3).await;
     load.send(40).await;
