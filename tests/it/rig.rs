@@ -170,6 +170,15 @@ impl Rig {
     }
 }
 
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("LAZARET_TEST_KEEP").is_some() {
+            self.folder.disable_cleanup(true);
+            eprintln!("the folder is left behind: {}", self.folder.path().display());
+        }
+    }
+}
+
 /// A process that runs stages.
 pub struct Worker {
     child: Child,
