@@ -126,7 +126,9 @@ fn record(topic: &str, n: usize) -> OutRecord {
         partition: None,
         key: Some(format!("q-{n}").into_bytes()),
         value: Some(question(n).into_bytes()),
-        headers: [("job-id".to_owned(), Some(format!("job-{n}").into_bytes()))].into_iter().collect::<Headers>(),
+        headers: [("job-id".to_owned(), Some(format!("job-{n}").into_bytes()))]
+            .into_iter()
+            .collect::<Headers>(),
         timestamp: None,
     }
 }
@@ -194,7 +196,9 @@ fn copy(kafka: &str, name: &str) -> f64 {
             runtime.block_on(delivery).expect("an answer").expect("sent");
         }
         if let (Ok(position), Some(group)) = (consumer.position(), consumer.group_metadata()) {
-            producer.send_offsets_to_transaction(&position, &group, Duration::from_secs(10)).expect("offsets");
+            producer
+                .send_offsets_to_transaction(&position, &group, Duration::from_secs(10))
+                .expect("offsets");
         }
         producer.commit_transaction(Duration::from_secs(10)).expect("committed");
     }

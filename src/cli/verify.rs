@@ -108,7 +108,10 @@ fn notes(stage: &StageReport) -> Vec<String> {
     let notes = [
         (stage.repeated, "records whose job stands on the input before"),
         (stage.older, "jobs that are not over and whose record Kafka has deleted from the input"),
-        (stage.deleted, "offsets are beyond the horizon: Kafka has deleted them, and nothing is said of them"),
+        (
+            stage.deleted,
+            "offsets are beyond the horizon: Kafka has deleted them, and nothing is said of them",
+        ),
         (stage.damaged_maps, "partitions with an offset map that cannot be read"),
     ];
     let said = notes.into_iter().filter(|(n, _)| *n > 0);

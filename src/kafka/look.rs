@@ -36,7 +36,8 @@ pub async fn positions(
 ) -> Result<Positions, KafkaProblem> {
     let what = format!("read the offsets of group '{group}'");
     let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
-    let asked = Asked { kafka: kafka.clone(), group: group.to_owned(), isolation: "read_committed", deadline };
+    let asked =
+        Asked { kafka: kafka.clone(), group: group.to_owned(), isolation: "read_committed", deadline };
     asked
         .ask(what, move |consumer, asked| {
             let mut list = TopicPartitionList::new();
@@ -85,7 +86,8 @@ async fn bounds(
     deadline: Instant,
 ) -> Result<Bounds, KafkaProblem> {
     let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
-    let asked = Asked { kafka: kafka.clone(), group: format!("{}look", kafka.group_prefix), isolation, deadline };
+    let asked =
+        Asked { kafka: kafka.clone(), group: format!("{}look", kafka.group_prefix), isolation, deadline };
     asked
         .ask("read the ends of topics".to_owned(), move |consumer, asked| {
             let mut all = Bounds::new();

@@ -101,7 +101,8 @@ async fn look(
     let mut readers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, stage) in stages.iter().enumerate() {
         let topics = &stage.topics;
-        let all: BTreeSet<&str> = topics.read().into_iter().chain([topics.next.as_str(), &topics.dlq]).collect();
+        let all: BTreeSet<&str> =
+            topics.read().into_iter().chain([topics.next.as_str(), &topics.dlq]).collect();
         for topic in all {
             readers.entry(topic.to_owned()).or_default().push(at);
         }
@@ -110,7 +111,8 @@ async fn look(
     let bounds = settled(&config.kafka, &names, deadline).await?;
     stages.iter_mut().for_each(|stage| stage.bounds(&bounds));
     let left = deadline.saturating_duration_since(Instant::now());
-    let reading = Reading { topics: readers.keys().cloned().collect(), start: Start::Beginning, deadline: left };
+    let reading =
+        Reading { topics: readers.keys().cloned().collect(), start: Start::Beginning, deadline: left };
     let visit = move |stages: &mut Vec<Stage>, record: crate::message::Record| {
         for at in readers.get(&record.at.topic).into_iter().flatten() {
             if let Some(stage) = stages.get_mut(*at) {
@@ -140,7 +142,8 @@ async fn ask_ledger(config: &Config, stages: &mut [Stage]) -> Result<bool, Verif
             let Some(last) = rows.last() else { break };
             after = Some(last.id);
             for row in &rows {
-                let of = |stage: &&mut Stage| stage.topics.pipeline == pipeline && stage.topics.stage == row.stage;
+                let of =
+                    |stage: &&mut Stage| stage.topics.pipeline == pipeline && stage.topics.stage == row.stage;
                 if let Some(stage) = stages.iter_mut().find(of) {
                     stage.note(row);
                 }

@@ -217,7 +217,15 @@ pub fn stage_known(pipeline: &str, stage: &str) {
     }
     counter!(Metric::DlqPublishFailures.name(), &labels).increment(0);
     counter!(Metric::LedgerDuplicatesSuppressed.name(), &labels).increment(0);
-    for gauge in [Metric::InFlight, Metric::Window, Metric::Blocked, Metric::Outstanding, Metric::OffsetSpan, Metric::OffsetMap, Metric::RecordsUnaccounted] {
+    for gauge in [
+        Metric::InFlight,
+        Metric::Window,
+        Metric::Blocked,
+        Metric::Outstanding,
+        Metric::OffsetSpan,
+        Metric::OffsetMap,
+        Metric::RecordsUnaccounted,
+    ] {
         gauge!(gauge.name(), &labels).set(0.0);
     }
     counter!(Metric::OffsetMapDamaged.name(), &labels).increment(0);

@@ -349,8 +349,12 @@ fn complain(held: &Held, fault: &Fault) {
 
 fn complain_of_refusal(held: &Held, result: &Result<(), Refusal>) {
     match result {
-        Err(Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault)) => complain(held, fault),
-        Err(Refusal::TakenOver(_)) => held.span.in_scope(|| tracing::info!("the job was taken over by another copy")),
+        Err(Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault)) => {
+            complain(held, fault)
+        }
+        Err(Refusal::TakenOver(_)) => {
+            held.span.in_scope(|| tracing::info!("the job was taken over by another copy"))
+        }
         Ok(()) => {}
     }
 }

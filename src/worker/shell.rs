@@ -142,7 +142,8 @@ impl Shell {
 
     /// Takes in what the engine wants, and no more.
     async fn poll(&mut self) {
-        let filled = self.partitions.values().filter(|p| p.is_filled()).map(|p| (p.name.clone(), p.input.partition));
+        let filled =
+            self.partitions.values().filter(|p| p.is_filled()).map(|p| (p.name.clone(), p.input.partition));
         for (name, family) in filled.collect::<Vec<_>>() {
             while self.engine.wants(&name)
                 && let Some(record) = self.partitions.get(&name).and_then(Partition::poll)

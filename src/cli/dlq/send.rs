@@ -89,7 +89,8 @@ impl From<RedriveError> for Failure {
             RedriveError::Kafka(problem) => Failure::from(problem),
             RedriveError::Refused(all) => {
                 let mut all = all.into_iter().map(|advice| Failure::advised(ExitCode::Refused, advice));
-                let first = all.next().unwrap_or_else(|| Failure::new(ExitCode::Refused, "nothing was sent back"));
+                let first =
+                    all.next().unwrap_or_else(|| Failure::new(ExitCode::Refused, "nothing was sent back"));
                 Failure { more: all.collect(), ..first }
             }
             RedriveError::Ledger(_) | RedriveError::Unwritten { .. } => {

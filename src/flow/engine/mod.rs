@@ -121,7 +121,8 @@ impl Engine {
     pub fn next_wake(&self) -> Option<Timestamp> {
         let probe = self.health.next_probe().filter(|_| self.window.has_ready());
         let rotation = self.window.rotations().map(|(at, _)| at).min().filter(|_| self.may_park());
-        let times = [self.window.next_due(), probe, self.health.next_republish(), self.next_commit(), rotation];
+        let times =
+            [self.window.next_due(), probe, self.health.next_republish(), self.next_commit(), rotation];
         times.into_iter().flatten().min()
     }
 

@@ -192,7 +192,9 @@ impl Window {
     /// Takes a record in.
     pub fn admit(&mut self, arrival: Arrival, now: Timestamp) -> Admitted {
         let Arrival { slot: id, partition, offset, size, due, past, order, origin, discard } = arrival;
-        let Some(p) = self.partitions.get_mut(&partition).filter(|p| !p.draining) else { return Admitted::No };
+        let Some(p) = self.partitions.get_mut(&partition).filter(|p| !p.draining) else {
+            return Admitted::No;
+        };
         match p.offsets.read(offset) {
             Read::Fresh => {}
             Read::Repeated => return Admitted::No,
@@ -268,7 +270,8 @@ impl Window {
     }
 
     pub fn wait(&mut self, id: SlotId, due: Timestamp) {
-        if let Some((order, place)) = self.order.as_mut().zip(self.slots.get(&id).and_then(|slot| slot.place)) {
+        if let Some((order, place)) = self.order.as_mut().zip(self.slots.get(&id).and_then(|slot| slot.place))
+        {
             order.give_turn_back(place, id);
         }
         self.set_phase(id, Phase::Waiting(due));

@@ -125,7 +125,8 @@ impl Steps {
     ) -> TransactError {
         use RDKafkaErrorCode as Code;
         let fatal = client.client().fatal_error();
-        let undone = matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight | Code::State));
+        let undone =
+            matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight | Code::State));
         match ProduceError::sort(record, error, fatal, &self.context) {
             // Not for its own sake: the transaction had failed already.
             error if undone => TransactError::Again { cause: error.to_string() },

@@ -120,11 +120,17 @@ async fn find(config: &Config, ids: &[String]) -> Result<Vec<Opened>, DlqError> 
                 }
             }
             (Some(_), Some(_)) => {
-                return Err(not_found(format!("several dead letters begin with '{id}'"), "write more of the id"));
+                return Err(not_found(
+                    format!("several dead letters begin with '{id}'"),
+                    "write more of the id",
+                ));
             }
             (None, _) if !complete => {
                 let message = format!("no dead letter '{id}' was found within the time");
-                return Err(not_found(message, "the topics are long; try again when the cluster is less busy"));
+                return Err(not_found(
+                    message,
+                    "the topics are long; try again when the cluster is less busy",
+                ));
             }
             (None, _) => {
                 let hint = "`lazaret dlq ls` lists what is there; it may be past its retention";
@@ -183,7 +189,9 @@ async fn ledger_row(config: &Config, letter: &DeadLetter) -> Result<Option<JobRo
 fn no_stage(letter: &DeadLetter) -> Advice {
     let DeadLetter { id, pipeline, stage, .. } = letter;
     Advice::new(
-        format!("dead letter {id} is of stage '{stage}' of pipeline '{pipeline}', which the configuration does not have"),
+        format!(
+            "dead letter {id} is of stage '{stage}' of pipeline '{pipeline}', which the configuration does not have"
+        ),
         "use the configuration that the stage runs with",
     )
 }
@@ -191,7 +199,8 @@ fn no_stage(letter: &DeadLetter) -> Advice {
 /// Why a letter should not be sent back: it was, or the stage says that it is not dead. Pure.
 fn objection(letter: &DeadLetter, row: Option<&JobRow>, sent_before: Option<u32>) -> Option<Advice> {
     let DeadLetter { id, correlation, .. } = letter;
-    let look = format!("`lazaret job {}` shows what happened; --force sends it back all the same", correlation.job);
+    let look =
+        format!("`lazaret job {}` shows what happened; --force sends it back all the same", correlation.job);
     let message = match row {
         _ if sent_before.is_some_and(|redrives| redrives > letter.redrives) => {
             format!("dead letter {id} was sent back before")

@@ -61,7 +61,8 @@ impl Stage {
         let kind = stage.map(|(_, kind)| kind);
         Self {
             topics: topics.clone(),
-            at_least_once: stage.is_some_and(|(delivery, _)| delivery == crate::config::Delivery::AtLeastOnce),
+            at_least_once: stage
+                .is_some_and(|(delivery, _)| delivery == crate::config::Delivery::AtLeastOnce),
             jobs: HashMap::new(),
             records: 0,
             repeated: 0,
@@ -176,7 +177,8 @@ impl Stage {
             let ended = last.get(&copy.partition).is_some_and(|committed| committed.has_ended(copy.offset));
             if let Some(job) = self.jobs.get_mut(&copy.job).filter(|_| !ended) {
                 job.copies += 1;
-                job.copy_redrives = Some(job.copy_redrives.map_or(copy.redrives, |least| least.min(copy.redrives)));
+                job.copy_redrives =
+                    Some(job.copy_redrives.map_or(copy.redrives, |least| least.min(copy.redrives)));
             }
         }
         self.close();

@@ -89,7 +89,11 @@ impl Place {
 impl Job {
     /// Whether it belongs to the stage at all. The next topic may hold records of others.
     pub fn is_known(&self) -> bool {
-        self.input.is_some() || self.open.is_some() || self.copies > 0 || self.died.is_some() || self.is_unfinished()
+        self.input.is_some()
+            || self.open.is_some()
+            || self.copies > 0
+            || self.died.is_some()
+            || self.is_unfinished()
     }
 
     /// Whether it has to be somewhere: it stands on the input, or is not over. What is over and older than the
@@ -139,17 +143,27 @@ impl Job {
             Some(State::Stored) if sight.may_send_nothing => Place::InFlight,
             _ if buried => Place::Dead,
             Some(State::Dead) if self.is_beyond(sight.letters_from) => Place::Dead,
-            Some(State::Dead) => return (Place::Missing, "the ledger says dead, and there is no such dead letter"),
+            Some(State::Dead) => {
+                return (Place::Missing, "the ledger says dead, and there is no such dead letter");
+            }
             Some(State::Done) if self.is_beyond(sight.outputs_from) => Place::Beyond,
-            Some(State::Done) => return (Place::Missing, "the ledger says done, and nothing of it is in the next topic"),
+            Some(State::Done) => {
+                return (Place::Missing, "the ledger says done, and nothing of it is in the next topic");
+            }
             Some(State::Waiting) => {
-                return (Place::Missing, "the ledger says that it waits on a rung, and no copy of it waits there");
+                return (
+                    Place::Missing,
+                    "the ledger says that it waits on a rung, and no copy of it waits there",
+                );
             }
             Some(State::Parked) => {
                 return (Place::Missing, "the ledger says that it is parked, and no copy of it is there");
             }
             Some(State::Running | State::Stored | State::Condemned | State::Released) => {
-                return (Place::Missing, "its offset is committed, and the ledger says that it has not ended");
+                return (
+                    Place::Missing,
+                    "its offset is committed, and the ledger says that it has not ended",
+                );
             }
             None if self.is_beyond(sight.outputs_from.max(sight.letters_from)) => Place::Beyond,
             None => return (Place::Missing, "its offset is committed, and nothing tells what became of it"),
@@ -172,7 +186,9 @@ impl Job {
             () if self.copies > 1 => "two copies of it wait on the stage's own topics",
             () if self.copies > 0 && self.outputs > 0 => "it is done, and a copy of it waits",
             () if self.copies > 0 && died_after(self.copy_redrives) => "it is dead, and a copy of it waits",
-            () if self.outputs > 0 && died_after(Some(self.redrives)) => "it is done and dead, and was not redriven",
+            () if self.outputs > 0 && died_after(Some(self.redrives)) => {
+                "it is done and dead, and was not redriven"
+            }
             () => return None,
         })
     }

@@ -85,7 +85,8 @@ pub fn make(
         let mut of_stage = StageReport::new(stage);
         let mut findings = Vec::new();
         for (id, job) in &stage.jobs {
-            let mut found = |kind, what, allowed| findings.push(Finding::new(stage, id, job, kind, what, allowed));
+            let mut found =
+                |kind, what, allowed| findings.push(Finding::new(stage, id, job, kind, what, allowed));
             if let Some(what) = job.doubled().filter(|_| job.is_known()) {
                 of_stage.double += 1;
                 found(Kind::Double, what, stage.at_least_once);

@@ -51,8 +51,10 @@ async fn a_stage_waits_for_as_many_replicas_as_it_takes() {
 
     // And now nearly nothing: no majority, no coordinator.
     cluster.kill(3);
-    eventually("the worker is not ready", async || (worker.readiness().await["ready"] == false).then_some(()))
-        .await;
+    eventually("the worker is not ready", async || {
+        (worker.readiness().await["ready"] == false).then_some(())
+    })
+    .await;
     cluster.restart(2).await;
     cluster.restart(3).await;
     load.send(40).await;

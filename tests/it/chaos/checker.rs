@@ -64,15 +64,15 @@ impl Case<'_> {
     /// Jobs that have not ended yet, in whatever way.
     pub fn unfinished(&self) -> Vec<String> {
         let done: BTreeSet<&str> = self.outputs.iter().map(|seen| seen.job.as_str()).collect();
-        let died: BTreeMap<&str, u32> =
-            self.letters.iter().map(|seen| (seen.job.as_str(), seen.redrives.unwrap_or(0))).fold(
-                BTreeMap::new(),
-                |mut all, (job, redrives)| {
-                    let most = all.entry(job).or_default();
-                    *most = redrives.max(*most);
-                    all
-                },
-            );
+        let died: BTreeMap<&str, u32> = self
+            .letters
+            .iter()
+            .map(|seen| (seen.job.as_str(), seen.redrives.unwrap_or(0)))
+            .fold(BTreeMap::new(), |mut all, (job, redrives)| {
+                let most = all.entry(job).or_default();
+                *most = redrives.max(*most);
+                all
+            });
         let sent_back = |job: &str| self.acts.redrives.get(job).copied().unwrap_or(0);
         let is_over = |job: &str| {
             done.contains(job)

@@ -30,7 +30,8 @@ impl Cluster {
     /// `None` where no cluster was started for these tests.
     pub async fn get() -> Option<Cluster> {
         let bootstrap = std::env::var("LAZARET_TEST_CLUSTER").ok()?;
-        let run = std::env::var("LAZARET_TEST_CLUSTER_RUN").expect("LAZARET_TEST_CLUSTER_RUN names its folder");
+        let run =
+            std::env::var("LAZARET_TEST_CLUSTER_RUN").expect("LAZARET_TEST_CLUSTER_RUN names its folder");
         let turn = TURN.lock().await;
         let cluster =
             Cluster { bootstrap, run: PathBuf::from(run), broken: Mutex::new(BTreeSet::new()), _turn: turn };

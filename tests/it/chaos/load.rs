@@ -35,7 +35,9 @@ impl Dice {
     /// LAZARET_CHAOS_SEED, or a new one, which is printed.
     pub fn throw(scenario: &str) -> Dice {
         let given = std::env::var("LAZARET_CHAOS_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = given.unwrap_or_else(|| u64::from(std::process::id()) ^ jiff::Timestamp::now().as_millisecond() as u64);
+        let seed = given.unwrap_or_else(|| {
+            u64::from(std::process::id()) ^ jiff::Timestamp::now().as_millisecond() as u64
+        });
         eprintln!("{scenario}: LAZARET_CHAOS_SEED={seed}");
         Dice(seed)
     }
@@ -99,7 +101,8 @@ impl Load {
         let pipeline = PIPELINE.replace("{more}", setting.stage);
         let extra = "shutdown: { drain: 5s }";
         let rig = Rig::on(&kafka, setting.name, &pipeline, extra).await;
-        rig.faults(json!({ "latency": "20ms", "jitter": "40ms", "server_error": 0.06, "rate_limit": 0.02 })).await;
+        rig.faults(json!({ "latency": "20ms", "jitter": "40ms", "server_error": 0.06, "rate_limit": 0.02 }))
+            .await;
         let mut direct = rig.config.kafka.clone();
         direct.bootstrap.clone_from(&cluster.bootstrap);
         // The test's own records must get there, however long the cluster is away.
@@ -123,10 +126,16 @@ impl Load {
         let topic = self.rig.topic("in");
         let mut records = Vec::new();
         for _ in 0..count {
-            let (job, key) = (format!("job-{}", self.sent.len() + records.len()), format!("key-{}", self.dice.below(KEYS)));
+            let (job, key) = (
+                format!("job-{}", self.sent.len() + records.len()),
+                format!("key-{}", self.dice.below(KEYS)),
+            );
             let bad = self.bad_every.is_some_and(|every| self.dice.below(every) == 0);
             let value = if bad { json!("no passages") } else { passages(&job, &key) };
-            let out = OutRecord { key: Some(key.clone().into_bytes()), ..record(&topic, &[("job-id", &job)], &value) };
+            let out = OutRecord {
+                key: Some(key.clone().into_bytes()),
+                ..record(&topic, &[("job-id", &job)], &value)
+            };
             records.push((job, key, out));
         }
         let sends = records.iter().map(|(.., out)| self.producer.send(out.clone()));

@@ -30,7 +30,8 @@ async fn dead_letters_wait_until_their_topic_is_there_again() {
         worker.readiness().await.to_string().contains("dlq.unwritable").then_some(())
     })
     .await;
-    eventually("the topic is made again", async || load.rig.tell(&["topics", "apply"]).await.then_some(())).await;
+    eventually("the topic is made again", async || load.rig.tell(&["topics", "apply"]).await.then_some(()))
+        .await;
     load.end(vec![worker], 0).await;
 }
 

@@ -103,7 +103,9 @@ fn an_id_with_a_slash_is_no_child_where_nothing_fans_out() {
 fn a_copy_that_moves_on_while_we_look_is_in_one_place_and_not_double() {
     let mut chunk = stage("chunk");
     chunk.begin(committed(&[("in", 1), ("p.chunk.retry.1s", 4)]));
-    for seen in [record("in", 0, "a"), copy("p.chunk.retry.1s", 4, "a", 0), copy("p.chunk.retry.1s", 5, "a", 0)] {
+    for seen in
+        [record("in", 0, "a"), copy("p.chunk.retry.1s", 4, "a", 0), copy("p.chunk.retry.1s", 5, "a", 0)]
+    {
         chunk.see(&seen);
     }
     chunk.end(committed(&[("p.chunk.retry.1s", 5)]));
@@ -163,7 +165,8 @@ fn deleted_inputs_are_counted_and_deleted_outputs_set_a_horizon() {
     let mut chunk = stage("chunk");
     chunk.begin(committed(&[("in", 12)]));
     let bounds = [("in", 10), ("p.embed", 5), ("p.chunk.dlq", 0)];
-    chunk.bounds(&bounds.into_iter().map(|(topic, low)| (TopicPartition::new(topic, 0), (low, 20))).collect());
+    chunk
+        .bounds(&bounds.into_iter().map(|(topic, low)| (TopicPartition::new(topic, 0), (low, 20))).collect());
     for seen in [record("in", 10, "a"), record("in", 11, "b"), record("p.embed", 10, "b/0")] {
         chunk.see(&seen);
     }

@@ -59,7 +59,10 @@ fn what_kafka_shows_is_enough_without_a_ledger() {
         [(Lane::Rung, Place::Waiting), (Lane::Park, Place::Parked), (Lane::Redrive, Place::Redriven)]
     {
         assert_eq!(place(&Job { open: Some(lane), ..ended() }), expected);
-        assert_eq!(place(&Job { open: Some(lane), ledger: Some(State::Running), ..ended() }), Place::InFlight);
+        assert_eq!(
+            place(&Job { open: Some(lane), ledger: Some(State::Running), ..ended() }),
+            Place::InFlight
+        );
     }
 }
 
