@@ -157,7 +157,8 @@ fn problem(what: String, error: &KafkaError, waited: Duration) -> KafkaProblem {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::InvalidTransactionTimeout) => KafkaProblem::Config {
             place: "transaction_timeout".into(),
-            message: "the brokers do not allow a transaction to be open so long (transaction.max.timeout.ms)".into(),
+            message: "the brokers do not allow a transaction to be open so long (transaction.max.timeout.ms)"
+                .into(),
         },
         Some(RDKafkaErrorCode::OperationTimedOut) => KafkaProblem::TimedOut { what, waited },
         _ => KafkaProblem::from_error(what, error),

@@ -176,8 +176,7 @@ impl Shell {
     async fn drained(&mut self, partitions: Vec<TopicPartition>, commit: Vec<(TopicPartition, i64)>) {
         self.committed.extend(commit);
         // What was committed in the background may have failed; committing it again does no harm.
-        let last: Vec<_> =
-            partitions.iter().filter_map(|name| self.committed.remove_entry(name)).collect();
+        let last: Vec<_> = partitions.iter().filter_map(|name| self.committed.remove_entry(name)).collect();
         self.consumer.commit_now(commits(&last)).await;
         for name in &partitions {
             self.partitions.remove(name);

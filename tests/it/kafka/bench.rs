@@ -256,7 +256,7 @@ impl Reader {
             self.consumer.commit_now(ends).await;
         }
         let mut owners = self.owners.lock().unwrap();
-        names.iter().for_each(|name| drop(owners.remove(name)));
+        owners.retain(|name, owner| *owner != self.name || !names.contains(name));
     }
 
     fn wrong(&self, what: &str) {

@@ -121,7 +121,12 @@ async fn a_static_member_that_is_back_in_time_gets_its_partitions_without_a_reba
 }
 
 fn inputs(bench: &Bench, member: &Member) -> BTreeSet<i32> {
-    bench.owned(member).into_iter().filter(|name| name.topic == bench.input).map(|name| name.partition).collect()
+    bench
+        .owned(member)
+        .into_iter()
+        .filter(|name| name.topic == bench.input)
+        .map(|name| name.partition)
+        .collect()
 }
 
 /// Every satellite's partition is where the partition of the input is that it follows.

@@ -114,7 +114,10 @@ async fn what_a_member_commits_after_the_group_has_gone_on_without_it_is_refused
     let refused = transactor.commit(vec![piece(&bench, 1, &["a"])], offsets.clone(), &stale).await;
     assert!(matches!(&refused, Err(TransactError::Again { .. })), "{refused:?}");
     assert!(written(&bench).await.is_empty());
-    transactor.commit(vec![piece(&bench, 1, &["b"])], offsets, &fresh).await.expect("its owner may commit it");
+    transactor
+        .commit(vec![piece(&bench, 1, &["b"])], offsets, &fresh)
+        .await
+        .expect("its owner may commit it");
     assert_eq!(written(&bench).await, ["b"]);
     drop(taken);
     stale.leave().await;
