@@ -108,11 +108,11 @@ async fn what_a_member_commits_after_the_group_has_gone_on_without_it_is_refused
     }
     let offsets = vec![Commit { name: revoked[0].clone(), offset: 5, metadata: String::new() }];
     let refused = transactor.commit(vec![piece(&bench, 1, &["a"])], offsets.clone(), &stale).await;
-    assert!(matches!(&refused, Err(TransactError::Again { .. })), "{refused:?}");
+    assert!(matches!(&refused, Err(TransactError::Stale { .. })), "{refused:?}");
     drop((partitions, release));
     // Given up, it is refused without asking anybody.
     let refused = transactor.commit(vec![piece(&bench, 1, &["a"])], offsets.clone(), &stale).await;
-    assert!(matches!(&refused, Err(TransactError::Again { .. })), "{refused:?}");
+    assert!(matches!(&refused, Err(TransactError::Stale { .. })), "{refused:?}");
     assert!(written(&bench).await.is_empty());
     transactor
         .commit(vec![piece(&bench, 1, &["b"])], offsets, &fresh)
@@ -136,7 +136,7 @@ async fn a_static_member_whose_name_was_taken_may_not_commit_any_more() {
     let offsets = vec![commit(&bench.input, 5, "")];
     let refused = transactor.commit(vec![piece(&bench, 1, &["a"])], offsets, &old).await;
     assert!(
-        matches!(&refused, Err(TransactError::Fenced { .. } | TransactError::Again { .. })),
+        matches!(&refused, Err(TransactError::Fenced { .. } | TransactError::Stale { .. })),
         "{refused:?}"
     );
     assert!(written(&bench).await.is_empty());
