@@ -297,4 +297,6 @@ fn dead(attempts: u32, fault: Fault) -> Publish {
 }
 
 #[cfg(test)]
+mod sim;
+#[cfg(test)]
 mod tests;
