@@ -248,7 +248,13 @@ impl Ledger {
             .collect()
     }
 
-    /// Whether a result is stored for this job, or its holder may still count on its lease.
+    /// Somebody has or had it, and has not said what became of it.
+    pub fn is_unsettled(&self, job: usize) -> bool {
+        let state = self.rows.get(&job).map(|row| row.state);
+        matches!(state, Some(State::Running | State::Stored | State::Condemned))
+    }
+
+    /// How long its last holder may count on it.
     pub fn held_until(&self, job: usize) -> Option<Timestamp> {
         self.rows.get(&job).map(|row| row.until)
     }

@@ -410,7 +410,7 @@ impl Member {
     fn check_start(&mut self, slot: SlotId, env: &mut Env) {
         let held = &self.hands.held[&slot];
         let work = held.work.as_ref().unwrap_or_else(|| panic!("{slot:?} began while {:?}", held.busy));
-        env.truth.starts(&work.copy, env.now);
+        env.truth.starts(&work.copy, env.now, &self.absorbed);
         let (name, offset) = &work.at;
         let ended = self.partitions.get(name).is_some_and(|part| has_ended(&part.start, *offset));
         assert!(!ended, "{:?} began, although it was committed as ended", work.at);

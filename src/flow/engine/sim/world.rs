@@ -172,7 +172,13 @@ impl Env {
         let now = self.now;
         let (origin, order) = ((rec.family, rec.origin), rec.order);
         let claim = Claim { copy: &work.copy, at: work.at.clone(), origin, order, until, now };
-        self.ledger(|ledger| ledger.begin(who, &claim)).and_then(|begin| begin)
+        let unsettled = self.ledger.is_unsettled(work.copy.job);
+        let begin = self.ledger(|ledger| ledger.begin(who, &claim)).and_then(|begin| begin);
+        if unsettled && !matches!(begin, Ok(Begin::Busy | Begin::Finished { .. })) {
+            // Whoever had it before may have produced it.
+            self.truth.excuse(work.copy.job);
+        }
+        begin
     }
 
     /// A record leaves a member's hands before it has ended there.
