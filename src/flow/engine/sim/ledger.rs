@@ -108,8 +108,13 @@ impl Ledger {
         Who { name, epoch: *epoch }
     }
 
+    /// No other process of this name has come since.
+    pub fn knows(&self, who: Who) -> bool {
+        self.epochs.get(&who.name) == Some(&who.epoch)
+    }
+
     pub fn begin(&mut self, who: Who, claim: &Claim<'_>) -> Result<Begin, Unavailable> {
-        if self.epochs.get(&who.name) != Some(&who.epoch) {
+        if !self.knows(who) {
             return Err(Unavailable);
         }
         let Copy { job, attempt, redrives, .. } = *claim.copy;
@@ -118,7 +123,7 @@ impl Ledger {
             self.rows.insert(job, Row { state: State::Running, ..row });
             return Ok(Begin::Fresh(Lease { job, token: self.tokens }));
         };
-        let held = row.until > claim.now && self.epochs.get(&row.who.name) == Some(&row.who.epoch);
+        let held = self.counts(row, claim.now);
         let leasable = matches!(row.state, State::Running | State::Stored | State::Condemned);
         let finished = match row.state {
             State::Done => true,
@@ -174,8 +179,10 @@ impl Ledger {
         self.rows.get_mut(&lease.job).filter(leasable).ok_or(TakenOver)
     }
 
-    pub fn store(&mut self, lease: Lease, outputs: Outputs) -> Result<(), TakenOver> {
+    /// Storing makes the lease last longer.
+    pub fn store(&mut self, lease: Lease, outputs: Outputs, until: Timestamp) -> Result<(), TakenOver> {
         let row = self.leased(lease)?;
+        row.until = row.until.max(until);
         if row.state == State::Condemned {
             return Err(TakenOver);
         }
@@ -229,11 +236,11 @@ impl Ledger {
             let ended = seen.get(name).is_some_and(|committed| {
                 *offset < committed.below() || committed.ranges().iter().any(|range| range.contains(offset))
             });
-            match (row.state, row.result.is_some()) {
+            match row.state {
                 _ if !ended => {}
-                (State::Stored, _) | (State::Released, true) => (row.state, row.result) = (State::Done, None),
-                (State::Condemned, _) => row.state = State::Dead,
-                (State::Running | State::Released, _) => row.until = Timestamp::UNIX_EPOCH,
+                State::Stored => (row.state, row.result) = (State::Done, None),
+                State::Condemned => row.state = State::Dead,
+                State::Running | State::Released => row.until = Timestamp::UNIX_EPOCH,
                 _ => {}
             }
         }
@@ -254,8 +261,12 @@ impl Ledger {
         matches!(state, Some(State::Running | State::Stored | State::Condemned))
     }
 
-    /// How long its last holder may count on it.
-    pub fn held_until(&self, job: usize) -> Option<Timestamp> {
-        self.rows.get(&job).map(|row| row.until)
+    /// Its last holder may still count on it.
+    pub fn is_held(&self, job: usize, now: Timestamp) -> bool {
+        self.rows.get(&job).is_some_and(|row| self.counts(row, now))
+    }
+
+    fn counts(&self, row: &Row, now: Timestamp) -> bool {
+        row.until > now && self.knows(row.who)
     }
 }

@@ -44,6 +44,13 @@ impl World {
         }
         let live: Vec<u64> = self.members.iter().map(|member| member.seat).collect();
         self.ghosts.retain(|(seat, _)| !live.contains(seat));
+        // A process whose name another one has taken cannot go on, and says so; a person ends it.
+        let (ledger, env) = (&self.env.ledger, &self.env);
+        let (live, out): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.members).into_iter().partition(|member| ledger.knows(member.who));
+        self.members = live;
+        self.ghosts.extend(out.iter().map(|member| (member.seat, env.after(env.plan.session))));
+        out.into_iter().for_each(|member| member.hands.crash(&mut self.env));
         if self.members.iter().all(|member| member.stopping) {
             self.start(None, None);
         }
@@ -93,8 +100,22 @@ impl World {
     }
 
     fn picture(&self) -> String {
-        let engines: Vec<_> = self.members.iter().map(|member| &member.engine).collect();
-        format!("live: {:#?}\nengines: {engines:#?}", self.env.truth.live)
+        let mut lines = Vec::new();
+        for ((name, offset), copy) in &self.env.truth.live {
+            let rec = &self.env.truth.recs[copy.rec];
+            lines.push(format!("{name}@{offset}: {copy:?} of {:?}, origin {}", rec.order, rec.origin));
+        }
+        for rec in self.env.truth.recs.iter().filter(|rec| rec.undecided) {
+            lines.push(format!("undecided: {rec:?}"));
+        }
+        for member in &self.members {
+            let (load, paused) = (member.engine.load(), member.engine.paused());
+            lines.push(format!("{}: {load:?}, paused: {paused:?}, wakes {:?}", member.id, member.engine.next_wake()));
+            if self.env.traces {
+                lines.push(format!("{:#?}", member.engine));
+            }
+        }
+        lines.join("\n")
     }
 
     fn check_the_end(&mut self) {

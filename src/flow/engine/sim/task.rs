@@ -177,7 +177,8 @@ impl Task {
 
     fn store(&mut self, env: &mut Env) -> Option<Ran> {
         let (Some(lease), Some(outputs)) = (self.work.lease, self.work.outputs) else { return Some(Ran::Busy) };
-        match env.ledger(|ledger| ledger.store(lease, outputs)) {
+        let until = env.after(env.plan.lease);
+        match env.ledger(|ledger| ledger.store(lease, outputs, until)) {
             Ok(Ok(())) => {
                 env.truth.stored(self.work.copy.job);
                 Some(Ran::Output)
@@ -206,6 +207,18 @@ impl Task {
             (Publish::Output, _) => {
                 if let Some(code) = env.encoding() {
                     return Some(Err(Refusal::Fault(fault(code))));
+                }
+                // Tried again for long, another copy of the job may have it by now.
+                if let (Some(lease), Some(outputs)) = (self.work.lease, self.work.outputs) {
+                    let until = env.after(env.plan.lease);
+                    match env.ledger(|ledger| ledger.store(lease, outputs, until)) {
+                        Ok(Ok(())) => {}
+                        Ok(Err(TakenOver)) => {
+                            self.work.lease = None;
+                            return Some(Err(Refusal::TakenOver));
+                        }
+                        Err(Unavailable) => return unavailable(),
+                    }
                 }
                 if env.plan.jobs[self.work.copy.job].fat.output == Some(true) {
                     return Some(Err(Refusal::TooLarge(fault(Code::RecordTooLarge))));

@@ -136,8 +136,10 @@ impl Truth {
             (of.family, of.origin) == (rec.family, rec.origin) && !absorbed.contains(place)
         };
         let passed = (rec.climbed && !policy.wait) || (rec.died && !policy.hold);
-        // Without transactions a copy of a record may be left over whose job is over.
-        let left_over = !self.exact && self.is_over_or_dead(rec.job);
+        // A copy may be left over whose job is over: sent back twice, or written twice without transactions.
+        let left_over = self.jobs[rec.job].done > 0 || (!self.exact && self.is_over_or_dead(rec.job));
+        // It is given up from when the ledger notes it, which is before it is committed.
+        let passed = passed || self.jobs[rec.job].discarded;
         passed || !(rec.undecided || (self.live.iter().any(here) && !left_over))
     }
 

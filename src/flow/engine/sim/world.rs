@@ -47,7 +47,7 @@ pub struct Env {
     calls: Vec<usize>,
     /// Records of the plan that were produced.
     produced: usize,
-    traces: bool,
+    pub traces: bool,
 }
 
 impl Env {
@@ -168,7 +168,7 @@ impl Env {
     pub fn claim(&mut self, who: Who, work: &Work) -> Result<Begin, Unavailable> {
         let rec = &self.truth.recs[work.copy.rec];
         let until = self.after(self.plan.lease);
-        self.lease_is_over = self.ledger.held_until(work.copy.job).is_some_and(|until| until <= self.now);
+        self.lease_is_over = !self.ledger.is_held(work.copy.job, self.now);
         let now = self.now;
         let (origin, order) = ((rec.family, rec.origin), rec.order);
         let claim = Claim { copy: &work.copy, at: work.at.clone(), origin, order, until, now };
