@@ -220,7 +220,7 @@ impl Task {
                         Ok(Ok(())) => {}
                         Ok(Err(TakenOver)) => {
                             self.work.lease = None;
-                            return Some(Err(Refusal::TakenOver));
+                            return Some(Err(Refusal::TakenOver(Rest::Over)));
                         }
                         Err(Unavailable) => return unavailable(),
                     }
@@ -240,7 +240,7 @@ impl Task {
                         Ok(Ok(())) => {}
                         Ok(Err(TakenOver)) => {
                             self.work.lease = None;
-                            return Some(Err(Refusal::TakenOver));
+                            return Some(Err(Refusal::TakenOver(Rest::Over)));
                         }
                         Err(Unavailable) => return unavailable(),
                     }
@@ -252,7 +252,7 @@ impl Task {
                     return None;
                 }
                 Ok(Begin::Busy) => {}
-                Ok(Begin::Finished { .. }) => return Some(Err(Refusal::TakenOver)),
+                Ok(Begin::Finished { .. }) => return Some(Err(Refusal::TakenOver(Rest::Over))),
                 Err(Unavailable) => return unavailable(),
             },
             (Publish::Park | Publish::Discard, At::Noted(lease)) => {
