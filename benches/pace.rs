@@ -86,7 +86,7 @@ async fn stage(faults: Rates) -> Pace {
          kafka: {{ bootstrap: '{}', properties: {{ fetch.wait.max.ms: '20' }} }}\n\
          ledger: {{ path: '{}/ledger.db' }}\n\
          providers: {{ p: {{ base_url: '{}', timeout: 5s }} }}\n\
-         pipelines:\n  pace:\n    input: {{ topic: in }}\n    output: {{ topic: out }}\n    partitions: 3\n    \
+         pipelines:\n  pace:\n    delivery: at_least_once\n    input: {{ topic: in }}\n    output: {{ topic: out }}\n    partitions: 3\n    \
          retry: {{ base: 100ms, cap: 1s, rungs: [200ms, 1s] }}\n    stages:\n    \
          - {{ name: embed, kind: {{ embed: {{ provider: p, model: m }} }}, concurrency: {CONCURRENCY}, timeout: 10s }}\n",
         cluster.bootstrap_servers(),

@@ -148,7 +148,7 @@ fn config(kafka: &Kafka, topology: &Topology, id: &str) -> Result<ClientConfig, 
     at_most(&mut config, "topic.metadata.propagation.max.ms", limit / 2);
     // A transaction gathers its records itself; waiting for more would only add to every hop.
     config.set("linger.ms", "0").set("transactional.id", id).set("transaction.timeout.ms", ms(limit));
-    if kafka.properties.get("retry.backoff.ms").is_none() {
+    if !kafka.properties.contains_key("retry.backoff.ms") {
         // The transaction before this one is often still being ended when this one wants to begin.
         config.set("retry.backoff.ms", "10");
     }
@@ -160,10 +160,10 @@ fn problem(what: String, error: &KafkaError, waited: Duration) -> KafkaProblem {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::InvalidTransactionTimeout) => KafkaProblem::Config {
             place: "transaction_timeout".into(),
-            message: "the brokers do not allow a transaction to be open so long (transaction.max.timeout.ms)".into(),
+            message: "the brokers do not allow a transaction to be open so long (transaction.max.timeout.ms)"
+                .into(),
         },
         Some(RDKafkaErrorCode::OperationTimedOut) => KafkaProblem::TimedOut { what, waited },
         _ => KafkaProblem::from_error(what, error),
     }
 }
-

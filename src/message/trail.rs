@@ -145,9 +145,9 @@ fn parse(block: &Headers) -> Option<Trail> {
         last_failure: time(LAST_FAILURE),
         redrives: block.text(REDRIVES)?.parse().ok()?,
         code: block.text(ERROR_CODE).and_then(|c| c.parse().ok()),
-        discard: block.text(DISCARD_BY).map(|by| {
-            (by.to_owned(), block.text(DISCARD_REASON).unwrap_or_default().to_owned())
-        }),
+        discard: block
+            .text(DISCARD_BY)
+            .map(|by| (by.to_owned(), block.text(DISCARD_REASON).unwrap_or_default().to_owned())),
         origin: Coordinates {
             topic: block.text(ORIGIN_TOPIC)?.to_owned(),
             partition: block.text(ORIGIN_PARTITION)?.parse().ok()?,

@@ -1,8 +1,10 @@
-//! Every metric: name, kind, unit, help and labels stand here and nowhere else. The rest of the code calls
-//! functions with typed arguments, so that no name or label can be mistyped.
+//! Every metric: its labels stand here, its name, kind, unit and help in `catalogue`, and nowhere else. The rest of the
+//! code calls functions with typed arguments, so that no name or label can be mistyped.
 //!
 //! Naming follows prometheus.io/docs/practices/naming: base units, `_total` on counters. A series that exists
 //! stays: it goes to zero, it does not vanish. No label carries an id of a record, job or tenant.
+
+mod catalogue;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use self::catalogue::{Kind, Metric};
 use crate::flow::engine::Lane;
 use crate::flow::{Class, Code};
 
@@ -18,75 +21,6 @@ const SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 /// Bounds of histograms that count things.
 const COUNTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-macro_rules! catalogue {
-    ($($variant:ident $name:literal $kind:ident $unit:ident $help:literal;)*) => {
-        #[derive(Clone, Copy)]
-        enum Metric { $($variant,)* }
-
-        impl Metric {
-            const ALL: &'static [Metric] = &[$(Metric::$variant,)*];
-
-            fn name(self) -> &'static str {
-                match self { $(Metric::$variant => concat!("lazaret_", $name),)* }
-            }
-
-            fn kind(self) -> Kind {
-                match self { $(Metric::$variant => Kind::$kind,)* }
-            }
-
-            fn unit(self) -> Unit {
-                match self { $(Metric::$variant => Unit::$unit,)* }
-            }
-
-            fn help(self) -> &'static str {
-                match self { $(Metric::$variant => $help,)* }
-            }
-        }
-    };
-}
-
-catalogue! {
-    BuildInfo "build_info" Gauge Count "Always 1; the labels say which build this is.";
-
-    RecordsRead "records_read_total" Counter Count "Records read by a stage, by the topic they came from: input, rung, redrive, park.";
-    RecordsUnaccounted "records_unaccounted" Gauge Count "Records read, less those that ended or were handed back, less those held: 0, or a record was lost.";
-    RecordsProcessed "records_processed_total" Counter Count "Records that reached a durable end in a stage, by outcome.";
-    StageDuration "stage_duration_seconds" Histogram Seconds "Time from the start of an attempt to its outcome.";
-    StagePaused "stage_paused" Gauge Count "1 while the stage is paused for this reason, otherwise 0.";
-    InFlight "in_flight_records" Gauge Count "Records that are being worked on.";
-    Window "window_records" Gauge Count "Records held: being worked on, waiting for their due time or their turn, on their way to Kafka.";
-    Blocked "blocked_records" Gauge Count "Records held behind an earlier record of their key.";
-    Outstanding "outstanding_records" Gauge Count "Records of ordered keys that are on a rung, parked, or dead and waited for.";
-    OffsetSpan "offset_span_records" Gauge Count "Offsets between the committed and the highest one read, of the partition where they are most.";
-    OffsetMap "offset_map_bytes" Gauge Bytes "Length of the longest offset map among the partitions' last commits; Kafka takes 4096.";
-    OffsetMapDamaged "offset_map_damaged_total" Counter Count "Offset maps found in commits that could not be read and were ignored.";
-    Transactions "transactions_total" Counter Count "Transactions by how they ended: committed, aborted, fenced.";
-    TransactionDuration "transaction_duration_seconds" Histogram Seconds "Time from the start of a transaction to Kafka's answer to its commit.";
-    TransactionSize "transaction_records" Histogram Count "Records that left the stage in one transaction.";
-    ConsumerLag "consumer_lag_records" Gauge Count "Records between the committed offset and the end of the partition.";
-
-    RetryWaiting "retry_waiting_records" Gauge Count "Records held until they are due, by rung.";
-    RetryLateness "retry_lateness_seconds" Histogram Seconds "Time from a record's due time to the start of its next attempt.";
-
-    DlqRecords "dlq_records_total" Counter Count "Dead letters written, by failure code and class.";
-    DlqPublishFailures "dlq_publish_failures_total" Counter Count "Dead letters that Kafka did not accept; their records are held, not lost.";
-
-    ProviderRequests "provider_requests_total" Counter Count "Calls to model providers, by HTTP status, timeout or connect.";
-    ProviderRequestDuration "provider_request_duration_seconds" Histogram Seconds "Time of a call to a model provider, connect to last byte.";
-    ProviderTokens "provider_tokens_total" Counter Count "Tokens as the provider counted them.";
-
-    LedgerDuplicatesSuppressed "ledger_duplicates_suppressed_total" Counter Count "Records whose stage had finished before; the stored result was used.";
-    LedgerErrors "ledger_errors_total" Counter Count "Failed ledger operations.";
-    LedgerBatchSize "ledger_batch_size" Histogram Count "Ledger operations per commit.";
-}
 
 /// How a record left a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +151,15 @@ pub fn stage_known(pipeline: &str, stage: &str) {
     }
     counter!(Metric::DlqPublishFailures.name(), &labels).increment(0);
     counter!(Metric::LedgerDuplicatesSuppressed.name(), &labels).increment(0);
-    for gauge in [Metric::InFlight, Metric::Window, Metric::Blocked, Metric::Outstanding, Metric::OffsetSpan, Metric::OffsetMap, Metric::RecordsUnaccounted] {
+    for gauge in [
+        Metric::InFlight,
+        Metric::Window,
+        Metric::Blocked,
+        Metric::Outstanding,
+        Metric::OffsetSpan,
+        Metric::OffsetMap,
+        Metric::RecordsUnaccounted,
+    ] {
         gauge!(gauge.name(), &labels).set(0.0);
     }
     counter!(Metric::OffsetMapDamaged.name(), &labels).increment(0);

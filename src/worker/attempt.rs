@@ -119,9 +119,12 @@ pub fn rest(state: State) -> Rest {
     match state {
         State::Done | State::Discarded => Rest::Over,
         State::Dead => Rest::Dead,
-        State::Running | State::Stored | State::Condemned | State::Waiting | State::Parked | State::Released => {
-            Rest::Elsewhere
-        }
+        State::Running
+        | State::Stored
+        | State::Condemned
+        | State::Waiting
+        | State::Parked
+        | State::Released => Rest::Elsewhere,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The records in a worker's hands, and the tasks that work on them. It starts what it is told to start and brings
 //! back what came of it; it decides nothing.
 
+mod task;
+
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+use self::task::{Back, Job, Task};
 use super::attempt::{self, panicked};
 use super::kit::Kit;
 use super::publish;
@@ -31,32 +34,6 @@ struct Held {
     due: Option<Timestamp>,
     /// Where it goes, once that is decided.
     what: Option<Publish>,
-}
-
-/// What a task is to do with a record.
-#[derive(Clone, Copy)]
-enum Job {
-    Attempt,
-    Prepare,
-    Send,
-    Settle,
-}
-
-/// A task gives its record back.
-struct Back {
-    slot: SlotId,
-    work: Work,
-    from: Task,
-}
-
-/// What a task did.
-enum Task {
-    Attempt(Ran),
-    Prepare(Result<(), Refusal>),
-    Send(Result<(), Refusal>),
-    Settle(Result<(), Fault>),
-    /// A forgotten record was given back to the ledger.
-    Release,
 }
 
 /// See the module.
@@ -319,26 +296,6 @@ impl Hands {
     }
 }
 
-impl Job {
-    async fn run(self, kit: &Kit, work: &mut Work, what: &Publish, cancel: &CancellationToken) -> Task {
-        match self {
-            Job::Attempt => Task::Attempt(attempt::run(kit, work, cancel).await),
-            Job::Prepare => Task::Prepare(publish::prepare(kit, work, what).await),
-            Job::Send => Task::Send(publish::send(kit, work, what).await),
-            Job::Settle => Task::Settle(publish::settle(kit, work).await),
-        }
-    }
-
-    fn panicked(self, fault: Fault) -> Task {
-        match self {
-            Job::Attempt => Task::Attempt(Ran::Failed(fault)),
-            Job::Prepare => Task::Prepare(Err(Refusal::Fault(fault))),
-            Job::Send => Task::Send(Err(Refusal::Fault(fault))),
-            Job::Settle => Task::Settle(Err(fault)),
-        }
-    }
-}
-
 fn complain(held: &Held, fault: &Fault) {
     log::record_code(&held.span, fault.code);
     held.span.in_scope(|| {
@@ -349,8 +306,12 @@ fn complain(held: &Held, fault: &Fault) {
 
 fn complain_of_refusal(held: &Held, result: &Result<(), Refusal>) {
     match result {
-        Err(Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault)) => complain(held, fault),
-        Err(Refusal::TakenOver(_)) => held.span.in_scope(|| tracing::info!("the job was taken over by another copy")),
+        Err(Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault)) => {
+            complain(held, fault)
+        }
+        Err(Refusal::TakenOver(_)) => {
+            held.span.in_scope(|| tracing::info!("the job was taken over by another copy"))
+        }
         Ok(()) => {}
     }
 }

@@ -14,6 +14,7 @@
 
 mod arrivals;
 mod attempt;
+mod drain;
 mod edges;
 mod hands;
 mod instance;

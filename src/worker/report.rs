@@ -27,13 +27,18 @@ impl Report {
         self.readiness.met(&self.joined());
     }
 
-    /// The stage fell out of its group, or no broker answers; told again when that is over.
-    pub fn away(&self, reason: &str) {
-        self.readiness.wait_for(self.connected(), reason);
+    /// Whether the stage is in its group and brokers answer.
+    pub fn standing(&self, lost: bool, reachable: bool) {
+        match (lost, reachable) {
+            (true, _) => self.away("fell out of the consumer group and joins again"),
+            (_, false) => self.away("no broker answers"),
+            _ => self.readiness.met(&self.connected()),
+        }
     }
 
-    pub fn back(&self) {
-        self.readiness.met(&self.connected());
+    /// The stage is not in its group, or no broker answers; told again when that is over.
+    pub fn away(&self, reason: &str) {
+        self.readiness.wait_for(self.connected(), reason);
     }
 
     /// Partitions have come and cannot be worked on yet.

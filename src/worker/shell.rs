@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::arrivals::{Arrivals, Settled};
+use super::drain::Drain;
 use super::hands::Hands;
 use super::kit::Kit;
 use super::report::Report;
@@ -47,8 +48,7 @@ pub struct Shell {
     hands: Hands,
     /// The highest position handed out for committing, by partition.
     committed: BTreeMap<TopicPartition, Position>,
-    drain: Duration,
-    drain_deadline: Option<Instant>,
+    drain: Drain,
     refreshed: Instant,
     report: Report,
     connected: bool,
@@ -80,8 +80,7 @@ impl Shell {
             partitions: BTreeMap::new(),
             committed: BTreeMap::new(),
             releases: Vec::new(),
-            drain,
-            drain_deadline: None,
+            drain: Drain::of(drain),
             refreshed: Instant::now(),
             report,
             connected: true,
@@ -125,8 +124,7 @@ impl Shell {
 
     fn stop(&mut self) -> Event {
         self.stopping = true;
-        let deadline = Instant::now() + self.drain;
-        self.drain_deadline = Some(self.drain_deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        self.drain.begin();
         // What has not arrived is not waited for.
         for name in self.arrivals.abandon() {
             self.partitions.remove(&name);
@@ -142,7 +140,8 @@ impl Shell {
 
     /// Takes in what the engine wants, and no more.
     async fn poll(&mut self) {
-        let filled = self.partitions.values().filter(|p| p.is_filled()).map(|p| (p.name.clone(), p.input.partition));
+        let filled =
+            self.partitions.values().filter(|p| p.is_filled()).map(|p| (p.name.clone(), p.input.partition));
         for (name, family) in filled.collect::<Vec<_>>() {
             while self.engine.wants(&name)
                 && let Some(record) = self.partitions.get(&name).and_then(Partition::poll)
@@ -177,7 +176,7 @@ impl Shell {
             Change::Revoked { partitions, release } => {
                 self.arrivals.cancel(&partitions);
                 self.releases.push((partitions.clone(), release));
-                self.drain_deadline.get_or_insert(Instant::now() + self.drain);
+                self.drain.begin();
                 Some(Event::Revoked(partitions))
             }
             Change::Lost { partitions, release } => {
@@ -245,7 +244,7 @@ impl Shell {
         }
         self.releases.retain(|(revoked, _)| !revoked.iter().all(|name| partitions.contains(name)));
         if self.releases.is_empty() && !self.stopping {
-            self.drain_deadline = None;
+            self.drain.end();
         }
     }
 
@@ -263,7 +262,7 @@ impl Shell {
         self.releases.clear();
         self.partitions.clear();
         self.committed.clear();
-        self.drain_deadline = None;
+        self.drain.end();
         if let Some(transactions) = &mut self.transactions {
             transactions.reopen().await;
         }
@@ -285,22 +284,19 @@ impl Shell {
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let sleep = self.engine.next_wake().map_or(SLEEP_MAX, until).min(SLEEP_MAX);
         let wake = Instant::now() + sleep;
-        self.drain_deadline.map_or(wake, |deadline| deadline.min(wake))
+        self.drain.deadline().map_or(wake, |deadline| deadline.min(wake))
     }
 
     fn tick(&mut self) -> Event {
         let now = Instant::now();
-        match self.drain_deadline {
-            Some(deadline) if deadline <= now => {
-                self.drain_deadline = None;
-                Event::DrainDeadline
-            }
-            _ if now.duration_since(self.refreshed) > REFRESH_EVERY => {
-                self.refreshed = now;
-                Event::Refresh
-            }
-            _ => Event::Tick,
+        if self.drain.is_over(now) {
+            return Event::DrainDeadline;
         }
+        if now.duration_since(self.refreshed) > REFRESH_EVERY {
+            self.refreshed = now;
+            return Event::Refresh;
+        }
+        Event::Tick
     }
 
     async fn refresh(&mut self) {
@@ -315,11 +311,7 @@ impl Shell {
         let waiting = self.hands.waiting().filter(rungs).map(str::to_owned);
         self.kit.tally.holds(self.engine.load(), waiting);
         self.report.lag(self.consumer.lag());
-        match (self.lost, self.consumer.is_reachable()) {
-            (true, _) => self.report.away("fell out of the consumer group and joins again"),
-            (_, false) => self.report.away("no broker answers"),
-            _ => self.report.back(),
-        }
+        self.report.standing(self.lost, self.consumer.is_reachable());
         if let Some(reason) = self.consumer.refusal() {
             self.report.refused(&reason);
         }

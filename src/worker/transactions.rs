@@ -11,13 +11,14 @@ use super::kit::Kit;
 use crate::flow::engine::{Abort, SlotId};
 use crate::flow::{Code, Fault};
 use crate::kafka::consumer::Commit;
-use crate::kafka::{Consumer, KafkaProblem};
 use crate::kafka::transaction::{Piece, TransactError, Transactor};
+use crate::kafka::{Consumer, KafkaProblem};
 use crate::message::OutRecord;
 use crate::telemetry::metrics;
 
 /// Makes the transactional producer, and ends whatever an earlier one of its name has left open.
-pub type Open = Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<Transactor, KafkaProblem>> + Send + Sync>;
+pub type Open =
+    Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<Transactor, KafkaProblem>> + Send + Sync>;
 
 /// Kafka's answer to a transaction.
 pub struct Answer(Result<(), TransactError>);
@@ -49,7 +50,8 @@ impl Transactions {
         self.begun = Instant::now();
         self.records = records.len();
         let batch = records.into_iter().map(|(slot, records)| Piece { tag: slot.0, records }).collect();
-        let transaction = self.transactor.as_ref().map(|transactor| transactor.commit(batch, offsets, consumer));
+        let transaction =
+            self.transactor.as_ref().map(|transactor| transactor.commit(batch, offsets, consumer));
         self.running = Some(tokio::spawn(async move {
             match transaction {
                 Some(transaction) => transaction.await,
@@ -64,7 +66,8 @@ impl Transactions {
             Some(Self { running: Some(running), .. }) => {
                 let answer = running.await;
                 this.as_mut().and_then(|this| this.running.take());
-                let broken = |error: tokio::task::JoinError| TransactError::Fenced { cause: error.to_string() };
+                let broken =
+                    |error: tokio::task::JoinError| TransactError::Fenced { cause: error.to_string() };
                 let answer = answer.map_err(broken).and_then(|answer| answer);
                 if let Some(this) = this {
                     this.count(&answer);
@@ -89,7 +92,8 @@ impl Transactions {
                 Abort::Record(slot, hands.refusal(slot, &error))
             }
             TransactError::Again { cause } => {
-                let message = format!("Kafka did not commit the transaction, and nothing of it can be seen: {cause}");
+                let message =
+                    format!("Kafka did not commit the transaction, and nothing of it can be seen: {cause}");
                 Abort::Again(Fault::new(Code::OutputUnwritable, message))
             }
             TransactError::Stale { cause } => {

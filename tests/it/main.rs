@@ -9,6 +9,7 @@ mod demo;
 mod dlq;
 mod docs;
 mod extract;
+mod kafka;
 mod registry;
 mod rig;
 mod run;

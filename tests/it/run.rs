@@ -4,6 +4,7 @@ mod avro;
 mod crash;
 mod dead;
 mod ladder;
+mod map;
 mod order;
 mod pause;
 mod peers;

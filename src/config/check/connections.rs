@@ -57,7 +57,8 @@ fn kafka(kafka: &Kafka, found: &mut Findings) {
         }
     }
     if kafka.transaction_timeout < TRANSACTION_MIN {
-        let message = format!("a hiccup of a broker would end every transaction; it must be {TRANSACTION_MIN} or more");
+        let message =
+            format!("a hiccup of a broker would end every transaction; it must be {TRANSACTION_MIN} or more");
         found.error("kafka.transaction_timeout", message, "write a duration such as 30s");
     }
     membership(kafka, found);

@@ -81,7 +81,9 @@ impl Health {
     pub fn ran(&mut self, id: SlotId, result: &Ran, now: Timestamp) {
         match result {
             // No work was done, so nothing was learnt but that the record could be read and the ledger answers.
-            Ran::Ended(_) | Ran::Replayed | Ran::Condemned(_) if self.sick_before_the_work() => self.recover(id),
+            Ran::Ended(_) | Ran::Replayed | Ran::Condemned(_) if self.sick_before_the_work() => {
+                self.recover(id)
+            }
             Ran::Busy | Ran::Ended(_) | Ran::Replayed | Ran::Condemned(_) => self.forget(id),
             Ran::Failed(fault) if fault.class == Class::Systemic => self.sicken(id, fault.clone(), now),
             Ran::Failed(fault) if speaks_of_outage(fault) => match &mut self.sick {

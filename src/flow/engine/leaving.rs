@@ -135,7 +135,9 @@ impl Engine {
             (Refusal::Fault(fault), Publish::Output) if fault.class != Class::Systemic => {
                 self.failed(id, &slot, fault, now);
             }
-            (Refusal::Fault(fault), Publish::Retry { .. } | Publish::Park) if fault.class == Class::Permanent => {
+            (Refusal::Fault(fault), Publish::Retry { .. } | Publish::Park)
+                if fault.class == Class::Permanent =>
+            {
                 self.failed(id, &slot, fault, now);
             }
             (Refusal::Dated(fault) | Refusal::Fault(fault), what) => {
@@ -235,7 +237,8 @@ impl Engine {
     /// Nothing was written. One record may be to blame; the others go into the next transaction, but for those that
     /// would go where it could not.
     fn aborted(&mut self, slots: Vec<SlotId>, abort: Abort, now: Timestamp) {
-        let pause = if abort == Abort::Stale { Some(STALE_WAIT) } else { slots.is_empty().then_some(COMMIT_AGAIN) };
+        let pause =
+            if abort == Abort::Stale { Some(STALE_WAIT) } else { slots.is_empty().then_some(COMMIT_AGAIN) };
         self.again = pause.and_then(|pause| now.saturating_add(pause).ok());
         let held: Vec<(SlotId, Publish)> =
             slots.into_iter().filter_map(|id| Some((id, self.leaving_at(id, Step::Send)?))).collect();

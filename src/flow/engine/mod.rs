@@ -120,8 +120,9 @@ impl Engine {
     /// When to send a `Tick` at the latest.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let probe = self.health.next_probe().filter(|_| self.window.has_ready());
-        let rotation = self.window.rotations().map(|(at, _)| at).min().filter(|_| self.may_park());
-        let times = [self.window.next_due(), probe, self.health.next_republish(), self.next_commit(), rotation];
+        let rotation = self.window.next_rotation().map(|(at, _)| at).filter(|_| self.may_park());
+        let times =
+            [self.window.next_due(), probe, self.health.next_republish(), self.next_commit(), rotation];
         times.into_iter().flatten().min()
     }
 
@@ -209,9 +210,10 @@ impl Engine {
             self.begin(id);
         }
         if self.may_park() {
-            let surplus = self.window.surplus(self.spec.followers);
-            let old = self.window.rotations().filter(|(at, _)| *at <= now).map(|(_, id)| id);
-            for id in surplus.into_iter().chain(old.collect::<Vec<_>>()) {
+            for id in self.window.surplus(self.spec.followers) {
+                self.publish(id, Publish::Park);
+            }
+            while let Some((_, id)) = self.window.next_rotation().filter(|(at, _)| *at <= now) {
                 self.publish(id, Publish::Park);
             }
         }
@@ -296,5 +298,7 @@ fn dead(attempts: u32, fault: Fault) -> Publish {
     Publish::Dead { attempts, fault, detail: Detail::Full, dated: true }
 }
 
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod tests;

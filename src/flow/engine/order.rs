@@ -63,9 +63,9 @@ impl Order {
 
     /// Whether an earlier record of its key is elsewhere, so that its turn may be long in coming.
     pub fn waits_for_absent(&self, place: Place) -> bool {
-        self.lines.get(&(place.family, place.key)).is_some_and(|line| {
-            line.entries.range(..(place.origin, None)).any(|(_, slot)| slot.is_none())
-        })
+        self.lines
+            .get(&(place.family, place.key))
+            .is_some_and(|line| line.entries.range(..(place.origin, None)).any(|(_, slot)| slot.is_none()))
     }
 
     /// The record that is first in this line, if it is here.
@@ -144,7 +144,8 @@ impl Order {
         if line.entries.is_empty() && line.turn.is_none() {
             self.lines.remove(&name);
         }
-        if stood && slot.is_none()
+        if stood
+            && slot.is_none()
             && let Some(elsewhere) = self.elsewhere.get_mut(&place.family)
         {
             *elsewhere -= 1;

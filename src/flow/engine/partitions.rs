@@ -85,7 +85,8 @@ impl Engine {
             std::mem::take(&mut self.draining).into_iter().partition(|drain| self.is_drained(drain));
         self.draining = open;
         for Drain { partitions, .. } in done {
-            let last = |partition: &TopicPartition| Some((partition.clone(), self.window.unassign(partition)?));
+            let last =
+                |partition: &TopicPartition| Some((partition.clone(), self.window.unassign(partition)?));
             let mut commit: Vec<_> = partitions.iter().filter_map(last).collect();
             if self.spec.delivery == Delivery::ExactlyOnce {
                 // Offsets go in transactions or not at all; what ended without one is found in the ledger.

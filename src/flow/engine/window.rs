@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use super::order::{Order, Place};
 use super::{Arrival, Assigned, Lane, Publish, SlotId, Spec};
 use crate::flow::ladder::Past;
-use crate::flow::offsets::{Offsets, Position, Read};
+use crate::flow::offsets::{Committed, Offsets, Position, Read};
 use crate::message::TopicPartition;
 
 /// Records of one rung or redrive partition held at the same time, most of them waiting.
 const WAITING_WINDOW: usize = 64;
+/// Of what may be held of a partition, this share may be followers of failing records at most.
+const FOLLOWERS_SHARE: usize = 2;
 
 /// How far a record is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +97,8 @@ pub struct Window {
     /// Partitions of which something has ended since their offsets were last handed out.
     dirty: BTreeSet<TopicPartition>,
     order: Option<Order>,
+    /// By family, the last record of the input of which the ledger knew at the assignment, until it has been read.
+    known: BTreeMap<i32, i64>,
 }
 
 impl Phase {
@@ -126,11 +130,16 @@ impl Window {
             blocked: 0,
             dirty: BTreeSet::new(),
             order: spec.ordering.map(Order::new),
+            known: BTreeMap::new(),
         }
     }
 
     pub fn assign(&mut self, assigned: Assigned) {
         let Assigned { partition, lane, family, committed, outstanding } = assigned;
+        if let Some(last) = outstanding.iter().map(|(_, origin)| *origin).max() {
+            self.known.insert(family, last);
+            self.has_read(family, committed.as_ref().map_or(0, Committed::below));
+        }
         if let Some(order) = &mut self.order
             && !self.partitions.contains_key(&partition)
         {
@@ -166,6 +175,9 @@ impl Window {
         {
             order.disband(gone.family);
         }
+        if gone.lane == Lane::Input {
+            self.known.remove(&gone.family);
+        }
         gone.offsets.commit()
     }
 
@@ -173,9 +185,13 @@ impl Window {
     /// that holds nothing may always take one record, so that waiting ones, however large, cannot starve the others.
     pub fn wants(&self, partition: &TopicPartition) -> bool {
         let Some(p) = self.partitions.get(partition).filter(|p| !p.draining) else { return false };
+        let room = p.held.is_empty() || (p.held.len() < self.limit(p) && !self.is_out_of_bytes(p));
+        room && p.offsets.has_room() && !self.waits_for_others(p)
+    }
+
+    fn is_out_of_bytes(&self, p: &Partition) -> bool {
         let bytes = if p.lane == Lane::Input { self.input_bytes } else { self.other_bytes };
-        let room = p.held.is_empty() || (p.held.len() < self.limit(p) && bytes < self.bytes_max);
-        room && p.offsets.has_room() && !(p.lane == Lane::Input && self.has_too_many_elsewhere(p.family))
+        bytes >= self.bytes_max
     }
 
     fn limit(&self, p: &Partition) -> usize {
@@ -185,15 +201,40 @@ impl Window {
         }
     }
 
-    fn has_too_many_elsewhere(&self, family: i32) -> bool {
-        self.order.as_ref().is_some_and(|order| order.elsewhere(family) >= self.outstanding_max)
+    /// What was known of the input before this assignment is read first, whatever the number: those elsewhere may wait
+    /// for it, and of those parked nobody can say whether it is their turn.
+    fn waits_for_others(&self, p: &Partition) -> bool {
+        let reads_again = self.known.contains_key(&p.family);
+        let elsewhere = || self.order.as_ref().map_or(0, |order| order.elsewhere(p.family));
+        match p.lane {
+            Lane::Input => !reads_again && elsewhere() >= self.outstanding_max,
+            Lane::Park => reads_again,
+            Lane::Rung | Lane::Redrive => false,
+        }
+    }
+
+    /// Everything below this offset of a family's input was read or is no record.
+    fn has_read(&mut self, family: i32, below: i64) {
+        if self.known.get(&family).is_some_and(|last| *last < below) {
+            self.known.remove(&family);
+        }
     }
 
     /// Takes a record in.
     pub fn admit(&mut self, arrival: Arrival, now: Timestamp) -> Admitted {
         let Arrival { slot: id, partition, offset, size, due, past, order, origin, discard } = arrival;
-        let Some(p) = self.partitions.get_mut(&partition).filter(|p| !p.draining) else { return Admitted::No };
-        match p.offsets.read(offset) {
+        let Some(p) = self.partitions.get_mut(&partition).filter(|p| !p.draining) else {
+            return Admitted::No;
+        };
+        let (lane, family) = (p.lane, p.family);
+        let read = p.offsets.read(offset);
+        if read == Read::Fresh {
+            p.held.insert(id);
+        }
+        if lane == Lane::Input {
+            self.has_read(family, offset.saturating_add(1));
+        }
+        match read {
             Read::Fresh => {}
             Read::Repeated => return Admitted::No,
             Read::Ended => {
@@ -201,8 +242,6 @@ impl Window {
                 return Admitted::Ended;
             }
         }
-        p.held.insert(id);
-        let (lane, family) = (p.lane, p.family);
         *Self::bytes(&mut self.input_bytes, &mut self.other_bytes, lane) += size;
         let place = self.order.as_mut().zip(order).map(|(lines, key)| {
             let place = Place { family, key, origin };
@@ -256,7 +295,9 @@ impl Window {
         if let Some((order, place)) = self.order.as_mut().zip(place) {
             order.give_turn_back(place, id);
             if !order.is_first(place, id) {
-                return self.set_phase(id, Phase::Blocked);
+                let first = order.first(place);
+                self.set_phase(id, Phase::Blocked);
+                return self.advance(first.filter(|first| *first != id));
             }
         }
         self.set_phase(id, Phase::Ready);
@@ -268,11 +309,14 @@ impl Window {
     }
 
     pub fn wait(&mut self, id: SlotId, due: Timestamp) {
-        if let Some((order, place)) = self.order.as_mut().zip(self.slots.get(&id).and_then(|slot| slot.place)) {
-            order.give_turn_back(place, id);
-        }
         self.set_phase(id, Phase::Waiting(due));
         self.waiting.insert((due, id));
+        if let Some((order, place)) = self.order.as_mut().zip(self.slots.get(&id).and_then(|slot| slot.place))
+        {
+            order.give_turn_back(place, id);
+            let first = order.first(place);
+            self.advance(first);
+        }
     }
 
     /// What is due becomes ready, in the order of its due times.
@@ -325,18 +369,18 @@ impl Window {
 
     /// Records to be parked: of the followers that are held, those beyond this number whose key has an earlier record
     /// that is elsewhere or waits. The latest go first. Followers of a healthy record are never parked: they wait for
-    /// it as their partition's backlog does.
+    /// it as their partition's backlog does. On a rung the one they wait for may stand behind them.
     pub fn surplus(&self, followers: usize) -> Vec<SlotId> {
         let mut surplus = Vec::new();
-        let crowded = |p: &&Partition| {
-            matches!(p.lane, Lane::Input | Lane::Redrive) && !p.draining && p.blocked > followers
-        };
-        for p in self.partitions.values().filter(crowded) {
+        for p in self.partitions.values().filter(|p| p.lane != Lane::Park && !p.draining) {
+            let most =
+                if self.is_out_of_bytes(p) { 0 } else { followers.min(self.limit(p) / FOLLOWERS_SHARE) };
             let sick = |id: &SlotId| {
                 let slot = self.slots.get(id).filter(|slot| slot.phase == Phase::Blocked);
                 slot.is_some_and(|slot| self.is_behind_a_sick_one(slot))
             };
-            surplus.extend(p.held.iter().rev().copied().filter(sick).take(p.blocked - followers));
+            let more = p.blocked.saturating_sub(most);
+            surplus.extend(p.held.iter().rev().copied().filter(sick).take(more));
         }
         surplus
     }
@@ -349,17 +393,18 @@ impl Window {
         order.waits_for_absent(place) || order.first(place).is_some_and(waits)
     }
 
-    /// When the longest blocked record of each full parking partition, or one that has been here for very long, is to
-    /// go to the end of its topic.
-    pub fn rotations(&self) -> impl Iterator<Item = (Timestamp, SlotId)> + '_ {
+    /// When the longest blocked record of a full parking partition, or one that has been here for very long, is to go
+    /// to the end of its topic.
+    pub fn next_rotation(&self) -> Option<(Timestamp, SlotId)> {
         let parks = self.partitions.values().filter(|p| p.lane == Lane::Park && !p.draining && p.blocked > 0);
-        parks.filter_map(|p| {
+        let rotations = parks.filter_map(|p| {
             let blocked = |id: &&SlotId| self.slots.get(id).is_some_and(|slot| slot.phase == Phase::Blocked);
             let id = *p.held.iter().find(blocked)?;
-            let full = p.held.len() >= self.limit(p);
+            let full = p.held.len() >= self.limit(p) || self.is_out_of_bytes(p);
             let stay = if full { super::ROTATE_FULL } else { super::ROTATE_OLD };
             Some((self.slots.get(&id)?.since.saturating_add(stay).ok()?, id))
-        })
+        });
+        rotations.min()
     }
 
     /// The first stuck record and what it tries.
@@ -439,6 +484,10 @@ impl Window {
         if let Some(p) = self.partitions.get_mut(partition) {
             p.offsets.silent(offset);
             self.dirty.insert(partition.clone());
+            if p.lane == Lane::Input {
+                let family = p.family;
+                self.has_read(family, offset);
+            }
         }
     }
 

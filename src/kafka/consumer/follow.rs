@@ -29,8 +29,7 @@ impl Layout {
         let mut layout = Self::default();
         for topic in std::iter::once(&topics.input).chain(&topics.satellites) {
             let failed = |cause: String| format!("cannot ask for the partitions of topic '{topic}': {cause}");
-            let metadata =
-                client.fetch_metadata(Some(topic), timeout).map_err(|e| failed(e.to_string()))?;
+            let metadata = client.fetch_metadata(Some(topic), timeout).map_err(|e| failed(e.to_string()))?;
             let found = metadata.topics().iter().find(|t| t.name() == topic);
             let partitions = match found.map(|t| (t.error().map(RDKafkaErrorCode::from), t)) {
                 None | Some((Some(RDKafkaErrorCode::UnknownTopicOrPartition), _)) => 0,
@@ -93,7 +92,11 @@ mod tests {
 
     fn names(layout: &Layout, inputs: &[i32]) -> Vec<String> {
         let inputs = inputs.iter().copied().collect();
-        layout.followers(&topics(), &inputs).iter().map(|(name, of)| format!("{name}>{}", of.partition)).collect()
+        layout
+            .followers(&topics(), &inputs)
+            .iter()
+            .map(|(name, of)| format!("{name}>{}", of.partition))
+            .collect()
     }
 
     #[test]
@@ -104,7 +107,10 @@ mod tests {
 
     #[test]
     fn a_satellite_with_more_partitions_than_the_input_loses_none_and_with_fewer_has_none_to_give() {
-        assert_eq!(names(&layout(2, 5, 1), &[0]), ["in-0>0", "redrive-0>0", "rung-0>0", "rung-2>0", "rung-4>0"]);
+        assert_eq!(
+            names(&layout(2, 5, 1), &[0]),
+            ["in-0>0", "redrive-0>0", "rung-0>0", "rung-2>0", "rung-4>0"]
+        );
         assert_eq!(names(&layout(2, 5, 1), &[1]), ["in-1>1", "rung-1>1", "rung-3>1"]);
     }
 

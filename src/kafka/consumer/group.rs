@@ -121,7 +121,8 @@ impl Group {
             self.hand_over(client, gone.clone(), false);
         }
         wanted.retain(|name, _| gone.contains(name) || !ours.contains_key(name));
-        let starts = self.persist("learn where to begin", || start::fetch(client, wanted.keys(), QUESTION))?;
+        let starts =
+            self.persist("learn where to begin", || start::fetch(client, wanted.keys(), QUESTION))?;
         let shared_client = self.client.get().and_then(Weak::upgrade)?;
         let open = |(name, start): (&TopicPartition, Start)| {
             Partition::open(&shared_client, &self.shared, name, wanted.get(name)?, start)

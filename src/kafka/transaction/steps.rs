@@ -20,6 +20,7 @@ use crate::message::OutRecord;
 const SLICE: Duration = Duration::from_secs(5);
 /// Between two questions, and while the producer's queue is full.
 const PAUSE: Duration = Duration::from_millis(20);
+const MOMENT: Duration = Duration::from_micros(100);
 
 /// See the module.
 pub struct Steps {
@@ -125,7 +126,8 @@ impl Steps {
     ) -> TransactError {
         use RDKafkaErrorCode as Code;
         let fatal = client.client().fatal_error();
-        let undone = matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight | Code::State));
+        let undone =
+            matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight | Code::State));
         match ProduceError::sort(record, error, fatal, &self.context) {
             // Not for its own sake: the transaction had failed already.
             error if undone => TransactError::Again { cause: error.to_string() },
@@ -155,6 +157,12 @@ impl Steps {
     /// here can say.
     pub fn commit(&self) -> Result<(), TransactError> {
         let client = self.client()?;
+        // A record counts as on its way until a moment after its acknowledgement was handed out, and whoever commits
+        // within that moment is made to wait for 100 ms.
+        let begun = Instant::now();
+        while client.in_flight_count() > 0 && begun.elapsed() < PAUSE {
+            std::thread::park_timeout(MOMENT);
+        }
         self.until_done("commit a transaction", || client.commit_transaction(SLICE), is_retriable)
     }
 

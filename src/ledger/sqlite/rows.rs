@@ -7,8 +7,8 @@ use super::events::Note;
 use crate::flow::fault::{MESSAGE_MAX, one_line};
 use crate::flow::{Code, Fault};
 use crate::ledger::state::{Known, Ruling, State, rule};
-use crate::message::Coordinates;
 use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
+use crate::message::Coordinates;
 
 /// An answer of the ledger inside an answer of SQLite.
 pub type Answer<T> = rusqlite::Result<Result<T, LedgerError>>;

@@ -70,8 +70,10 @@ async fn records_of_a_key_keep_their_order_through_retries_parking_kills_and_reb
     }
     let mut first = rig.worker(&[]).await;
     let mut second = rig.worker(&[]).await;
-    eventually("more work is done", async || (rig.jobs("embed", "done").await >= total * 3 / 5).then_some(()))
-        .await;
+    eventually("more work is done", async || {
+        (rig.jobs("embed", "done").await >= total * 3 / 5).then_some(())
+    })
+    .await;
     assert!(first.terminate().await.success());
     eventually("all jobs are done", async || (rig.jobs("embed", "done").await == total).then_some(())).await;
     assert!(second.terminate().await.success());
@@ -101,8 +103,10 @@ async fn followers_of_a_failing_record_are_parked_and_other_keys_go_on() {
     rig.faults(json!({ "marked": "FAIL-ME" })).await;
     rig.send(records).await;
     let mut worker = rig.worker(&[]).await;
-    eventually("all other keys are done", async || (rig.jobs("embed", "done").await == 30).then_some(())).await;
-    eventually("followers are parked", async || (rig.jobs("embed", "parked").await >= 40).then_some(())).await;
+    eventually("all other keys are done", async || (rig.jobs("embed", "done").await == 30).then_some(()))
+        .await;
+    eventually("followers are parked", async || (rig.jobs("embed", "parked").await >= 40).then_some(()))
+        .await;
     assert!(rig.records("out").await.iter().all(|record| job(record).starts_with("other-")));
 
     rig.faults(json!({ "marked": null })).await;
@@ -130,7 +134,8 @@ async fn after_a_dead_letter_the_key_is_held_until_it_is_discarded_or_redriven()
     }
     rig.send(records).await;
     let mut worker = rig.worker(&[]).await;
-    eventually("the healthy key is done", async || (rig.jobs("embed", "done").await == 4).then_some(())).await;
+    eventually("the healthy key is done", async || (rig.jobs("embed", "done").await == 4).then_some(()))
+        .await;
     eventually("two are dead", async || (rig.jobs("embed", "dead").await == 2).then_some(())).await;
     let dead = rig.records("embed.dlq").await;
     let id = |name: &str| {

@@ -59,7 +59,9 @@ fn the_last_attempt_is_a_dead_letter_that_says_which_limit_was_reached() {
     let mut d = Driver::new(|_| {});
     let first = d.now;
     d.arrive(input(0), 0, |a| a.past = Past { failures: 2, first_failure: Some(first), seed: 0 });
-    let Publish::Dead { attempts, fault, .. } = what(&d.fails(0, Code::LlmTimeout)) else { panic!("not dead") };
+    let Publish::Dead { attempts, fault, .. } = what(&d.fails(0, Code::LlmTimeout)) else {
+        panic!("not dead")
+    };
     assert_eq!((attempts, fault.code), (3, Code::LlmTimeout));
     assert!(fault.chain[0].contains("3 attempts") && fault.chain[0].contains("max_attempts"), "{fault:?}");
 }
@@ -127,7 +129,10 @@ fn a_job_that_another_copy_took_over_is_left_to_it() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
     d.fails(0, Code::ParseCorrupt);
-    assert_eq!(d.tell(Event::Sent { slot: SlotId(0), result: Err(Refusal::TakenOver(Rest::Over)) }), [ended(0)]);
+    assert_eq!(
+        d.tell(Event::Sent { slot: SlotId(0), result: Err(Refusal::TakenOver(Rest::Over)) }),
+        [ended(0)]
+    );
 }
 
 #[test]

@@ -67,8 +67,11 @@ fn a_draining_partition_hands_back_what_cannot_end_now() {
     let effects = d.fails(2, Code::LlmTimeout);
     assert!(matches!(effects[..], [Effect::Prepare { what: Publish::Retry { .. }, .. }]), "a rung is an end");
     let effects = d.published(2);
-    assert!(matches!(&effects[..], [Effect::Ended(_), Effect::Drained { commit, .. }]
-        if commit[0].1.offset == 0 && !commit[0].1.map.is_empty()), "record 0 has not ended, record 2 has: {effects:?}");
+    assert!(
+        matches!(&effects[..], [Effect::Ended(_), Effect::Drained { commit, .. }]
+        if commit[0].1.offset == 0 && !commit[0].1.map.is_empty()),
+        "record 0 has not ended, record 2 has: {effects:?}"
+    );
 }
 
 #[test]

@@ -1,0 +1,460 @@
+//! A process that runs the stage: the real engine, and around it what `worker::shell` does. It tells the engine what
+//! happens, carries out what it says, and looks whether that was right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::arrivals::{Arrivals, Came};
+use super::group::Notice;
+use super::hands::Hands;
+use super::ledger::Who;
+use super::log::{self, Place, What};
+use super::task::Job;
+use super::transact::Transactions;
+use super::truth::has_ended;
+use super::world::Env;
+use crate::flow::Class;
+use crate::flow::engine::*;
+use crate::flow::ladder::Past;
+use crate::flow::offsets::{Committed, Position};
+use crate::message::TopicPartition;
+
+/// A partition that is assigned.
+#[derive(Debug)]
+pub struct Part {
+    pub family: i32,
+    /// The next offset to hand out.
+    pub position: i64,
+    /// Everything below it has been fetched.
+    pub fetched: i64,
+    /// What the engine was told last that everything below is known.
+    pub reached: i64,
+    /// What was committed when it came.
+    pub start: Committed,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Member {
+    pub id: usize,
+    pub who: Who,
+    pub engine: Engine,
+    pub seat: u64,
+    pub partitions: BTreeMap<TopicPartition, Part>,
+    pub arrivals: Arrivals,
+    pub hands: Hands,
+    pub transactions: Option<Transactions>,
+    committed: BTreeMap<TopicPartition, Position>,
+    pub commit_failed: bool,
+    /// Revocations that are not answered.
+    releases: Vec<(Vec<i32>, Vec<TopicPartition>)>,
+    pub drain_deadline: Option<Timestamp>,
+    /// Offsets that ended because the ledger said so.
+    absorbed: BTreeSet<Place>,
+    pub rejoin: bool,
+    /// The seat that a process of its name had before.
+    pub inherits: Option<u64>,
+    pub stopping: bool,
+    /// Does nothing, and knows nothing of it.
+    pub frozen: bool,
+    /// Records started while the stage paused that have not come back.
+    probes: BTreeSet<SlotId>,
+}
+
+/// What is being told, as far as it says which records may be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Everything may be.
+    Gone,
+    /// Only what does not run.
+    Planned,
+    /// Only this record.
+    Of(SlotId),
+}
+
+impl Member {
+    pub fn new(id: usize, name: usize, env: &mut Env) -> Self {
+        let exact = env.plan.spec.delivery == Delivery::ExactlyOnce;
+        Self {
+            id,
+            who: env.ledger.open(name),
+            engine: Engine::new(env.plan.spec.clone()),
+            seat: u64::MAX,
+            partitions: BTreeMap::new(),
+            arrivals: Arrivals::default(),
+            hands: Hands::default(),
+            transactions: exact.then(|| Transactions::new(name)),
+            committed: BTreeMap::new(),
+            commit_failed: false,
+            releases: Vec::new(),
+            drain_deadline: None,
+            absorbed: BTreeSet::new(),
+            rejoin: false,
+            inherits: None,
+            stopping: false,
+            frozen: false,
+            probes: BTreeSet::new(),
+        }
+    }
+
+    /// Tells the engine, carries out what it says, then takes in what it wants.
+    pub fn handle(&mut self, event: Event, env: &mut Env) {
+        self.tell(event, env);
+        self.poll(env);
+    }
+
+    fn tell(&mut self, event: Event, env: &mut Env) {
+        env.trace(|| format!("{}: {event:?}", self.id));
+        let cause = cause(&event);
+        let failed = match &event {
+            Event::Ran { slot, result: Ran::Failed(fault) } => Some((*slot, fault.class)),
+            _ => None,
+        };
+        self.absorbs(&event);
+        if let Event::Ran { slot, .. } = &event {
+            self.probes.remove(slot);
+        }
+        let effects = self.engine.handle(event, env.now);
+        for effect in &effects {
+            env.trace(|| format!("{}:    {effect:?}", self.id));
+        }
+        let wake = self.engine.next_wake();
+        assert!(wake.is_none_or(|wake| wake > env.now), "it would spin: {wake:?} at {:?}", env.now);
+        if let Some((slot, class)) = failed {
+            let goes = |effect: &Effect| matches!(effect, Effect::Prepare { slot: of, .. } if *of == slot);
+            let goes = effects.iter().any(goes);
+            assert!(!(goes && class == Class::Systemic), "the stage was sick, and the record had to pay");
+            if !goes && let Some(work) = self.hands.held.get(&slot).and_then(|held| held.work.as_ref()) {
+                env.truth.void(work.copy.job, work.call);
+            }
+        }
+        for effect in effects {
+            self.carry_out(effect, cause, env);
+        }
+        self.check_bounds(env);
+    }
+
+    /// Notes which offsets end because the ledger says that nothing is to be done for them.
+    fn absorbs(&mut self, event: &Event) {
+        let slot = match event {
+            Event::Ran { slot, result: Ran::Ended(_) } => slot,
+            Event::Prepared { slot, result: Err(Refusal::TakenOver(_)) } => slot,
+            _ => return,
+        };
+        if let Some(held) = self.hands.held.get(slot) {
+            self.absorbed.insert(held.at.clone());
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, cause: Cause, env: &mut Env) {
+        match effect {
+            Effect::Start(slot) => {
+                self.check_start(slot, env);
+                self.hands.spawn(slot, Job::Attempt);
+            }
+            Effect::Prepare { slot, what } => self.hands.prepare(slot, what),
+            Effect::Send(slot) => self.hands.spawn(slot, Job::Send),
+            Effect::Settle(slot) => self.hands.spawn(slot, Job::Settle),
+            Effect::Transact { slots, commit } => {
+                let unique: BTreeSet<_> = slots.iter().collect();
+                assert_eq!(unique.len(), slots.len(), "a record is in its transaction twice");
+                let batch = self.hands.begin_transaction(&slots);
+                let transactions = self.transactions.as_mut().expect("exactly once");
+                transactions.begin(batch, commit, self.absorbed.clone(), self.seat, env);
+            }
+            Effect::Forget(slot) => {
+                self.check_forget(slot, cause);
+                self.probes.remove(&slot);
+                self.hands.forget(slot, env);
+            }
+            Effect::Ended(slot) => {
+                let busy = self.hands.held.get(&slot).and_then(|held| held.busy);
+                assert_eq!(busy, None, "{slot:?} ended while a task has it");
+                self.hands.let_go(slot);
+            }
+            Effect::Commit(offsets) => {
+                self.commit(&offsets, env);
+                self.committed.extend(offsets);
+            }
+            Effect::Drained { partitions, commit } => self.drained(partitions, commit, env),
+            Effect::Rejoin => self.rejoin = true,
+            Effect::Paused(_) | Effect::Resumed => {}
+        }
+    }
+
+    /// A commit without a transaction.
+    fn commit(&mut self, offsets: &[(TopicPartition, Position)], env: &mut Env) {
+        let generation = env.group.knows(self.seat).unwrap_or_default();
+        if env.group.check(self.seat, generation).is_err() || (!env.calm && env.lies()) {
+            self.commit_failed = true;
+            return;
+        }
+        for (name, position) in offsets {
+            env.truth.commits(name, position, &self.absorbed);
+            env.broker.offsets.insert(name.clone(), position.clone());
+        }
+    }
+
+    fn drained(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+        commit: Vec<(TopicPartition, Position)>,
+        env: &mut Env,
+    ) {
+        self.committed.extend(commit);
+        for name in &partitions {
+            let held = self.hands.held.values().find(|held| held.at.0 == *name);
+            assert!(held.is_none(), "{name} was let go and holds {held:?}");
+        }
+        let last: Vec<_> = partitions.iter().filter_map(|name| self.committed.remove_entry(name)).collect();
+        if self.transactions.is_some() {
+            assert!(last.is_empty(), "offsets were committed without a transaction");
+        }
+        self.commit(&last, env);
+        for name in &partitions {
+            self.partitions.remove(name);
+        }
+        let answered = |names: &Vec<TopicPartition>| names.iter().all(|name| partitions.contains(name));
+        for (families, _) in self.releases.iter().filter(|(_, names)| answered(names)) {
+            env.group.release(self.seat, families);
+        }
+        self.releases.retain(|(_, names)| !answered(names));
+        if self.releases.is_empty() && !self.stopping {
+            self.drain_deadline = None;
+        }
+    }
+
+    /// More records come from the broker.
+    pub fn fetch(&mut self, name: &TopicPartition, env: &mut Env) {
+        let end = env.broker.stable_end(name);
+        if let Some(part) = self.partitions.get_mut(name) {
+            part.fetched += env.dice.within(1, (end - part.fetched) as u64) as i64;
+        }
+        self.poll(env);
+    }
+
+    /// Takes in what the engine wants, and no more.
+    pub fn poll(&mut self, env: &mut Env) {
+        let names: Vec<_> = self.partitions.keys().cloned().collect();
+        for name in names {
+            while self.engine.wants(&name)
+                && let Some((copy, at)) = self.next(&name, env)
+            {
+                let slot = self.hands.take(copy.clone(), at.clone());
+                let rec = &env.truth.recs[copy.rec];
+                let arrival = Arrival {
+                    slot,
+                    partition: name.clone(),
+                    offset: at.1,
+                    size: rec.size,
+                    due: copy.due,
+                    past: Past {
+                        failures: copy.attempt,
+                        first_failure: copy.first_failure,
+                        seed: copy.job as u64 * 31 + u64::from(copy.attempt),
+                    },
+                    order: rec.order,
+                    origin: rec.origin,
+                    discard: copy.discard,
+                };
+                self.tell(Event::Polled(arrival), env);
+            }
+        }
+    }
+
+    fn next(&mut self, name: &TopicPartition, env: &Env) -> Option<(log::Copy, Place)> {
+        let part = self.partitions.get_mut(name)?;
+        let log = env.broker.logs.get(name)?;
+        while part.position < part.fetched {
+            let offset = part.position;
+            part.position += 1;
+            if let Some(What::Copy(copy)) = log.visible(offset) {
+                return Some((copy.clone(), (name.clone(), offset)));
+            }
+        }
+        None
+    }
+
+    /// What the group says. False when it has to wait.
+    pub fn notice(&mut self, env: &mut Env) -> bool {
+        let Some(notice) = env.group.read(self.seat) else { return false };
+        let event = match notice {
+            Notice::Assigned(_) if self.stopping => None,
+            Notice::Assigned(families) => {
+                let names: Vec<_> = families.iter().flat_map(|f| log::family(*f, env.rungs())).collect();
+                let Some(committed) = env.broker.committed(&names) else { return false };
+                names.iter().for_each(|name| drop(self.committed.remove(name)));
+                self.absorbed.retain(|(name, _)| !names.contains(name));
+                let came: Vec<Came> = names.into_iter().zip(committed).map(Came::read).collect();
+                for came in &came {
+                    self.partitions.insert(came.name.clone(), came.part());
+                }
+                self.arrivals.begin(came);
+                None
+            }
+            Notice::Revoked(families) => {
+                let names: Vec<_> = families.iter().flat_map(|f| log::family(*f, env.rungs())).collect();
+                self.arrivals.cancel(&names);
+                self.releases.push((families, names.clone()));
+                self.drain_deadline.get_or_insert(env.after(env.plan.drain));
+                Some(Event::Revoked(names))
+            }
+            Notice::Lost => {
+                let names: Vec<_> = self.partitions.keys().cloned().collect();
+                self.arrivals.cancel(&names);
+                self.partitions.clear();
+                self.committed.clear();
+                self.releases.clear();
+                Some(Event::Lost(names))
+            }
+        };
+        env.group.throw_away(self.seat);
+        env.trace(|| format!("{}: the group says it is {event:?}", self.id));
+        if matches!(event, Some(Event::Lost(_))) && !self.stopping {
+            self.seat = env.group.join();
+        }
+        if let Some(event) = event {
+            self.handle(event, env);
+        }
+        true
+    }
+
+    /// The ledger is told what is committed, and tells what is outstanding. False when it does not answer.
+    pub fn arrive(&mut self, batch: usize, env: &mut Env) -> bool {
+        let Some(assigned) = self.arrivals.recover(batch, env) else { return false };
+        self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect());
+        self.handle(Event::Assigned(assigned), env);
+        true
+    }
+
+    pub fn step_task(&mut self, task: usize, env: &mut Env) {
+        if let Some(event) = self.hands.step(task, self.who, env) {
+            self.handle(event, env);
+        }
+    }
+
+    pub fn step_transaction(&mut self, env: &mut Env) {
+        let Some(transactions) = &mut self.transactions else { return };
+        let Some(answer) = transactions.step(&self.hands, env) else { return };
+        match &answer {
+            Err(Abort::Fenced) => self.hands.doubt_transaction(),
+            answer => self.hands.end_transaction(answer.is_ok()),
+        }
+        self.handle(Event::Transacted(answer), env);
+    }
+
+    pub fn stop(&mut self, env: &mut Env) {
+        self.stopping = true;
+        let deadline = env.after(env.plan.drain);
+        self.drain_deadline = Some(self.drain_deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        for name in self.arrivals.abandon() {
+            self.partitions.remove(&name);
+        }
+        self.handle(Event::Stop, env);
+    }
+
+    pub fn tick(&mut self, env: &mut Env) {
+        let late = self.drain_deadline.is_some_and(|deadline| deadline <= env.now);
+        if late {
+            self.drain_deadline = None;
+        }
+        self.handle(if late { Event::DrainDeadline } else { Event::Tick }, env);
+    }
+
+    pub fn refresh(&mut self, env: &mut Env) {
+        if std::mem::take(&mut self.commit_failed) {
+            let all: Vec<_> = self.committed.iter().map(|(name, at)| (name.clone(), at.clone())).collect();
+            self.commit(&all, env);
+        }
+        for (name, offset) in self.caught_up(env) {
+            if let Some(part) = self.partitions.get_mut(&name) {
+                part.reached = offset;
+            }
+            self.handle(Event::CaughtUp(name, offset), env);
+        }
+    }
+
+    /// Partitions that were read to their end since the engine was told last.
+    pub fn caught_up(&self, env: &Env) -> Vec<(TopicPartition, i64)> {
+        let at_end = |(name, part): (&TopicPartition, &Part)| {
+            let is = part.position == env.broker.stable_end(name) && part.reached < part.position;
+            is.then(|| (name.clone(), part.position))
+        };
+        self.partitions.iter().filter_map(at_end).filter(|(name, _)| self.arrivals.has_come(name)).collect()
+    }
+
+    /// Everything begins anew from what is committed. False while that has to wait.
+    pub fn join_anew(&mut self, env: &mut Env) -> bool {
+        let all: Vec<_> = self.partitions.keys().cloned().collect();
+        self.arrivals.cancel(&all);
+        self.releases.clear();
+        self.partitions.clear();
+        self.committed.clear();
+        self.drain_deadline = None;
+        if self.transactions.as_mut().is_some_and(|transactions| !transactions.open(env)) {
+            return false;
+        }
+        env.group.remove(self.seat);
+        let inherited = self.inherits.take().and_then(|old| env.group.take_over(old));
+        self.seat = inherited.unwrap_or_else(|| env.group.join());
+        self.rejoin = false;
+        true
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.stopping && self.partitions.is_empty()
+    }
+
+    fn check_start(&mut self, slot: SlotId, env: &mut Env) {
+        let held = &self.hands.held[&slot];
+        let work = held.work.as_ref().unwrap_or_else(|| panic!("{slot:?} began while {:?}", held.busy));
+        env.truth.starts(&work.copy, env.now, &self.absorbed);
+        let (name, offset) = &work.at;
+        let ended = self.partitions.get(name).is_some_and(|part| has_ended(&part.start, *offset));
+        assert!(!ended, "{:?} began, although it was committed as ended", work.at);
+        assert!(!work.copy.discard, "{:?} was given up and began", work.copy);
+        if self.engine.paused().is_some() {
+            self.probes.insert(slot);
+            assert!(self.probes.len() <= 1, "the stage pauses, and more than one record tries");
+        }
+        let runs = self.hands.held.values().filter(|held| held.busy == Some(Job::Attempt)).count();
+        assert!(runs < env.plan.spec.concurrency || self.engine.paused().is_some(), "too many run");
+    }
+
+    /// Work that was begun is not thrown away in a planned rebalance.
+    fn check_forget(&self, slot: SlotId, cause: Cause) {
+        let Some(held) = self.hands.held.get(&slot) else { return };
+        let free = match cause {
+            Cause::Gone => true,
+            Cause::Planned => held.busy.is_none(),
+            Cause::Of(of) => of == slot,
+        };
+        assert!(free, "{slot:?} was dropped while {:?} has it", held.busy);
+    }
+
+    fn check_bounds(&self, env: &Env) {
+        let mut held: BTreeMap<&TopicPartition, usize> = BTreeMap::new();
+        for one in self.hands.held.values() {
+            *held.entry(&one.at.0).or_default() += 1;
+        }
+        for (name, held) in held {
+            assert!(held <= env.plan.spec.window.max(1), "{held} records are held of {name}");
+        }
+    }
+}
+
+fn cause(event: &Event) -> Cause {
+    match event {
+        Event::Lost(_)
+        | Event::DrainDeadline
+        | Event::Transacted(Err(Abort::Fenced))
+        | Event::Assigned(_) => Cause::Gone,
+        Event::Polled(Arrival { slot, .. })
+        | Event::Ran { slot, .. }
+        | Event::Prepared { slot, .. }
+        | Event::Sent { slot, .. }
+        | Event::Settled { slot, .. } => Cause::Of(*slot),
+        _ => Cause::Planned,
+    }
+}

@@ -1,0 +1,72 @@
+//! The names, kinds, units and help texts of all metrics. Data only.
+
+use metrics::Unit;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+macro_rules! catalogue {
+    ($($variant:ident $name:literal $kind:ident $unit:ident $help:literal;)*) => {
+        #[derive(Clone, Copy)]
+        pub enum Metric { $($variant,)* }
+
+        impl Metric {
+            pub const ALL: &'static [Metric] = &[$(Metric::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Metric::$variant => concat!("lazaret_", $name),)* }
+            }
+
+            pub fn kind(self) -> Kind {
+                match self { $(Metric::$variant => Kind::$kind,)* }
+            }
+
+            pub fn unit(self) -> Unit {
+                match self { $(Metric::$variant => Unit::$unit,)* }
+            }
+
+            pub fn help(self) -> &'static str {
+                match self { $(Metric::$variant => $help,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    BuildInfo "build_info" Gauge Count "Always 1; the labels say which build this is.";
+
+    RecordsRead "records_read_total" Counter Count "Records read by a stage, by the topic they came from: input, rung, redrive, park.";
+    RecordsUnaccounted "records_unaccounted" Gauge Count "Records read, less those that ended or were handed back, less those held: 0, or a record was lost.";
+    RecordsProcessed "records_processed_total" Counter Count "Records that reached a durable end in a stage, by outcome.";
+    StageDuration "stage_duration_seconds" Histogram Seconds "Time from the start of an attempt to its outcome.";
+    StagePaused "stage_paused" Gauge Count "1 while the stage is paused for this reason, otherwise 0.";
+    InFlight "in_flight_records" Gauge Count "Records that are being worked on.";
+    Window "window_records" Gauge Count "Records held: being worked on, waiting for their due time or their turn, on their way to Kafka.";
+    Blocked "blocked_records" Gauge Count "Records held behind an earlier record of their key.";
+    Outstanding "outstanding_records" Gauge Count "Records of ordered keys that are on a rung, parked, or dead and waited for.";
+    OffsetSpan "offset_span_records" Gauge Count "Offsets between the committed and the highest one read, of the partition where they are most.";
+    OffsetMap "offset_map_bytes" Gauge Bytes "Length of the longest offset map among the partitions' last commits; Kafka takes 4096.";
+    OffsetMapDamaged "offset_map_damaged_total" Counter Count "Offset maps found in commits that could not be read and were ignored.";
+    Transactions "transactions_total" Counter Count "Transactions by how they ended: committed, aborted, fenced.";
+    TransactionDuration "transaction_duration_seconds" Histogram Seconds "Time from the start of a transaction to Kafka's answer to its commit.";
+    TransactionSize "transaction_records" Histogram Count "Records that left the stage in one transaction.";
+    ConsumerLag "consumer_lag_records" Gauge Count "Records between the committed offset and the end of the partition.";
+
+    RetryWaiting "retry_waiting_records" Gauge Count "Records held until they are due, by rung.";
+    RetryLateness "retry_lateness_seconds" Histogram Seconds "Time from a record's due time to the start of its next attempt.";
+
+    DlqRecords "dlq_records_total" Counter Count "Dead letters written, by failure code and class.";
+    DlqPublishFailures "dlq_publish_failures_total" Counter Count "Dead letters that Kafka did not accept; their records are held, not lost.";
+
+    ProviderRequests "provider_requests_total" Counter Count "Calls to model providers, by HTTP status, timeout or connect.";
+    ProviderRequestDuration "provider_request_duration_seconds" Histogram Seconds "Time of a call to a model provider, connect to last byte.";
+    ProviderTokens "provider_tokens_total" Counter Count "Tokens as the provider counted them.";
+
+    LedgerDuplicatesSuppressed "ledger_duplicates_suppressed_total" Counter Count "Records whose stage had finished before; the stored result was used.";
+    LedgerErrors "ledger_errors_total" Counter Count "Failed ledger operations.";
+    LedgerBatchSize "ledger_batch_size" Histogram Count "Ledger operations per commit.";
+}
