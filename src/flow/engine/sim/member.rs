@@ -139,7 +139,7 @@ impl Member {
     fn absorbs(&mut self, event: &Event) {
         let slot = match event {
             Event::Ran { slot, result: Ran::Ended(_) } => slot,
-            Event::Prepared { slot, result: Err(Refusal::TakenOver) } => slot,
+            Event::Prepared { slot, result: Err(Refusal::Ended(_)) } => slot,
             _ => return,
         };
         if let Some(held) = self.hands.held.get(slot) {
