@@ -117,9 +117,15 @@ impl Engine {
     fn refused(&mut self, id: SlotId, what: Publish, refusal: Refusal, now: Timestamp) {
         let Some(slot) = self.window.get(id).cloned() else { return };
         match (refusal, what) {
-            (Refusal::Ended(rest), _) => self.was_over(id, rest),
+            (Refusal::Ended(rest), _) => {
+                self.was_over(id, rest);
+                self.tries_no_more(id);
+            }
             // Whoever took it over may be a process that has lost the partition and will never end it.
-            (Refusal::TakenOver, _) => self.look_again(id, &slot, now),
+            (Refusal::TakenOver, _) => {
+                self.look_again(id, &slot, now);
+                self.tries_no_more(id);
+            }
             (Refusal::TooLarge(fault), Publish::Dead { attempts, fault: cause, detail, dated }) => {
                 match detail.less() {
                     Some(detail) => self.publish(id, Publish::Dead { attempts, fault: cause, detail, dated }),

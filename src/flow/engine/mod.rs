@@ -273,11 +273,16 @@ impl Engine {
     fn forget(&mut self, id: SlotId) {
         self.step_aside(id, |order, place| order.step_out(place, id));
         if self.window.remove(id).is_some() {
-            self.health.forget(id);
-            if !self.window.has_stuck() {
-                self.health.none_refused();
-            }
+            self.tries_no_more(id);
             self.effects.push(Effect::Forget(id));
+        }
+    }
+
+    /// If the stage waited for this record to show whether it is well again, another one may.
+    fn tries_no_more(&mut self, id: SlotId) {
+        self.health.forget(id);
+        if !self.window.has_stuck() {
+            self.health.none_refused();
         }
     }
 
