@@ -111,10 +111,15 @@ impl World {
         for member in &self.members {
             let (load, paused) = (member.engine.load(), member.engine.paused());
             lines.push(format!("{}: {load:?}, paused: {paused:?}, wakes {:?}", member.id, member.engine.next_wake()));
+            for (name, part) in &member.partitions {
+                let (wants, end) = (member.engine.wants(name), self.env.broker.stable_end(name));
+                lines.push(format!("   {name}: at {} of {end}, wanted: {wants}, of {part:?}", part.position));
+            }
             if self.env.traces {
                 lines.push(format!("{:#?}", member.engine));
             }
         }
+        lines.push(format!("{:?}", self.env.group));
         lines.join("\n")
     }
 
