@@ -50,7 +50,7 @@ pub fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 pub fn coordinates() -> impl Strategy<Value = Coordinates> {
-    (text(), any::<i32>(), any::<i64>(), option::of(any::<i64>()))
+    (id(), any::<i32>(), any::<i64>(), option::of(any::<i64>()))
         .prop_map(|(topic, partition, offset, timestamp)| Coordinates { topic, partition, offset, timestamp })
 }
 

@@ -140,7 +140,7 @@ fn parse(block: &Headers) -> Option<Trail> {
         redrives: block.text(REDRIVES)?.parse().ok()?,
         code: block.text(ERROR_CODE).and_then(|c| c.parse().ok()),
         origin: Coordinates {
-            topic: block.text(ORIGIN_TOPIC)?.to_owned(),
+            topic: block.text(ORIGIN_TOPIC).filter(|topic| is_id(topic))?.to_owned(),
             partition: block.text(ORIGIN_PARTITION)?.parse().ok()?,
             offset: block.text(ORIGIN_OFFSET)?.parse().ok()?,
             timestamp: block.text(ORIGIN_TIMESTAMP).and_then(|t| t.parse().ok()),

@@ -51,6 +51,15 @@ fn a_record_put_on_a_rung_by_hand_starts_anew() {
 }
 
 #[test]
+fn a_block_from_a_topic_that_cannot_be_is_as_good_as_none() {
+    let correlation = open(&record(Headers::new()), false).correlation;
+    let mut forged = trail();
+    forged.origin.topic = "docs\n{}".into();
+    let envelope = open(&record(seal(&Headers::new(), &forged, &correlation)), true);
+    assert_eq!(envelope.trail, Trail::fresh(&record(Headers::new()).at), "its job id would be two lines");
+}
+
+#[test]
 fn an_id_with_control_characters_or_without_end_is_not_taken() {
     for bad in ["", "a\nb", &"x".repeat(JOB_MAX + 1)] {
         let mut headers = Headers::new();
