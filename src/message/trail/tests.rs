@@ -81,14 +81,16 @@ fn the_children_of_a_job_with_the_longest_id_keep_their_ids() {
 fn any_trail() -> impl Strategy<Value = Trail> {
     let time = || proptest::option::of(arbitrary::time());
     let code = proptest::option::of(prop::sample::select(Code::ALL));
-    (any::<u32>(), time(), time(), time(), any::<u32>(), code, arbitrary::coordinates()).prop_map(
-        |(attempt, due, first_failure, last_failure, redrives, code, origin)| Trail {
+    let discard = proptest::option::of(any::<(String, String)>());
+    (any::<u32>(), time(), time(), time(), any::<u32>(), code, discard, arbitrary::coordinates()).prop_map(
+        |(attempt, due, first_failure, last_failure, redrives, code, discard, origin)| Trail {
             attempt,
             due,
             first_failure,
             last_failure,
             redrives,
             code,
+            discard,
             origin,
         },
     )
