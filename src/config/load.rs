@@ -56,7 +56,9 @@ pub fn load_text(
 ) -> Result<Loaded, ConfigErrors> {
     let fail = |problems| ConfigErrors { file: name.to_owned(), problems };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let source = Source::read(text, env).map_err(fail)?;
+    // YAML takes each of these for the end of a line (5.4), so lines are counted alike in messages and excerpts.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let source = Source::read(&text, env).map_err(fail)?;
     let options = serde_saphyr::options! { with_snippet: false };
     let config: Config = serde_saphyr::from_str_with_options(&source.text, options)
         .map_err(|e| fail(vec![explain(&e, &source)]))?;

@@ -2,7 +2,7 @@
 //! should, because a parser may run for ever.
 
 use super::sniff::{Content, Kind, sniff};
-use super::tidy::{tidy, without_headings};
+use super::tidy::{tidy, tidy_title, without_headings};
 use super::{Extraction, Limits, Text, docx, html, pdf};
 use crate::flow::{Code, Fault};
 
@@ -39,7 +39,7 @@ pub fn parse(document: Extraction, limits: &Limits) -> Result<Text, Fault> {
 }
 
 fn tidied((markdown, title): (String, Option<String>), kind: Kind) -> Text {
-    let title = title.map(|t| tidy(&t)).filter(|t| !t.is_empty());
+    let title = title.map(|t| tidy_title(&t)).filter(|t| !t.is_empty());
     Text { markdown: tidy(&markdown), pages: Vec::new(), title, media_type: kind.media_type().into() }
 }
 

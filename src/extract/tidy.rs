@@ -4,6 +4,11 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::flow::fault::one_line;
+
+/// Longest title, bytes.
+const TITLE_MAX: usize = 300;
+
 /// Text as the rest of the pipeline expects it. Idempotent.
 pub fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -21,6 +26,11 @@ pub fn tidy(text: &str) -> String {
         out.push_str(line);
     }
     out
+}
+
+/// A title as one bounded line: it stands in lists, in citations and between tabs.
+pub fn tidy_title(title: &str) -> String {
+    one_line(&tidy(title), TITLE_MAX)
 }
 
 /// Maps line ends to `\n` and other white space to a space, and drops what cannot be seen: control

@@ -87,7 +87,9 @@ impl Ladder {
         // A huge exponent gives infinity, and infinity is capped like any other number.
         let wait = (limits.base.as_secs_f64() * growth).min(cap);
         let share = unit(past.seed) - 0.5;
-        Duration::from_secs_f64((wait * (1.0 + self.jitter * share)).clamp(0.0, cap.max(0.0)))
+        // What no `Duration` holds is longer than any cap, and what is rounded may be a little longer than this one.
+        let wait = Duration::try_from_secs_f64(wait * (1.0 + self.jitter * share));
+        wait.map_or(limits.cap, |wait| wait.min(limits.cap))
     }
 
     fn rung_for(&self, wait: Duration) -> usize {

@@ -55,6 +55,8 @@ fn until(value: &str, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The wait at Sun, 22 Nov 2026 04:00:00.25 GMT.
@@ -117,5 +119,42 @@ mod tests {
     fn the_google_form_is_read() {
         assert_eq!(from_retry_info("34.5s"), ms(34_500));
         assert_eq!(from_retry_info("34"), None);
+    }
+
+    /// The header alone, at a time that the test names.
+    fn alone(name: &str, value: &str, now: Timestamp) -> Option<Duration> {
+        from_headers(|asked| (asked == name).then_some(value), now)
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_of_seconds_or_milliseconds_is_read_exactly(whole in 0u64..80_000, nanos in 0u32..1_000_000_000) {
+            let seconds = Duration::new(whole, nanos);
+            let text = format!("{whole}.{nanos:09}");
+            prop_assert_eq!(alone("retry-after", &text, Timestamp::UNIX_EPOCH), Some(seconds));
+            prop_assert_eq!(from_retry_info(&format!("{text}s")), Some(seconds));
+            let ms = Duration::from_nanos((u64::from(nanos) + whole * 1_000_000_000).div_ceil(1000));
+            prop_assert_eq!(alone("retry-after-ms", &text, Timestamp::UNIX_EPOCH), Some(ms));
+        }
+
+        #[test]
+        fn a_date_is_the_time_until_then(secs in 0i64..200_000_000_000, wait in 0i32..200_000, nanos in 0i32..1_000_000_000) {
+            let now = Timestamp::new(secs, nanos).unwrap();
+            let then = Timestamp::new(secs + i64::from(wait), 0).unwrap();
+            let date = httpdate::fmt_http_date(then.into());
+            let exact = Duration::try_from(then.duration_since(now)).unwrap_or_default();
+            prop_assert_eq!(alone("retry-after", &date, now), Some(exact.min(RETRY_AFTER_MAX)));
+        }
+
+        #[test]
+        fn hostile_values_give_a_bounded_wait_or_none(
+            value in prop_oneof!["(?s).{0,60}", "[0-9.]{0,60}", "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT"],
+            ms in Timestamp::MIN.as_millisecond()..=Timestamp::MAX.as_millisecond(),
+        ) {
+            let now = Timestamp::from_millisecond(ms).unwrap();
+            for wait in [alone("retry-after", &value, now), alone("retry-after-ms", &value, now), from_retry_info(&value)] {
+                prop_assert!(wait.is_none_or(|wait| wait <= RETRY_AFTER_MAX));
+            }
+        }
     }
 }

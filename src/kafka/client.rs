@@ -210,6 +210,9 @@ fn explain(config: &ClientConfig, waited: Duration, trouble: Option<Trouble>) ->
             KafkaProblem::Unauthenticated { bootstrap, cause: text }
         }
         Some(Trouble { kind: TroubleKind::Tls, text }) => KafkaProblem::Tls { bootstrap, cause: text },
+        Some(Trouble { kind: TroubleKind::Authorization, text }) => {
+            KafkaProblem::NotAuthorized { what: "look at the cluster".into(), cause: text }
+        }
         Some(Trouble { kind: TroubleKind::Connection, text }) => {
             KafkaProblem::Unreachable { bootstrap, waited, cause: text }
         }

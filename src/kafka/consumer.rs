@@ -9,6 +9,7 @@
 
 mod follow;
 mod group;
+mod member;
 mod partition;
 mod setup;
 mod shared;
@@ -20,13 +21,14 @@ use std::sync::mpsc as blocking;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaResult;
-use rdkafka::{ClientContext as _, Message as _, Offset, TopicPartitionList};
+use rdkafka::{ClientContext as _, Message as _, Offset};
 use tokio::sync::mpsc;
 
 use self::follow::Topics;
 use self::group::{Group, State};
+pub(super) use self::member::{Member, positions};
 pub use self::partition::Partition;
 use self::shared::Shared;
 pub use self::start::DAMAGED;
@@ -194,7 +196,7 @@ impl Consumer {
 
     /// What a transaction needs to commit offsets for us.
     pub(super) fn member(&self) -> Option<Member> {
-        Some(Member { client: self.client.clone()?, shared: self.shared.clone() })
+        Some(Member::new(self.client.clone()?, self.shared.clone()))
     }
 
     /// Leaves the group. All `Partition`s must have been dropped. Bounded in time.
@@ -222,48 +224,6 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// A consumer as a transaction sees it.
-pub(super) struct Member {
-    client: Arc<BaseConsumer<Group>>,
-    shared: Arc<Shared>,
-}
-
-impl Member {
-    /// As whom the group knows us now, to commit these offsets. `Err` says why we may not.
-    ///
-    /// A member that fell out of the group is, until it has joined again, known to librdkafka by no name at all, and
-    /// Kafka takes offsets that come under no name without asking. So we ask ourselves. First the name, then whether
-    /// the partitions are ours: they cease to be before they can belong to somebody else.
-    pub fn identity(&self, offsets: &[Commit]) -> Result<ConsumerGroupMetadata, String> {
-        let identity = self.client.group_metadata().ok_or("the consumer is in no group")?;
-        if self.client.assignment_lost() {
-            return Err("the consumer fell out of its group".into());
-        }
-        match self.shared.not_ours(offsets.iter().map(|commit| &commit.name)) {
-            Some(name) => Err(format!("partition {name} is not ours any more")),
-            None => Ok(identity),
-        }
-    }
-
-    /// Kafka has these as committed.
-    pub fn note_commit(&self, offsets: &TopicPartitionList) {
-        self.shared.note_commit(offsets);
-    }
-}
-
-/// Offsets as librdkafka takes them.
-pub(super) fn positions(offsets: &[Commit]) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for Commit { name, offset, metadata } in offsets {
-        let mut element = list.add_partition(&name.topic, name.partition);
-        element.set_offset(Offset::Offset(*offset))?;
-        if !metadata.is_empty() {
-            element.set_metadata(metadata);
-        }
-    }
-    Ok(list)
 }
 
 fn serve(

@@ -40,6 +40,7 @@ pub struct Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TroubleKind {
     Connection,
+    Authorization,
     Tls,
     Authentication,
 }
@@ -156,6 +157,8 @@ fn trouble_kind(code: Option<RDKafkaErrorCode>, text: &str) -> Option<TroubleKin
         Some(TroubleKind::Authentication)
     } else if has("SSL handshake failed") || has("ssl.") {
         Some(TroubleKind::Tls)
+    } else if has("authorization failed") {
+        Some(TroubleKind::Authorization)
     } else if has("Connect to") || has("resolve") || has("Disconnected") || has("Connection setup timed out")
     {
         Some(TroubleKind::Connection)

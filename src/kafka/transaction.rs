@@ -4,6 +4,7 @@
 //! One transaction is open at a time. librdkafka's calls block, so they run on threads that may. Everything is bounded
 //! in time: the records by the delivery timeout, the rest by the time after which the broker ends a transaction itself.
 
+mod culprit;
 mod steps;
 
 use std::sync::Arc;
@@ -108,19 +109,25 @@ async fn run(
     member: Option<Member>,
 ) -> Result<(), TransactError> {
     steps.begin()?;
-    let attached = blocking(steps, move |steps| steps.attach(&offsets, member));
-    // Side by side: neither needs the other, and the first that fails ends it.
-    let done = futures::future::try_join(steps.deliver(batch), attached).await;
-    match done {
-        Ok(((), noted)) => {
+    // Side by side, since neither needs the other.
+    let pieces: Vec<&Piece> = batch.iter().collect();
+    let attach = blocking(steps, move |steps| steps.attach(&offsets, member));
+    let failed = match futures::future::join(steps.deliver(&pieces), attach).await {
+        (Ok(()), Ok(attached)) => {
             blocking(steps, Steps::commit).await?;
-            noted.note();
-            Ok(())
+            attached.note();
+            return Ok(());
         }
-        Err(failed) => match blocking(steps, Steps::abort).await {
-            Err(worse) if !matches!(failed, TransactError::Fenced { .. }) => Err(worse),
-            _ => Err(failed),
-        },
+        // Where one fails, the other fails with it: the one that says why is told.
+        (_, Err(fenced @ TransactError::Fenced { .. })) => fenced,
+        (Err(TransactError::Again { .. }), Err(refused)) => refused,
+        (Err(refused), _) | (Ok(()), Err(refused)) => refused,
+    };
+    match (blocking(steps, Steps::abort).await, failed) {
+        (_, fenced @ TransactError::Fenced { .. }) => Err(fenced),
+        (Err(worse), _) => Err(worse),
+        (Ok(()), TransactError::Record { tag, error }) => Err(culprit::find(steps, batch, tag, error).await),
+        (Ok(()), failed) => Err(failed),
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
-use super::trail::{push_missing, rfc3339};
+use super::trail::{is_id, push_missing, rfc3339};
 use super::{Coordinates, Correlation, Headers, JobId, Record};
 use crate::flow::Fault;
 use crate::flow::fault::one_line;
@@ -148,6 +148,7 @@ impl DeadLetter {
         text(ORIGIN_PARTITION, self.origin.partition.to_string());
         text(ORIGIN_OFFSET, self.origin.offset.to_string());
         if let Some(ms) = self.origin.timestamp {
+            // A producer can give a record a time that no calendar has; as a number it is kept all the same.
             let time = Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), rfc3339);
             text(ORIGIN_TIMESTAMP, time);
         }
@@ -162,7 +163,6 @@ impl DeadLetter {
         let (original, block) = record.headers.split_at_last(ID).ok_or_else(|| missing(ID))?;
         let text = |name: &'static str| block.text(name).map(str::to_owned).ok_or_else(|| missing(name));
         let id = |name| record.headers.text(name).map(str::to_owned);
-        let origin_timestamp = block.text(ORIGIN_TIMESTAMP).and_then(|t| t.parse::<Timestamp>().ok());
         let letter = DeadLetter {
             id: text(ID)?,
             pipeline: text(PIPELINE)?,
@@ -180,18 +180,23 @@ impl DeadLetter {
                 topic: text(ORIGIN_TOPIC)?,
                 partition: text(ORIGIN_PARTITION)?.parse().map_err(|_| missing(ORIGIN_PARTITION))?,
                 offset: text(ORIGIN_OFFSET)?.parse().map_err(|_| missing(ORIGIN_OFFSET))?,
-                timestamp: origin_timestamp.map(Timestamp::as_millisecond),
+                timestamp: block.text(ORIGIN_TIMESTAMP).and_then(milliseconds),
             },
             redrives: text(REDRIVES)?.parse().map_err(|_| missing(REDRIVES))?,
             correlation: Correlation {
                 job: JobId(id(JOB_ID).ok_or_else(|| missing(JOB_ID))?),
-                tenant: id(TENANT_ID),
-                resource: id(RESOURCE_ID),
+                tenant: id(TENANT_ID).filter(|id| is_id(id)),
+                resource: id(RESOURCE_ID).filter(|id| is_id(id)),
                 traceparent: id(TRACEPARENT).unwrap_or_default(),
             },
         };
         Ok((letter, original))
     }
+}
+
+fn milliseconds(text: &str) -> Option<i64> {
+    let time = text.parse().map(Timestamp::as_millisecond).ok();
+    time.or_else(|| text.parse().ok())
 }
 
 /// The id of a dead letter: the same whenever it is written again.

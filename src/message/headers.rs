@@ -66,3 +66,36 @@ impl FromIterator<(String, Option<Vec<u8>>)> for Headers {
         Self(items.into_iter().collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::message::arbitrary;
+
+    proptest! {
+        #[test]
+        fn a_split_loses_nothing_and_stands_before_the_last_of_the_name(
+            headers in arbitrary::headers(),
+            more in arbitrary::headers(),
+        ) {
+            let mut all = headers.clone();
+            all.push("here", None);
+            all.0.extend(more.iter().filter(|(name, _)| *name != "here").map(|(n, v)| (n.into(), v.map(Into::into))));
+            let (before, after) = all.split_at_last("here").unwrap();
+            prop_assert_eq!(&before, &headers);
+            prop_assert_eq!(before.iter().chain(after.iter()).collect::<Vec<_>>(), all.iter().collect::<Vec<_>>());
+            prop_assert_eq!(before.size() + after.size(), all.size());
+        }
+
+        #[test]
+        fn the_last_of_a_name_is_its_text_and_nothing_before_it(headers in arbitrary::headers(), text in ".{0,9}") {
+            let mut all = headers;
+            all.push_text("name", "before");
+            all.push_text("name", text.clone());
+            prop_assert_eq!(all.text("name"), Some(text.as_str()));
+            all.push("name", Some(vec![0xff]));
+            prop_assert_eq!(all.text("name"), None);
+        }
+    }
+}

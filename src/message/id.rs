@@ -65,3 +65,56 @@ pub fn is_traceparent(text: &str) -> bool {
         if hex(trace, 32) && hex(span, 16) && hex(flags, 2)
             && trace.bytes().any(|b| b != b'0') && span.bytes().any(|b| b != b'0'))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::arbitrary;
+
+    #[test]
+    fn a_traceparent_of_all_zeros_of_another_version_or_in_capitals_is_none() {
+        let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        assert!(is_traceparent(&format!("00-{trace}-{span}-01")));
+        for bad in [
+            format!("01-{trace}-{span}-01"),
+            format!("00-{}-{span}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+            format!("00-{}-{span}-01", trace.to_uppercase()),
+            format!("00-{trace}-{span}-1"),
+            format!("00-{trace}-{span}-01-"),
+            format!("00-{trace}-{span}"),
+        ] {
+            assert!(!is_traceparent(&bad), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_trace_derived_from_any_job_is_valid_and_the_same_every_time(at in arbitrary::coordinates()) {
+            let job = JobId::derived(&at);
+            let traceparent = derived_traceparent(&job);
+            prop_assert!(is_traceparent(&traceparent));
+            prop_assert_eq!(derived_traceparent(&JobId::derived(&at)), traceparent.clone());
+            let correlation = Correlation { job, tenant: None, resource: None, traceparent };
+            prop_assert_eq!(correlation.trace_id().len(), 32);
+        }
+
+        #[test]
+        fn what_is_taken_for_a_traceparent_has_a_trace_id(text in prop_oneof!["[0-9a-f-]{50,58}", "00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", ".{0,60}"]) {
+            let job = JobId("j".into());
+            let is = is_traceparent(&text);
+            let correlation = Correlation { job, tenant: None, resource: None, traceparent: text };
+            let id = correlation.trace_id();
+            prop_assert!(!is || id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        }
+
+        #[test]
+        fn children_have_ids_of_their_own_below_their_parent(job in arbitrary::id(), one: u32, other: u32) {
+            let job = JobId(job);
+            prop_assert_eq!(job.child(one).0, format!("{}/{}", job, one));
+            prop_assert_eq!(job.child(one) == job.child(other), one == other);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What travels: a Kafka record as Lazaret sees it, its identity, its headers and its payloads. Pure.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 pub mod deadletter;
 pub mod headers;
 pub mod id;

@@ -27,6 +27,9 @@ const ORIGIN_TIMESTAMP: &str = "lazaret.origin.timestamp";
 /// Ids longer than this, or with control characters, are not taken from headers.
 const ID_MAX: usize = 512;
 
+/// A job id may be longer by the numbers of children: their stages must find the ids that were given them.
+const JOB_MAX: usize = ID_MAX + 64;
+
 /// What happened to a record in its stage so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trail {
@@ -149,7 +152,7 @@ fn parse(block: &Headers) -> Option<Trail> {
             .text(DISCARD_BY)
             .map(|by| (by.to_owned(), block.text(DISCARD_REASON).unwrap_or_default().to_owned())),
         origin: Coordinates {
-            topic: block.text(ORIGIN_TOPIC)?.to_owned(),
+            topic: block.text(ORIGIN_TOPIC).filter(|topic| is_id(topic))?.to_owned(),
             partition: block.text(ORIGIN_PARTITION)?.parse().ok()?,
             offset: block.text(ORIGIN_OFFSET)?.parse().ok()?,
             timestamp: block.text(ORIGIN_TIMESTAMP).and_then(|t| t.parse().ok()),
@@ -159,13 +162,23 @@ fn parse(block: &Headers) -> Option<Trail> {
 
 /// Whether a text from outside may be taken for an id: not empty, bounded, without control characters.
 pub fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= ID_MAX && !text.chars().any(char::is_control)
+    is_text(text, ID_MAX)
+}
+
+/// The same for the id of a job.
+pub fn is_job_id(text: &str) -> bool {
+    is_text(text, JOB_MAX)
+}
+
+fn is_text(text: &str, max: usize) -> bool {
+    !text.is_empty() && text.len() <= max && !text.chars().any(char::is_control)
 }
 
 /// The ids of a record: from its headers, else derived, so that a redelivery always has the same ones.
 fn correlate(headers: &Headers, origin: &Coordinates) -> Correlation {
     let id = |name| headers.text(name).filter(|text| is_id(text)).map(str::to_owned);
-    let job = id(JOB_ID).map_or_else(|| JobId::derived(origin), JobId);
+    let job = headers.text(JOB_ID).filter(|text| is_job_id(text));
+    let job = job.map_or_else(|| JobId::derived(origin), |text| JobId(text.to_owned()));
     let traceparent =
         id(TRACEPARENT).filter(|t| is_traceparent(t)).unwrap_or_else(|| derived_traceparent(&job));
     Correlation { tenant: id(TENANT_ID), resource: id(RESOURCE_ID), traceparent, job }

@@ -309,8 +309,8 @@ fn complain_of_refusal(held: &Held, result: &Result<(), Refusal>) {
         Err(Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault)) => {
             complain(held, fault)
         }
-        Err(Refusal::TakenOver(_)) => {
-            held.span.in_scope(|| tracing::info!("the job was taken over by another copy"))
+        Err(Refusal::TakenOver | Refusal::Ended(_)) => {
+            held.span.in_scope(|| tracing::info!("another copy of the record has the job"));
         }
         Ok(()) => {}
     }

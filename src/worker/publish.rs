@@ -176,7 +176,7 @@ async fn condemn(kit: &Kit, work: &mut Work, fault: &Fault, now: Timestamp) -> R
         Ok(()) => Ok(()),
         Err(LedgerError::Fenced(_)) => {
             work.lease = None;
-            Err(Refusal::TakenOver(Rest::Over))
+            Err(Refusal::TakenOver)
         }
         Err(error) => Err(Refusal::Fault(unavailable("condemn", &error))),
     }
@@ -191,8 +191,8 @@ async fn note(kit: &Kit, work: &mut Work, end: End) -> Result<(), Refusal> {
         Begin::Condemned(lease, _) => (lease, End::Released { fault: None }),
         // Whoever has it tells the ledger what becomes of the job; this copy is only moved.
         Begin::Busy => return Ok(()),
-        Begin::Finished(state) => return Err(Refusal::TakenOver(attempt::rest(state))),
-        Begin::Repeated => return Err(Refusal::TakenOver(Rest::Over)),
+        Begin::Finished(state) => return Err(Refusal::Ended(attempt::rest(state))),
+        Begin::Repeated => return Err(Refusal::Ended(Rest::Over)),
     };
     put_by(kit, &lease, end).await
 }

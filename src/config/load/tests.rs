@@ -38,6 +38,15 @@ fn a_byte_order_mark_is_no_error() {
 }
 
 #[test]
+fn an_error_is_told_with_its_line_whatever_ends_lines() {
+    for end in ["\n", "\r\n", "\r"] {
+        let errors = load(&format!("{SMALL}htpp: {{}}\n").replace('\n', end)).unwrap_err();
+        let problem = &errors.problems[0];
+        assert_eq!((problem.line, problem.excerpt.as_deref()), (Some(9), Some("htpp: {}")), "{end:?}");
+    }
+}
+
+#[test]
 fn errors_and_warnings_come_together_in_the_order_of_the_file() {
     let text = format!("{SMALL}http: {{ listen: 0.0.0.0:1 }}\nsources: {{ timeout: 0s }}\n");
     let errors = load(&text).unwrap_err();

@@ -38,6 +38,18 @@ fn the_title_of_markdown_is_its_first_heading_outside_code() {
 }
 
 #[test]
+fn a_title_is_one_line_of_bounded_length() {
+    let title = |heading: &str| {
+        let bytes = format!("# {heading}\n\ntext\n").into_bytes();
+        parse(Extraction { bytes, media_type: Some("text/markdown".into()), file_name: None }, &LIMITS)
+            .unwrap()
+            .title
+    };
+    assert_eq!(title("One\ttwo\u{2028}three").as_deref(), Some("One two three"));
+    assert!(title(&"long ".repeat(500)).unwrap().len() <= 300);
+}
+
+#[test]
 fn the_title_of_markdown_is_free_of_tags() {
     let markdown = "# <a id=\"top\"></a>\n# <span id=\"x\"></span>Less than: a < b\n";
     assert_eq!(markdown_title(markdown).as_deref(), Some("Less than: a < b"));

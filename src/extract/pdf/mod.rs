@@ -85,7 +85,7 @@ fn load_fault(error: LoadPdfError) -> Fault {
 /// printable part is read as Windows-1252 here. Names that tools make up are no titles.
 fn title(raw: &[u8]) -> Option<String> {
     let (text, _, _) = encoding_rs::WINDOWS_1252.decode(raw);
-    let text = crate::flow::fault::one_line(&super::tidy::tidy(&text), 300);
+    let text = super::tidy::tidy_title(&text);
     let lower = text.to_lowercase();
     let made_up = ["untitled", "anonymous", "(anonymous)"].contains(&lower.as_str())
         || [".dvi", ".tex", ".doc", ".docx", ".indd"].iter().any(|end| lower.ends_with(end));

@@ -119,8 +119,10 @@ pub enum Refusal {
     TooLarge(Fault),
     /// The topic takes no record of this time.
     Dated(Fault),
-    /// The job is another copy's matter: where it is.
-    TakenOver(Rest),
+    /// Another copy has the job, or had it: what became of it is looked up again before anything is said of this one.
+    TakenOver,
+    /// The ledger says that there is nothing to do for it.
+    Ended(Rest),
     /// Anything else; its class says whether it is the record's fault.
     Fault(Fault),
 }

@@ -112,13 +112,20 @@ impl Engine {
     }
 
     /// Kafka or the ledger did not take it. Whether that says something about the record depends on what it was to
-    /// become: an output that does not fit, or whose job was taken over, is a failure like any other, and a retry
-    /// that does not fit is a dead letter. A dead letter has nowhere else to go: it tells less, or loses its date,
+    /// become: an output that does not fit is a failure like any other, and a retry that does not fit is a dead letter. A dead letter has nowhere else to go: it tells less, or loses its date,
     /// or is kept and tried again, whatever the reason.
     fn refused(&mut self, id: SlotId, what: Publish, refusal: Refusal, now: Timestamp) {
         let Some(slot) = self.window.get(id).cloned() else { return };
         match (refusal, what) {
-            (Refusal::TakenOver(rest), _) => self.was_over(id, rest),
+            (Refusal::Ended(rest), _) => {
+                self.was_over(id, rest);
+                self.tries_no_more(id);
+            }
+            // Whoever took it over may be a process that has lost the partition and will never end it.
+            (Refusal::TakenOver, _) => {
+                self.look_again(id, &slot, now);
+                self.tries_no_more(id);
+            }
             (Refusal::TooLarge(fault), Publish::Dead { attempts, fault: cause, detail, dated }) => {
                 match detail.less() {
                     Some(detail) => self.publish(id, Publish::Dead { attempts, fault: cause, detail, dated }),

@@ -166,7 +166,7 @@ impl Engine {
             Ran::Output | Ran::Replayed => self.publish(id, Publish::Output),
             Ran::Ended(rest) => self.was_over(id, rest),
             Ran::Condemned(fault) => self.publish(id, dead(slot.past.failures.saturating_add(1), fault)),
-            Ran::Busy => self.wait(id, &slot, now.saturating_add(BUSY_WAIT).unwrap_or(now)),
+            Ran::Busy => self.look_again(id, &slot, now),
             // While the dependency is taken for down, its failures are the outage's and no record's.
             Ran::Failed(fault) if self.health.is_outage() && speaks_of_outage(&fault) => self.hold(id, &slot),
             Ran::Failed(fault) => self.failed(id, &slot, fault, now),
@@ -236,11 +236,12 @@ impl Engine {
         !discard
     }
 
-    fn wait(&mut self, id: SlotId, slot: &Slot, due: Timestamp) {
+    /// Another copy of its job is being worked on.
+    fn look_again(&mut self, id: SlotId, slot: &Slot, now: Timestamp) {
         if self.window.is_draining(&slot.partition) {
             self.forget(id);
         } else {
-            self.window.wait(id, due);
+            self.window.wait(id, now.saturating_add(BUSY_WAIT).unwrap_or(now));
         }
     }
 
@@ -273,11 +274,16 @@ impl Engine {
     fn forget(&mut self, id: SlotId) {
         self.step_aside(id, |order, place| order.step_out(place, id));
         if self.window.remove(id).is_some() {
-            self.health.forget(id);
-            if !self.window.has_stuck() {
-                self.health.none_refused();
-            }
+            self.tries_no_more(id);
             self.effects.push(Effect::Forget(id));
+        }
+    }
+
+    /// If the stage waited for this record to show whether it is well again, another one may.
+    fn tries_no_more(&mut self, id: SlotId) {
+        self.health.forget(id);
+        if !self.window.has_stuck() {
+            self.health.none_refused();
         }
     }
 

@@ -3,6 +3,9 @@
 //! Records of one key stand in a line by their origin, the offset they had on the input partition. The first one
 //! has the turn. A record that is on a rung, parked, or dead and waited for keeps its place in the line although
 //! nobody here holds it: this is what keeps its followers back, wherever they come from.
+//!
+//! A parked record has not begun, and earlier records of its key may not have begun either: they may stand in the
+//! input, where nobody has seen them. It has no turn before the input has been read up to its origin.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,11 +34,16 @@ pub struct Order {
     lines: BTreeMap<(i32, OrderKey), Line>,
     /// Records that are elsewhere, by family.
     elsewhere: BTreeMap<i32, usize>,
+    /// By family, everything below this offset of the input has been read.
+    read: BTreeMap<i32, i64>,
+    /// Parked records that came before the input was read up to their origin.
+    early: BTreeMap<i32, BTreeSet<(i64, SlotId)>>,
 }
 
 impl Order {
     pub fn new(policy: Ordering) -> Self {
-        Self { policy, lines: BTreeMap::new(), elsewhere: BTreeMap::new() }
+        let (lines, elsewhere) = (BTreeMap::new(), BTreeMap::new());
+        Self { policy, lines, elsewhere, read: BTreeMap::new(), early: BTreeMap::new() }
     }
 
     /// A record that has begun and is not over, and is not here.
@@ -53,8 +61,32 @@ impl Order {
         self.insert(place, Some(slot));
     }
 
+    /// The record that has come was parked.
+    pub fn was_parked(&mut self, place: Place, slot: SlotId) {
+        if self.read.get(&place.family).is_none_or(|below| place.origin >= *below) {
+            self.early.entry(place.family).or_default().insert((place.origin, slot));
+        }
+    }
+
+    /// Everything below this offset of the input has been read. Says whose turn it may be now.
+    pub fn has_read(&mut self, family: i32, below: i64) -> Vec<SlotId> {
+        let read = self.read.entry(family).or_insert(below);
+        *read = below.max(*read);
+        let Some(early) = self.early.get_mut(&family) else { return Vec::new() };
+        let late = early.split_off(&(*read, SlotId(0)));
+        std::mem::replace(early, late).into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// The input has been read to its end: an origin beyond that is none of its offsets.
+    pub fn has_read_all(&mut self, family: i32) -> Vec<SlotId> {
+        self.early.remove(&family).into_iter().flatten().map(|(_, slot)| slot).collect()
+    }
+
     /// Whether it is this record's turn.
     pub fn is_first(&self, place: Place, slot: SlotId) -> bool {
+        if self.early.get(&place.family).is_some_and(|early| early.contains(&(place.origin, slot))) {
+            return false;
+        }
         self.lines.get(&(place.family, place.key)).is_some_and(|line| {
             line.turn.is_none_or(|turn| turn == slot)
                 && line.entries.first() == Some(&(place.origin, Some(slot)))
@@ -115,6 +147,8 @@ impl Order {
     pub fn disband(&mut self, family: i32) {
         self.lines.retain(|(of, _), _| *of != family);
         self.elsewhere.remove(&family);
+        self.read.remove(&family);
+        self.early.remove(&family);
     }
 
     /// Records of this family that are known to be elsewhere.
@@ -138,6 +172,11 @@ impl Order {
 
     /// False when it did not stand there.
     fn remove(&mut self, place: Place, slot: Option<SlotId>) -> bool {
+        if let Some(slot) = slot
+            && let Some(early) = self.early.get_mut(&place.family)
+        {
+            early.remove(&(place.origin, slot));
+        }
         let name = (place.family, place.key);
         let Some(line) = self.lines.get_mut(&name) else { return false };
         let stood = line.entries.remove(&(place.origin, slot));

@@ -43,13 +43,13 @@ impl Engine {
         }
     }
 
-    /// Nothing in hand is ours any more, or nobody knows whether it is.
+    /// Nothing in hand is ours any more, or nobody knows whether it is. A stage that stops has nothing left to do.
     pub(super) fn begin_anew(&mut self) {
-        self.lost(&self.window.all());
+        let all = self.window.all();
+        self.lost(&all);
         self.outbox.clear();
-        if !self.stopping {
-            self.effects.push(Effect::Rejoin);
-        }
+        let drained = Effect::Drained { partitions: all, commit: Vec::new() };
+        self.effects.push(if self.stopping { drained } else { Effect::Rejoin });
     }
 
     pub(super) fn stop(&mut self) {

@@ -97,8 +97,8 @@ pub struct Window {
     /// Partitions of which something has ended since their offsets were last handed out.
     dirty: BTreeSet<TopicPartition>,
     order: Option<Order>,
-    /// By family, the last record of the input of which the ledger knew at the assignment, until it has been read.
-    known: BTreeMap<i32, i64>,
+    /// By family, the last record that had begun before the assignment, until the input has been read up to it.
+    begun: BTreeMap<i32, i64>,
 }
 
 impl Phase {
@@ -130,24 +130,27 @@ impl Window {
             blocked: 0,
             dirty: BTreeSet::new(),
             order: spec.ordering.map(Order::new),
-            known: BTreeMap::new(),
+            begun: BTreeMap::new(),
         }
     }
 
     pub fn assign(&mut self, assigned: Assigned) {
         let Assigned { partition, lane, family, committed, outstanding } = assigned;
+        if self.partitions.contains_key(&partition) {
+            return;
+        }
         if let Some(last) = outstanding.iter().map(|(_, origin)| *origin).max() {
-            self.known.insert(family, last);
+            self.begun.insert(family, last);
+        }
+        if lane == Lane::Input {
             self.has_read(family, committed.as_ref().map_or(0, Committed::below));
         }
-        if let Some(order) = &mut self.order
-            && !self.partitions.contains_key(&partition)
-        {
-            for (key, origin) in outstanding {
-                order.outstanding(Place { family, key, origin });
-            }
+        if let Some(order) = &mut self.order {
+            outstanding
+                .into_iter()
+                .for_each(|(key, origin)| order.outstanding(Place { family, key, origin }));
         }
-        self.partitions.entry(partition).or_insert_with(|| Partition {
+        let new = Partition {
             lane,
             family,
             offsets: Offsets::resume(committed.as_ref()),
@@ -155,7 +158,8 @@ impl Window {
             held: BTreeSet::new(),
             blocked: 0,
             draining: false,
-        });
+        };
+        self.partitions.insert(partition, new);
     }
 
     pub fn assigned(&self) -> Vec<TopicPartition> {
@@ -176,7 +180,7 @@ impl Window {
             order.disband(gone.family);
         }
         if gone.lane == Lane::Input {
-            self.known.remove(&gone.family);
+            self.begun.remove(&gone.family);
         }
         gone.offsets.commit()
     }
@@ -186,7 +190,7 @@ impl Window {
     pub fn wants(&self, partition: &TopicPartition) -> bool {
         let Some(p) = self.partitions.get(partition).filter(|p| !p.draining) else { return false };
         let room = p.held.is_empty() || (p.held.len() < self.limit(p) && !self.is_out_of_bytes(p));
-        room && p.offsets.has_room() && !self.waits_for_others(p)
+        room && p.offsets.has_room() && !self.has_too_many_elsewhere(p)
     }
 
     fn is_out_of_bytes(&self, p: &Partition) -> bool {
@@ -201,23 +205,19 @@ impl Window {
         }
     }
 
-    /// What was known of the input before this assignment is read first, whatever the number: those elsewhere may wait
-    /// for it, and of those parked nobody can say whether it is their turn.
-    fn waits_for_others(&self, p: &Partition) -> bool {
-        let reads_again = self.known.contains_key(&p.family);
-        let elsewhere = || self.order.as_ref().map_or(0, |order| order.elsewhere(p.family));
-        match p.lane {
-            Lane::Input => !reads_again && elsewhere() >= self.outstanding_max,
-            Lane::Park => reads_again,
-            Lane::Rung | Lane::Redrive => false,
-        }
+    /// What had begun before this assignment is read whatever the number: those elsewhere may wait for it.
+    fn has_too_many_elsewhere(&self, p: &Partition) -> bool {
+        let elsewhere = self.order.as_ref().map_or(0, |order| order.elsewhere(p.family));
+        p.lane == Lane::Input && !self.begun.contains_key(&p.family) && elsewhere >= self.outstanding_max
     }
 
     /// Everything below this offset of a family's input was read or is no record.
     fn has_read(&mut self, family: i32, below: i64) {
-        if self.known.get(&family).is_some_and(|last| *last < below) {
-            self.known.remove(&family);
+        if self.begun.get(&family).is_some_and(|last| *last < below) {
+            self.begun.remove(&family);
         }
+        let early = self.order.as_mut().map(|order| order.has_read(family, below));
+        early.into_iter().flatten().for_each(|slot| self.advance(Some(slot)));
     }
 
     /// Takes a record in.
@@ -246,6 +246,9 @@ impl Window {
         let place = self.order.as_mut().zip(order).map(|(lines, key)| {
             let place = Place { family, key, origin };
             lines.join(place, id);
+            if lane == Lane::Park {
+                lines.was_parked(place, id);
+            }
             place
         });
         let slot = Slot { partition, offset, size, past, place, discard, since: now, phase: Phase::Ready };
@@ -487,6 +490,8 @@ impl Window {
             if p.lane == Lane::Input {
                 let family = p.family;
                 self.has_read(family, offset);
+                let early = self.order.as_mut().map(|order| order.has_read_all(family));
+                early.into_iter().flatten().for_each(|slot| self.advance(Some(slot)));
             }
         }
     }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::message::arbitrary;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -71,6 +72,34 @@ fn a_due_time_between_two_milliseconds_is_rounded_up() {
     assert_eq!(due, now() + Duration::from_millis(2));
 }
 
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Spans as a configuration can say them: up to half a billion years.
+fn span() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        4 => (0u64..100_000).prop_map(ms),
+        2 => (0u64..1_000_000_000).prop_map(ms),
+        1 => any::<u64>().prop_map(ms),
+        1 => (any::<u64>(), 0u32..1_000_000_000).prop_map(|(secs, nanos)| Duration::new(secs, nanos)),
+        1 => Just(Duration::ZERO),
+        1 => Just(Duration::MAX),
+    ]
+}
+
+fn any_ladder() -> impl Strategy<Value = Ladder> {
+    let limits = (prop_oneof![1u32..20, 1..=u32::MAX], span(), span(), span())
+        .prop_map(|(max_attempts, base, cap, max_elapsed)| Limits { max_attempts, base, cap, max_elapsed });
+    let rungs = proptest::collection::vec((0u64..1_000_000).prop_map(ms), 1..6);
+    (limits, prop_oneof![1.0f64..4.0, Just(1e300)], 0.0f64..=1.0, rungs).prop_map(
+        |(limits, factor, jitter, mut rungs)| {
+            rungs.sort();
+            Ladder { limits, overrides: BTreeMap::new(), factor, jitter, rungs }
+        },
+    )
+}
+
 proptest! {
     #[test]
     fn jitter_stays_within_its_share_and_below_the_cap(seed: u64, failures in 0u32..2_000, jitter in 0.0f64..=1.0) {
@@ -90,5 +119,43 @@ proptest! {
             prop_assert!(due >= now() + wait);
             prop_assert!(ladder.rungs[rung] >= wait || rung == 2);
         }
+    }
+
+    /// Whatever the limits, the clock and the past are: a record gives up for a reason, or waits at least as long as
+    /// it was asked to, on a rung that there is, within its limits.
+    #[test]
+    fn a_step_keeps_every_limit(
+        ladder in any_ladder(),
+        failures in prop_oneof![0u32..20, any::<u32>()],
+        first in proptest::option::of(arbitrary::time()),
+        seed: u64,
+        now in arbitrary::time(),
+        asked in proptest::option::of(span()),
+    ) {
+        let fault = timeout().with_retry_after(asked);
+        let past = Past { failures, first_failure: first, seed };
+        match ladder.next(&fault, past, now) {
+            Step::GiveUp { why } => prop_assert!(why.starts_with("gave up after ")),
+            Step::Wait { rung, due } => {
+                prop_assert!(failures < ladder.limits.max_attempts - 1);
+                prop_assert!(due <= later(first.unwrap_or(now), ladder.limits.max_elapsed));
+                prop_assert!(due >= later(now, asked.unwrap_or_default()).max(now));
+                prop_assert!(asked.is_some_and(|asked| !asked.is_zero()) || due <= later(now, ladder.limits.cap));
+                prop_assert!(rung < ladder.rungs.len());
+                let wait = Duration::try_from(due.duration_since(now)).unwrap();
+                prop_assert!(ladder.rungs[rung] + ms(1) >= wait || rung + 1 == ladder.rungs.len());
+            }
+        }
+        prop_assert_eq!(ladder.next(&fault, past, now), ladder.next(&fault, past, now));
+    }
+
+    #[test]
+    fn attempts_are_bounded_however_the_clock_stands_still(ladder in any_ladder(), seed: u64) {
+        let limit = ladder.limits.max_attempts.min(1_000);
+        let mut ladder = ladder;
+        ladder.limits.max_attempts = limit;
+        let step = |failures| ladder.next(&timeout(), Past { failures, first_failure: Some(now()), seed }, now());
+        let waits = (0..=limit).take_while(|failures| matches!(step(*failures), Step::Wait { .. })).count();
+        prop_assert!(waits < limit.max(1) as usize);
     }
 }

@@ -17,7 +17,7 @@ use crate::kafka::produce_error::ProduceError;
 use crate::message::OutRecord;
 
 /// One call to librdkafka that goes on by itself in the meantime and is asked again.
-const SLICE: Duration = Duration::from_secs(5);
+pub(super) const SLICE: Duration = Duration::from_secs(2);
 /// Between two questions, and while the producer's queue is full.
 const PAUSE: Duration = Duration::from_millis(20);
 const MOMENT: Duration = Duration::from_micros(100);
@@ -76,7 +76,7 @@ impl Steps {
     }
 
     /// Hands everything over, in order, and waits for every acknowledgement. The first record that fails ends it.
-    pub async fn deliver(&self, batch: &[Piece]) -> Result<(), TransactError> {
+    pub async fn deliver(&self, batch: &[&Piece]) -> Result<(), TransactError> {
         let client = self.client()?;
         let mut deliveries = Vec::new();
         for piece in batch {
@@ -182,12 +182,14 @@ impl Steps {
         call: impl Fn() -> Result<(), KafkaError>,
         may_go_on: impl Fn(&KafkaError) -> bool,
     ) -> Result<(), TransactError> {
-        let begun = Instant::now();
+        let (begun, mut told) = (Instant::now(), false);
         loop {
             match call() {
                 Ok(()) => return Ok(()),
                 Err(error) if may_go_on(&error) && begun.elapsed() < self.patience => {
-                    tracing::warn!("waiting to {what}: {}", self.context.explain(&error));
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!("waiting to {what}: {}", self.context.explain(&error));
+                    }
                     pause();
                 }
                 Err(error) => return Err(fenced(what, &error)),
@@ -233,8 +235,10 @@ fn has_moved_on(error: &KafkaError) -> bool {
 
 /// Whether another process has taken our place.
 fn is_final(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
     let fatal = matches!(error, KafkaError::Transaction(error) if error.is_fatal());
-    fatal || error.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId)
+    let taken = [Code::Fenced, Code::ProducerFenced, Code::InvalidProducerEpoch, Code::FencedInstanceId];
+    fatal || error.rdkafka_error_code().is_some_and(|code| taken.contains(&code))
 }
 
 fn fenced(what: &str, error: &KafkaError) -> TransactError {

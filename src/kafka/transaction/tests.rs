@@ -1,11 +1,15 @@
 //! Properties of a transactional producer, and what is told when its name cannot be had. Proofs that a transaction is
 //! one need a real broker: see `tests/it/kafka`.
 
-use rdkafka::mocking::MockCluster;
+use std::time::Instant;
+
+use rdkafka::mocking::{MockCluster, MockCoordinator};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, Size};
+use crate::kafka::consumer::{Change, Membership, Partition};
+use crate::message::Headers;
 
 fn of(bootstrap: &str, kafka: &str) -> Config {
     let yaml = format!(
@@ -64,4 +68,159 @@ async fn a_cluster_that_is_not_there_is_told_within_the_time() {
     let opened = Transactor::open(&config.kafka, &Topology::derive(&config), "id").await;
     let problem = opened.err().expect("unreachable");
     assert!(matches!(problem, KafkaProblem::TimedOut { .. }), "{problem}");
+}
+
+/// A mock cluster whose second broker coordinates transactions and does nothing else, and somebody who uses it.
+struct Scene {
+    cluster: MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
+    consumer: Consumer,
+    transactor: Transactor,
+    _partitions: Vec<Partition>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let cluster = MockCluster::new(2).expect("a cluster");
+        for topic in ["in", "out"] {
+            cluster.create_topic(topic, 1, 1).expect("a topic");
+            cluster.partition_leader(topic, 0, Some(1)).expect("a leader");
+        }
+        cluster.coordinator(MockCoordinator::Group("g".into()), 1).expect("a coordinator");
+        cluster.coordinator(MockCoordinator::Transaction("id".into()), 2).expect("a coordinator");
+        let config = of(&cluster.bootstrap_servers(), "transaction_timeout: 20s");
+        let membership = Membership {
+            group: "g",
+            input: "in",
+            satellites: &[],
+            message_max: Size::mib(1),
+            patience: Duration::from_secs(5),
+            instance: None,
+        };
+        let mut consumer = Consumer::join(&config.kafka, membership).expect("a consumer");
+        let _partitions = loop {
+            match consumer.change().await.expect("the consumer goes on") {
+                Change::Assigned(partitions) if !partitions.is_empty() => break partitions,
+                _ => {}
+            }
+        };
+        let transactor = Transactor::open(&config.kafka, &Topology::derive(&config), "id").await;
+        Self { cluster, consumer, transactor: transactor.expect("a transactor"), _partitions }
+    }
+
+    async fn commit(&self) -> Result<(), TransactError> {
+        let record = OutRecord {
+            topic: "out".into(),
+            partition: None,
+            key: None,
+            value: Some(b"v".to_vec()),
+            headers: Headers::new(),
+            timestamp: None,
+        };
+        let name = crate::message::TopicPartition::new("in", 0);
+        let offsets = vec![Commit { name, offset: 1, metadata: "kept".into() }];
+        self.transactor.commit(vec![Piece { tag: 1, records: vec![record] }], offsets, &self.consumer).await
+    }
+
+    /// After a refusal the numbering of records starts anew, for which librdkafka may undo one more transaction.
+    async fn commit_at_last(&self) {
+        for _ in 0..2 {
+            match self.commit().await {
+                Err(TransactError::Again { .. }) => {}
+                other => return assert_eq!(other, Ok(())),
+            }
+        }
+        assert_eq!(self.commit().await, Ok(()));
+    }
+
+    fn refuse(&self, request: RDKafkaApiKey, errors: &[RDKafkaRespErr]) {
+        self.cluster.request_errors(request, errors);
+    }
+}
+
+#[tokio::test]
+async fn what_the_group_or_the_brokers_refuse_for_now_is_undone_and_may_be_tried_again() {
+    use RDKafkaRespErr as E;
+    let scene = Scene::new().await;
+    for (request, error) in [
+        (RDKafkaApiKey::TxnOffsetCommit, E::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION),
+        (RDKafkaApiKey::TxnOffsetCommit, E::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID),
+        (RDKafkaApiKey::TxnOffsetCommit, E::RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH),
+        (RDKafkaApiKey::AddOffsetsToTxn, E::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED),
+    ] {
+        scene.refuse(request, &[error]);
+        let refused = scene.commit().await;
+        assert!(matches!(refused, Err(TransactError::Again { .. })), "{error:?}: {refused:?}");
+        scene.commit_at_last().await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_the_broker_refuses_is_named() {
+    let scene = Scene::new().await;
+    scene.refuse(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP]);
+    let refused = scene.commit().await;
+    let expected = |error: &ProduceError| matches!(error, ProduceError::Timestamp { .. });
+    assert!(
+        matches!(&refused, Err(TransactError::Record { tag: 1, error }) if expected(error)),
+        "{refused:?}"
+    );
+    assert_eq!(scene.commit().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_coordinator_that_moves_or_is_busy_is_waited_for() {
+    use RDKafkaRespErr as E;
+    let scene = Scene::new().await;
+    let busy = [
+        E::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        E::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        E::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
+    ];
+    for request in [RDKafkaApiKey::EndTxn, RDKafkaApiKey::AddOffsetsToTxn, RDKafkaApiKey::AddPartitionsToTxn]
+    {
+        scene.refuse(request, &busy);
+        assert_eq!(scene.commit().await, Ok(()), "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_is_answered_late_is_asked_for_again_and_nothing_is_tried_again() {
+    let scene = Scene::new().await;
+    let late = steps::SLICE + Duration::from_millis(700);
+    scene.cluster.broker_round_trip_time(2, late).expect("a slow coordinator");
+    let begun = Instant::now();
+    assert_eq!(scene.commit().await, Ok(()));
+    assert!(begun.elapsed() > late * 2, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn who_is_fenced_off_is_told_so_whichever_request_it_shows_in() {
+    use RDKafkaApiKey as Request;
+    use RDKafkaRespErr as E;
+    for (request, error) in [
+        (Request::EndTxn, E::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH),
+        (Request::EndTxn, E::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING),
+        (Request::AddOffsetsToTxn, E::RD_KAFKA_RESP_ERR_PRODUCER_FENCED),
+        (Request::AddPartitionsToTxn, E::RD_KAFKA_RESP_ERR_PRODUCER_FENCED),
+        (Request::TxnOffsetCommit, E::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID),
+    ] {
+        let scene = Scene::new().await;
+        scene.refuse(request, &[error]);
+        let refused = scene.commit().await;
+        assert!(matches!(refused, Err(TransactError::Fenced { .. })), "{request:?}, {error:?}: {refused:?}");
+    }
+}
+
+/// The record itself is never sent then, so that nothing would say why.
+#[tokio::test]
+async fn a_right_to_write_that_is_missing_is_named_in_the_cause() {
+    let scene = Scene::new().await;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    scene.refuse(RDKafkaApiKey::AddPartitionsToTxn, &[refused]);
+    match scene.commit().await {
+        Err(TransactError::Again { cause }) => {
+            assert!(cause.contains("Topic authorization failed"), "{cause}");
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::flow::Code;
+use crate::message::{arbitrary, trail};
 
 fn letter(message: &str) -> DeadLetter {
     let origin =
@@ -85,11 +86,103 @@ fn every_copy_of_one_death_has_one_id_and_a_redriven_one_another() {
     assert_ne!(id("p", "s", &job, 0), id("p", "s", &job, 1));
 }
 
+#[test]
+fn a_time_that_no_calendar_has_is_kept_as_a_number() {
+    let mut letter = letter("x");
+    letter.origin.timestamp = Some(i64::MAX);
+    let (read, _) = DeadLetter::read(&dead(letter.seal(&Headers::new(), Detail::Full))).unwrap();
+    assert_eq!(read.origin.timestamp, Some(i64::MAX));
+}
+
+#[test]
+fn an_id_that_no_stage_took_is_not_shown_as_one() {
+    let mut original = Headers::new();
+    original.push_text(TENANT_ID, "acme\u{1b}[2J");
+    let mut letter = letter("x");
+    letter.correlation.tenant = None;
+    let (read, _) = DeadLetter::read(&dead(letter.seal(&original, Detail::Full))).unwrap();
+    assert_eq!(read.correlation.tenant, None);
+}
+
+/// A letter as a stage writes it: its ids are those that the headers named, or else derived ones.
+fn any_letter() -> impl Strategy<Value = (DeadLetter, Headers)> {
+    let texts = proptest::collection::vec(arbitrary::text(), 8);
+    let chain = proptest::collection::vec(arbitrary::text(), 0..9);
+    let numbers = (any::<u32>(), any::<u32>());
+    let times = (arbitrary::time(), arbitrary::time());
+    (arbitrary::headers(), arbitrary::coordinates(), texts, chain, numbers, times).prop_map(
+        |(original, origin, texts, chain, (attempts, redrives), (first_failure, last_failure))| {
+            let Correlation { job, tenant, resource, traceparent } =
+                trail::open(&arbitrary::record(original.clone()), false).correlation;
+            let mut texts = texts.into_iter();
+            let mut text = || texts.next().unwrap();
+            let letter = DeadLetter {
+                id: text(),
+                pipeline: text(),
+                stage: text(),
+                revision: text(),
+                code: text(),
+                class: text(),
+                message: text(),
+                chain,
+                fingerprint: text(),
+                attempts,
+                first_failure,
+                last_failure,
+                origin,
+                redrives,
+                correlation: Correlation { job, tenant, resource, traceparent },
+            };
+            (letter, original)
+        },
+    )
+}
+
 proptest! {
     #[test]
-    fn hostile_headers_never_panic(items in proptest::collection::vec(
-        (prop_oneof![Just("dlq.id".to_owned()), Just("dlq.attempts".to_owned()), "[a-z.]{1,9}"],
-         proptest::option::of(proptest::collection::vec(any::<u8>(), 0..20))), 0..12)) {
-        let _ = DeadLetter::read(&dead(items.into_iter().collect()));
+    fn every_letter_is_read_back_whatever_headers_the_record_had((letter, original) in any_letter()) {
+        let record = dead(letter.seal(&original, Detail::Full));
+        prop_assert_eq!(DeadLetter::read(&record), Ok((letter, original)));
+    }
+
+    #[test]
+    fn shedding_changes_nothing_but_causes_and_message((letter, original) in any_letter()) {
+        for detail in [Detail::NoChain, Detail::Brief] {
+            let (read, headers) = DeadLetter::read(&dead(letter.seal(&original, detail))).unwrap();
+            prop_assert!(detail == Detail::NoChain || read.message.len() <= SHED_MESSAGE_MAX);
+            let message = if detail == Detail::Brief { read.message.clone() } else { letter.message.clone() };
+            let shed = DeadLetter { chain: vec![], message, ..letter.clone() };
+            prop_assert_eq!((&read, &headers), (&shed, &original));
+        }
+    }
+
+    #[test]
+    fn hostile_headers_are_refused_by_name_or_read(
+        headers in arbitrary::headers(),
+        (letter, _) in any_letter(),
+        gone in 0usize..24,
+    ) {
+        let sealed = letter.seal(&headers, Detail::Full);
+        let holed: Headers = sealed.iter().enumerate().filter(|(n, _)| *n != headers.len() + gone)
+            .map(|(_, (name, value))| (name.to_owned(), value.map(<[u8]>::to_vec))).collect();
+        for headers in [headers, holed] {
+            match DeadLetter::read(&dead(headers)) {
+                Ok((letter, _)) => prop_assert!(letter.correlation.tenant.iter().all(|id| is_id(id))),
+                Err(problem) => prop_assert!(problem.to_string().contains(problem.missing)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_does_not_depend_on_numbers_or_quoted_parts(
+        words in proptest::collection::vec("[a-z]{1,8}", 1..6),
+        numbers in (any::<u64>(), any::<u64>()),
+        quoted in ("[a-z ]{0,9}", "[a-z ]{0,9}"),
+    ) {
+        let print = |number: u64, quoted: &str| {
+            let message = format!("{} {number} '{quoted}' end", words.join(" "));
+            fingerprint("parse", &Fault::new(Code::ParseCorrupt, message))
+        };
+        prop_assert_eq!(print(numbers.0, &quoted.0), print(numbers.1, &quoted.1));
     }
 }

@@ -1,11 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-
-fn record(headers: Headers) -> Record {
-    let at = Coordinates { topic: "in".into(), partition: 1, offset: 7, timestamp: Some(1_700_000_000_000) };
-    Record { at, key: None, value: Some(b"v".to_vec()), headers }
-}
+use crate::message::arbitrary::{self, record};
 
 fn trail() -> Trail {
     Trail {
@@ -56,27 +52,53 @@ fn a_record_put_on_a_rung_by_hand_starts_anew() {
 }
 
 #[test]
+fn a_block_from_a_topic_that_cannot_be_is_as_good_as_none() {
+    let correlation = open(&record(Headers::new()), false).correlation;
+    let mut forged = trail();
+    forged.origin.topic = "docs\n{}".into();
+    let envelope = open(&record(seal(&Headers::new(), &forged, &correlation)), true);
+    assert_eq!(envelope.trail, Trail::fresh(&record(Headers::new()).at), "its job id would be two lines");
+}
+
+#[test]
 fn an_id_with_control_characters_or_without_end_is_not_taken() {
-    for bad in ["", "a\nb", &"x".repeat(ID_MAX + 1)] {
+    for bad in ["", "a\nb", &"x".repeat(JOB_MAX + 1)] {
         let mut headers = Headers::new();
         headers.push_text(JOB_ID, bad);
         assert_eq!(open(&record(headers), false).correlation.job.0, "in-1-7-1700000000000", "{bad:?}");
     }
 }
 
-fn any_headers() -> impl Strategy<Value = Headers> {
-    let name = prop_oneof!["[a-z.]{1,8}", Just("lazaret.v".to_owned()), Just("job-id".to_owned())];
-    let value = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..12));
-    proptest::collection::vec((name, value), 0..8).prop_map(|items| items.into_iter().collect())
+#[test]
+fn the_children_of_a_job_with_the_longest_id_keep_their_ids() {
+    let parent = JobId("x".repeat(ID_MAX));
+    let child = parent.child(u32::MAX).child(u32::MAX);
+    let mut headers = Headers::new();
+    headers.push_text(JOB_ID, child.0.clone());
+    assert_eq!(open(&record(headers), false).correlation.job, child);
+}
+
+fn any_trail() -> impl Strategy<Value = Trail> {
+    let time = || proptest::option::of(arbitrary::time());
+    let code = proptest::option::of(prop::sample::select(Code::ALL));
+    let discard = proptest::option::of(any::<(String, String)>());
+    (any::<u32>(), time(), time(), time(), any::<u32>(), code, discard, arbitrary::coordinates()).prop_map(
+        |(attempt, due, first_failure, last_failure, redrives, code, discard, origin)| Trail {
+            attempt,
+            due,
+            first_failure,
+            last_failure,
+            redrives,
+            code,
+            discard,
+            origin,
+        },
+    )
 }
 
 proptest! {
     #[test]
-    fn what_was_sealed_is_opened_again(original in any_headers(), attempt: u32, redrives: u32, offset: i64) {
-        let mut trail = trail();
-        trail.attempt = attempt;
-        trail.redrives = redrives;
-        trail.origin.offset = offset;
+    fn what_was_sealed_is_opened_again(original in arbitrary::headers(), trail in any_trail()) {
         let correlation = correlate(&original, &trail.origin);
         let envelope = open(&record(seal(&original, &trail, &correlation)), true);
         prop_assert_eq!(envelope.original, original);
@@ -84,8 +106,33 @@ proptest! {
         prop_assert_eq!(envelope.correlation, correlation);
     }
 
+    /// A stage fills in tenant and resource from the payload; on a rung they are headers.
     #[test]
-    fn hostile_headers_never_panic(headers in any_headers(), own: bool) {
-        open(&record(headers), own);
+    fn ids_that_the_headers_did_not_name_travel_with_the_block(
+        original in arbitrary::headers(),
+        trail in any_trail(),
+        tenant in arbitrary::id(),
+        resource in arbitrary::id(),
+    ) {
+        let mut correlation = correlate(&original, &trail.origin);
+        correlation.tenant.get_or_insert(tenant);
+        correlation.resource.get_or_insert(resource);
+        let envelope = open(&record(seal(&original, &trail, &correlation)), true);
+        prop_assert_eq!(envelope.correlation, correlation);
+        prop_assert_eq!(envelope.original, original);
+    }
+
+    #[test]
+    fn whatever_the_headers_say_a_record_can_be_opened_and_its_ids_are_usable(
+        headers in arbitrary::headers(),
+        own: bool,
+    ) {
+        let envelope = open(&record(headers.clone()), own);
+        let Correlation { job, tenant, resource, traceparent } = &envelope.correlation;
+        prop_assert!(is_job_id(&job.0) && is_traceparent(traceparent));
+        prop_assert!(tenant.iter().chain(resource).all(|id| is_id(id)));
+        prop_assert!(own || envelope.original == headers);
+        let originals: Vec<_> = envelope.original.iter().collect();
+        prop_assert_eq!(originals.as_slice(), &headers.iter().collect::<Vec<_>>()[..originals.len()]);
     }
 }

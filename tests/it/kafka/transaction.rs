@@ -63,6 +63,41 @@ async fn a_record_that_cannot_be_written_is_named_and_nothing_of_its_transaction
 }
 
 #[tokio::test]
+async fn a_record_that_the_broker_refuses_is_named_and_the_others_are_written_without_it() {
+    let Some(bench) = Bench::new("refused", "", 1, &[]).await else { return };
+    bench
+        .admin()
+        .alter(&bench.out(), &[("message.timestamp.before.max.ms", "3600000")])
+        .await
+        .expect("altered");
+    let mut consumer = bench.consumer("one");
+    let partitions = assigned(&mut consumer).await;
+    let transactor = bench.transactor("one").await;
+    for round in [0, 3, 7] {
+        let mut old = piece(&bench, 7, &["old"]);
+        old.records[0].timestamp = Some(1_000);
+        let mut batch: Vec<_> = (10..17).map(|tag| piece(&bench, tag, &["sound"])).collect();
+        batch.insert(round, old);
+        let offsets = vec![commit(&bench.input, 1, "")];
+        let refused = transactor.commit(batch, offsets.clone(), &consumer).await.expect_err("refused");
+        assert!(
+            matches!(&refused, TransactError::Record { tag: 7, error: ProduceError::Timestamp { .. } }),
+            "{refused}"
+        );
+        // After a refusal the client may undo one more transaction, to number its records anew.
+        let others = || vec![piece(&bench, 1, &["a"]), piece(&bench, 2, &["b"])];
+        let mut done = transactor.commit(others(), offsets.clone(), &consumer).await;
+        if let Err(TransactError::Again { .. }) = done {
+            done = transactor.commit(others(), offsets, &consumer).await;
+        }
+        done.expect("the others are committed");
+    }
+    assert_eq!(written(&bench).await, ["a", "b", "a", "b", "a", "b"]);
+    drop(partitions);
+    consumer.leave().await;
+}
+
+#[tokio::test]
 async fn what_a_transactor_writes_after_another_has_taken_its_name_cannot_be_seen() {
     let Some(bench) = Bench::new("zombie", "", 1, &[]).await else { return };
     let mut consumer = bench.consumer("one");

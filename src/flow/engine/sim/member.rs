@@ -122,8 +122,10 @@ impl Member {
         let wake = self.engine.next_wake();
         assert!(wake.is_none_or(|wake| wake > env.now), "it would spin: {wake:?} at {:?}", env.now);
         if let Some((slot, class)) = failed {
-            let goes = |effect: &Effect| matches!(effect, Effect::Prepare { slot: of, .. } if *of == slot);
-            let goes = effects.iter().any(goes);
+            let goes = effects.iter().any(|effect| match effect {
+                Effect::Prepare { slot: of, what } => *of == slot && *what != Publish::Park,
+                _ => false,
+            });
             assert!(!(goes && class == Class::Systemic), "the stage was sick, and the record had to pay");
             if !goes && let Some(work) = self.hands.held.get(&slot).and_then(|held| held.work.as_ref()) {
                 env.truth.void(work.copy.job, work.call);
@@ -139,7 +141,7 @@ impl Member {
     fn absorbs(&mut self, event: &Event) {
         let slot = match event {
             Event::Ran { slot, result: Ran::Ended(_) } => slot,
-            Event::Prepared { slot, result: Err(Refusal::TakenOver(_)) } => slot,
+            Event::Prepared { slot, result: Err(Refusal::Ended(_)) } => slot,
             _ => return,
         };
         if let Some(held) = self.hands.held.get(slot) {

@@ -115,10 +115,15 @@ impl World {
                 member.id,
                 member.engine.next_wake()
             ));
+            for (name, part) in &member.partitions {
+                let (wants, end) = (member.engine.wants(name), self.env.broker.stable_end(name));
+                lines.push(format!("   {name}: at {} of {end}, wanted: {wants}, of {part:?}", part.position));
+            }
             if self.env.traces {
                 lines.push(format!("{:#?}", member.engine));
             }
         }
+        lines.push(format!("{:?}", self.env.group));
         lines.join("\n")
     }
 

@@ -220,7 +220,7 @@ impl Task {
                         Ok(Ok(())) => {}
                         Ok(Err(TakenOver)) => {
                             self.work.lease = None;
-                            return Some(Err(Refusal::TakenOver(Rest::Over)));
+                            return Some(Err(Refusal::TakenOver));
                         }
                         Err(Unavailable) => return unavailable(),
                     }
@@ -240,7 +240,7 @@ impl Task {
                         Ok(Ok(())) => {}
                         Ok(Err(TakenOver)) => {
                             self.work.lease = None;
-                            return Some(Err(Refusal::TakenOver(Rest::Over)));
+                            return Some(Err(Refusal::TakenOver));
                         }
                         Err(Unavailable) => return unavailable(),
                     }
@@ -251,8 +251,12 @@ impl Task {
                     self.at = At::Noted(lease);
                     return None;
                 }
-                Ok(Begin::Busy) => {}
-                Ok(Begin::Finished { .. }) => return Some(Err(Refusal::TakenOver(Rest::Over))),
+                // Whoever has it tells the ledger what becomes of the job; this copy is only moved.
+                Ok(Begin::Busy) if what == Publish::Park => {}
+                Ok(Begin::Busy) => return Some(Err(Refusal::TakenOver)),
+                Ok(Begin::Finished { state, same_origin }) => {
+                    return Some(Err(Refusal::Ended(rest(state, same_origin))));
+                }
                 Err(Unavailable) => return unavailable(),
             },
             (Publish::Park | Publish::Discard, At::Noted(lease)) => {

@@ -125,14 +125,21 @@ fn a_dead_letter_whose_time_kafka_refuses_goes_without_it() {
 }
 
 #[test]
-fn a_job_that_another_copy_took_over_is_left_to_it() {
+fn a_job_that_another_copy_took_over_is_looked_up_again_because_that_one_may_never_end_it() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
     d.fails(0, Code::ParseCorrupt);
-    assert_eq!(
-        d.tell(Event::Sent { slot: SlotId(0), result: Err(Refusal::TakenOver(Rest::Over)) }),
-        [ended(0)]
-    );
+    assert_eq!(d.tell(Event::Sent { slot: SlotId(0), result: Err(Refusal::TakenOver) }), []);
+    assert_eq!(starts(&d.pass(ms(250))), [0]);
+}
+
+#[test]
+fn a_job_that_is_over_already_ends_with_nothing_produced() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.fails(0, Code::ParseCorrupt);
+    let over = Err(Refusal::Ended(Rest::Over));
+    assert_eq!(d.tell(Event::Sent { slot: SlotId(0), result: over }), [ended(0)]);
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! Records of every kind that Kafka can hold, for the property tests of what is written into headers and read back.
+
+use jiff::Timestamp;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::{Coordinates, Headers, Record};
+
+/// Headers of a producer: our own names among them, repeated, null, and not text.
+pub fn headers() -> impl Strategy<Value = Headers> {
+    let ours = prop::sample::select(vec![
+        "lazaret.v",
+        "lazaret.attempt",
+        "lazaret.due.at",
+        "lazaret.origin.topic",
+        "dlq.id",
+        "dlq.attempts",
+        "dlq.origin.offset",
+        "job-id",
+        "tenant-id",
+        "resource-id",
+        "traceparent",
+    ]);
+    let name = prop_oneof![3 => ours.prop_map(str::to_owned), 1 => "[a-z.]{1,8}", 1 => ".{0,8}"];
+    let value = prop_oneof![
+        vec(any::<u8>(), 0..12),
+        text().prop_map(String::into_bytes),
+        prop::sample::select(vec!["1", "0", "-1", "2026-11-22T00:00:00.000Z", "4294967296"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+    ];
+    vec((name, option::of(value)), 0..12).prop_map(|items| items.into_iter().collect())
+}
+
+/// Ids as they are taken from headers.
+pub fn id() -> impl Strategy<Value = String> {
+    "\\PC{1,120}"
+}
+
+/// Any text, line breaks and control characters among it.
+pub fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["(?s).{0,40}", "[a-z ]{0,40}"]
+}
+
+/// Times with milliseconds, which is what headers carry, from one end of what can be written to the other.
+pub fn time() -> impl Strategy<Value = Timestamp> {
+    let ends = Timestamp::MIN.as_millisecond()..=Timestamp::MAX.as_millisecond();
+    let ms = prop_oneof![ends, -1000i64..1000, 1_700_000_000_000i64..1_900_000_000_000];
+    ms.prop_map(|ms| Timestamp::from_millisecond(ms).unwrap())
+}
+
+pub fn coordinates() -> impl Strategy<Value = Coordinates> {
+    (id(), any::<i32>(), any::<i64>(), option::of(any::<i64>()))
+        .prop_map(|(topic, partition, offset, timestamp)| Coordinates { topic, partition, offset, timestamp })
+}
+
+/// A record with these headers, wherever it stands.
+pub fn record(headers: Headers) -> Record {
+    let at = Coordinates { topic: "in".into(), partition: 1, offset: 7, timestamp: Some(1_700_000_000_000) };
+    Record { at, key: None, value: Some(b"v".to_vec()), headers }
+}
