@@ -199,3 +199,6 @@ fn seen(message: &BorrowedMessage<'_>) -> Seen {
         redrives: header("dlq.redrives").and_then(|text| text.parse().ok()),
     }
 }
+
+#[cfg(test)]
+mod tests;

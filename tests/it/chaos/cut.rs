@@ -22,9 +22,7 @@ async fn a_worker_that_is_cut_off_does_no_harm_neither_then_nor_when_it_is_back(
         load.send(120).await;
         load.until_progress().await;
         all(way);
-        load.send(60).await;
-        // The other one has everything as soon as Kafka has given the first one up.
-        load.all_over().await;
+        load.until_taken_over(60).await;
         eventually("it knows that it is cut off", async || {
             (cut_off.readiness().await["ready"] == false).then_some(())
         })

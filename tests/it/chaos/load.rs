@@ -1,7 +1,8 @@
 //! What the scenarios share: a stage that keeps the order of keys and asks the provider, a mix of records that heal,
 //! die or are well, workers for it, people who send dead letters back, and the judgement at the end.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use lazaret::kafka::Producer;
 use lazaret::message::OutRecord;
@@ -14,7 +15,7 @@ use crate::rig::{Rig, Worker, eventually, record};
 /// Records worked on at the same time by one worker, so calls that can be open when it is killed.
 pub const CONCURRENCY: usize = 8;
 /// Keys of the records.
-const KEYS: u64 = 30;
+const KEYS: u64 = 60;
 
 /// The stage under test. `{more}` are further settings of the stage.
 const PIPELINE: &str = "
@@ -88,13 +89,14 @@ pub struct Load {
     sent: Vec<Sent>,
     producer: Producer,
     hold: bool,
+    begun: Instant,
 }
 
 impl Load {
     pub async fn new(cluster: &Cluster, setting: Setting<'_>) -> Load {
         let bootstrap = setting.bootstrap.as_ref().unwrap_or(&cluster.bootstrap);
         let kafka = format!(
-            "bootstrap: '{bootstrap}', timeout: 30s, delivery_timeout: 8s, transaction_timeout: 10s, {} \
+            "bootstrap: '{bootstrap}', delivery_timeout: 8s, transaction_timeout: 10s, {} \
              properties: {{ compression.type: none, {} }}",
             setting.kafka, setting.properties
         );
@@ -117,6 +119,7 @@ impl Load {
             sent: Vec::new(),
             producer,
             hold,
+            begun: Instant::now(),
             rig,
         }
     }
@@ -181,6 +184,23 @@ impl Load {
         .await;
     }
 
+    /// Sends records, and waits until some of them have ended on every partition: somebody reads them all, whoever had
+    /// them before.
+    pub async fn until_taken_over(&mut self, count: usize) {
+        let before = self.sent.len();
+        self.send(count).await;
+        eventually("every partition is read", async || {
+            let (outputs, letters) = (self.seen("out").await, self.seen("embed.dlq").await);
+            let left: BTreeSet<String> =
+                self.case(&outputs, &letters, &[]).unfinished().into_iter().collect();
+            let new = self.sent.iter().skip(before);
+            let moved: BTreeSet<i32> =
+                new.filter(|sent| !left.contains(&sent.job)).map(|sent| sent.at.0).collect();
+            (moved.len() >= 3).then_some(())
+        })
+        .await;
+    }
+
     /// Sends all dead letters back that were not sent back yet, or gives up every third.
     pub async fn redrive(&mut self) {
         // Ends with 3 where there are none.
@@ -227,13 +247,15 @@ impl Load {
         let judgement = self.case(&outputs, &letters, &calls).judge();
         let Judgement { paid_again, .. } = judgement;
         eprintln!(
-            "{}: {} sent, {} done, {} dead letters, {} sent back, {} given up, {paid_again} of {open} calls made again",
+            "{}: {} sent, {} done, {} dead letters, {} sent back, {} given up, {paid_again} of {open} calls made again, \
+             {:.0?}",
             self.rig.name,
             self.sent.len(),
             outputs.len(),
             letters.len(),
             self.acts.redrives.len(),
             self.acts.discarded.len(),
+            self.begun.elapsed(),
         );
         assert_eq!(Judgement { paid_again: 0, ..judgement }, Judgement::default());
         assert!(paid_again <= open, "{paid_again} calls were paid for again, {open} were open");

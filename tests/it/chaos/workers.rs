@@ -36,12 +36,10 @@ async fn a_worker_that_was_stopped_for_longer_than_its_session_does_no_harm_when
     for blow in 0..BLOWS {
         load.send(150).await;
         load.until_progress().await;
-        freeze(&load, &workers[blow % 2]).await;
-        load.send(50).await;
-        // The other one has everything as soon as Kafka has given the stopped one up.
-        load.all_over().await;
-        load.send(50).await;
-        workers[blow % 2].signal("CONT");
+        let zombie = &workers[blow % 2];
+        freeze(&load, zombie).await;
+        load.until_taken_over(60).await;
+        zombie.signal("CONT");
         load.until_progress().await;
         if blow == 0 {
             load.redrive().await;
