@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -64,41 +64,28 @@ pub async fn positions(
 /// Where these topics begin and end, once everything that stands in them now can be seen by readers of committed
 /// records: no transaction that was open at the beginning is open any more. Fails at the deadline.
 pub async fn settled(kafka: &Kafka, topics: &[&str], deadline: Instant) -> Result<Bounds, KafkaProblem> {
-    let all = bounds(kafka, topics, "read_uncommitted", deadline).await?;
-    loop {
-        let seen = bounds(kafka, topics, "read_committed", deadline).await?;
-        let hidden = all.iter().find(|(name, (_, end))| seen.get(*name).is_none_or(|(_, seen)| seen < end));
-        match hidden {
-            None => return Ok(all),
-            Some((name, _)) if Instant::now() >= deadline => {
-                let what = format!("read '{name}' to its end: a transaction stays open there");
-                return Err(KafkaProblem::Other { what, cause: "the time is up".into() });
-            }
-            Some(_) => tokio::time::sleep(PAUSE).await,
-        }
-    }
-}
-
-async fn bounds(
-    kafka: &Kafka,
-    topics: &[&str],
-    isolation: &'static str,
-    deadline: Instant,
-) -> Result<Bounds, KafkaProblem> {
     let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
-    let asked =
-        Asked { kafka: kafka.clone(), group: format!("{}look", kafka.group_prefix), isolation, deadline };
-    asked
-        .ask("read the ends of topics".to_owned(), move |consumer, asked| {
-            let mut all = Bounds::new();
-            for name in partitions(consumer, &topics, asked)? {
-                let fetch = || consumer.fetch_watermarks(&name.topic, name.partition, asked.patience());
-                let marks = asked.again(fetch)?;
-                all.insert(name, marks);
+    let who = |isolation| Asked {
+        kafka: kafka.clone(),
+        group: format!("{}look", kafka.group_prefix),
+        isolation,
+        deadline,
+    };
+    let what = || "read the topics to their ends".to_owned();
+    let ends = who("read_uncommitted").ask(what(), move |consumer, asked| {
+        let names = partitions(consumer, &topics, asked)?;
+        names.into_iter().map(|name| Ok((name.clone(), asked.bounds(consumer, &name)?))).collect()
+    });
+    let ends: Bounds = ends.await?;
+    let until_seen = who("read_committed").ask(what(), move |consumer, asked| {
+        for (name, (_, end)) in &ends {
+            while asked.bounds(consumer, name)?.1 < *end {
+                asked.pause(|| format!("a transaction stays open on '{name}'"))?;
             }
-            Ok(all)
-        })
-        .await
+        }
+        Ok(ends)
+    });
+    until_seen.await
 }
 
 /// Who asks, and until when.
@@ -120,12 +107,14 @@ impl Asked {
         let made = config.create_with_context(Context::quiet());
         let consumer: BaseConsumer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
         let broken = what.clone();
+        let waited = self.deadline.saturating_duration_since(Instant::now());
         let run = move || {
             let answer = work(&consumer, &self);
             dispose(consumer);
             answer.map_err(|problem| match problem {
                 Problem::Topic(topic) => KafkaProblem::UnknownTopic(topic),
-                Problem::Kafka(error) => KafkaProblem::from_error(what, &error),
+                Problem::Refused(error) => KafkaProblem::from_error(what, &error),
+                Problem::Late(cause) => KafkaProblem::TimedOut { what: format!("{what} ({cause})"), waited },
             })
         };
         let asked = tokio::task::spawn_blocking(run).await;
@@ -138,22 +127,52 @@ impl Asked {
         loop {
             match ask() {
                 Ok(answer) => return Ok(answer),
-                Err(error) if Instant::now() >= self.deadline => return Err(Problem::Kafka(error)),
-                Err(_) => std::thread::park_timeout(PAUSE),
+                Err(error) if is_refusal(&error) => return Err(Problem::Refused(error)),
+                Err(error) => self.pause(|| error.to_string())?,
             }
         }
     }
 
+    /// Waits a little, unless the time is up.
+    fn pause(&self, cause: impl FnOnce() -> String) -> Result<(), Problem> {
+        if Instant::now() >= self.deadline {
+            return Err(Problem::Late(cause()));
+        }
+        std::thread::park_timeout(PAUSE);
+        Ok(())
+    }
+
+    fn bounds(&self, consumer: &BaseConsumer<Context>, name: &TopicPartition) -> Result<(i64, i64), Problem> {
+        self.again(|| consumer.fetch_watermarks(&name.topic, name.partition, self.patience()))
+    }
+
     fn patience(&self) -> Duration {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        left.min(self.kafka.timeout.0).max(PAUSE)
+        // The last question needs some time, too.
+        left.min(self.kafka.timeout.0).max(Duration::from_secs(1))
     }
+}
+
+/// What no waiting changes.
+fn is_refusal(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+        )
+    )
 }
 
 enum Problem {
     /// There is no such topic.
     Topic(String),
-    Kafka(KafkaError),
+    /// This user may not ask.
+    Refused(KafkaError),
+    /// The time is up, and this is the last that was heard.
+    Late(String),
 }
 
 fn partitions(

@@ -102,6 +102,11 @@ impl Transactor {
     }
 }
 
+/// How long the client may be late with an answer. librdkafka 2.12 never answers when the group's coordinator leaves the
+/// cluster while it is asked: the request goes with the broker's thread, and its handler takes that for the end of the
+/// client (`rd_kafka_txn_handle_TxnOffsetCommit`, `ERR__DESTROY`).
+const SILENCE: Duration = Duration::from_secs(2);
+
 async fn run(
     steps: &Arc<Steps>,
     batch: &[Piece],
@@ -112,7 +117,11 @@ async fn run(
     // Side by side, since neither needs the other.
     let pieces: Vec<&Piece> = batch.iter().collect();
     let attach = blocking(steps, move |steps| steps.attach(&offsets, member));
-    let failed = match futures::future::join(steps.deliver(&pieces), attach).await {
+    let attach = tokio::time::timeout(steps.attach_max() + SILENCE, attach);
+    let (delivered, attached) = futures::future::join(steps.deliver(&pieces), attach).await;
+    // While that call is pending nothing can be undone: whoever opens the name anew does it.
+    let silent = |_| TransactError::Fenced { cause: "the client does not say what became of offsets".into() };
+    let failed = match (delivered, attached.map_err(silent)?) {
         (Ok(()), Ok(attached)) => {
             blocking(steps, Steps::commit).await?;
             attached.note();

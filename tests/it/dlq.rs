@@ -5,7 +5,8 @@ use lazaret::flow::{Code, Fault, Topology};
 use lazaret::kafka::Producer;
 use lazaret::kafka::admin::Admin;
 use lazaret::message::deadletter::{DeadLetter, Detail, Scene};
-use lazaret::message::{Coordinates, Correlation, Headers, JobId, OutRecord};
+use lazaret::message::{Coordinates, Correlation, Headers, JobId, OutRecord, trail};
+use lazaret::ops::dlq::redrive::{RedriveError, What, send_back};
 use lazaret::ops::dlq::{DlqError, Filter, list, show};
 use lazaret::ops::topics::apply;
 
@@ -48,13 +49,11 @@ fn dead(pipeline: &str, job: &str, code: Code) -> (DeadLetter, OutRecord) {
     (letter, record)
 }
 
-#[tokio::test]
-async fn dead_letters_are_listed_once_each_and_found_by_the_beginning_of_their_id() {
-    let Some(kafka) = bootstrap() else { return };
-    let name = unique("dlq");
-    let yaml = format!(
+fn yaml(name: &str) -> String {
+    format!(
         "version: 1
 kafka: {{ bootstrap: '{{kafka}}' }}
+ledger: {{ path: /no/such/folder/ledger.db }}
 pipelines:
   {name}:
     input: {{ topic: {name}-in }}
@@ -63,8 +62,57 @@ pipelines:
     retry: {{ rungs: [1s] }}
     stages: [ {{ name: validate, kind: validate }}, {{ name: parse, kind: parse }} ]
 "
-    );
-    let config = config(&kafka, &yaml);
+    )
+}
+
+#[tokio::test]
+async fn what_is_sent_back_stands_on_the_stages_redrive_topic_and_nothing_is_sent_back_twice_by_accident() {
+    let Some(kafka) = bootstrap() else { return };
+    let name = unique("redrive");
+    let config = config(&kafka, &yaml(&name));
+    apply(&config, false).await.expect("topics");
+    let producer = Producer::new(&config.kafka, &Topology::derive(&config), "test").expect("a producer");
+    let (one, record) = dead(&name, "job-1", Code::ParseCorrupt);
+    let (two, other) = dead(&name, "job-2", Code::ParseCorrupt);
+    for record in [record, other] {
+        producer.send(record).await.expect("written");
+    }
+    let redrive = format!("{name}.parse.redrive");
+    let back = async |ids: &[&str], what: What, force| {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        send_back(&config, &ids, &what, force).await
+    };
+    // Without a ledger nobody knows whether they are dead.
+    assert!(matches!(back(&[&one.id], What::Redrive, false).await, Err(RedriveError::Refused(_))));
+    let unknown = back(&[&one.id, "ffffffffff"], What::Redrive, true).await;
+    assert!(matches!(unknown, Err(RedriveError::Dlq(DlqError::NotFound(_)))));
+    assert!(records(&config, &[&redrive]).await.is_empty(), "all or none");
+
+    let sent = back(&[&one.id[..10], &one.id], What::Redrive, true).await.expect("sent back");
+    assert_eq!((sent.len(), sent[0].redrives, sent[0].job.as_str()), (1, 1, "job-1"));
+    let discard = What::Discard { by: "ann".into(), reason: "no longer wanted".into() };
+    back(&[&two.id], discard, true).await.expect("given up");
+    let again = back(&[&one.id], What::Redrive, false).await;
+    let Err(RedriveError::Refused(why)) = again else { panic!("{again:?}") };
+    assert!(why[0].message.contains("sent back before"), "{}", why[0]);
+    assert_eq!(back(&[&one.id], What::Redrive, true).await.expect("forced")[0].redrives, 2);
+
+    let mut seen: Vec<_> = records(&config, &[&redrive]).await;
+    seen.sort_by_key(|record| record.at.timestamp);
+    let open: Vec<_> = seen.iter().map(|record| trail::open(record, true)).collect();
+    let of =
+        |job: &str| open.iter().filter(|e| e.correlation.job.0 == job).map(|e| &e.trail).collect::<Vec<_>>();
+    assert_eq!(of("job-1").iter().map(|trail| trail.redrives).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(of("job-2")[0].discard, Some(("ann".into(), "no longer wanted".into())));
+    assert!(seen.iter().all(|record| record.at.partition == 0), "where the origin's partition is");
+    assert!(seen.iter().all(|record| record.value.as_deref() == Some(b"\x00\x01payload".as_slice())));
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_once_each_and_found_by_the_beginning_of_their_id() {
+    let Some(kafka) = bootstrap() else { return };
+    let name = unique("dlq");
+    let config = config(&kafka, &yaml(&name));
     apply(&config, false).await.expect("topics");
     let producer = Producer::new(&config.kafka, &Topology::derive(&config), "test").expect("a producer");
     let (corrupt, record) = dead(&name, "job-1", Code::ParseCorrupt);

@@ -16,3 +16,4 @@ mod run;
 mod submit;
 mod support;
 mod topics;
+mod verify;

@@ -107,7 +107,8 @@ impl Rig {
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}\n{out}"))
     }
 
-    async fn output(&self, args: &[&str]) -> std::process::Output {
+    /// Runs `lazaret` to its end while this runtime serves others.
+    pub async fn output(&self, args: &[&str]) -> std::process::Output {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lazaret"));
         command.arg("--config").arg(self.path("lazaret.yaml")).args(args);
         command.output().await.expect("lazaret runs")
@@ -166,6 +167,15 @@ impl Rig {
         let url = format!("http://{}/admin/faults", self.provider.address);
         let reply = client().post(url).json(&rates).send().await.expect("the provider answers");
         assert!(reply.status().is_success(), "{}", reply.text().await.unwrap_or_default());
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("LAZARET_TEST_KEEP").is_some() {
+            self.folder.disable_cleanup(true);
+            eprintln!("the folder is left behind: {}", self.folder.path().display());
+        }
     }
 }
 

@@ -18,6 +18,9 @@ use crate::message::OutRecord;
 
 /// One call to librdkafka that goes on by itself in the meantime and is asked again.
 pub(super) const SLICE: Duration = Duration::from_secs(2);
+/// Longest time to make offsets part of a transaction: about what a coordinator takes to move to another broker. A
+/// transaction that waits longer is undone and tried again.
+const ATTACH: Duration = Duration::from_secs(10);
 /// Between two questions, and while the producer's queue is full.
 const PAUSE: Duration = Duration::from_millis(20);
 const MOMENT: Duration = Duration::from_micros(100);
@@ -145,12 +148,17 @@ impl Steps {
         let list = positions(offsets).map_err(|e| again(e.to_string()))?;
         let stale = |cause: String| TransactError::Stale { cause };
         let identity = member.identity(offsets).map_err(stale)?;
-        match self.client()?.send_offsets_to_transaction(&list, &identity, self.patience) {
+        match self.client()?.send_offsets_to_transaction(&list, &identity, self.attach_max()) {
             Ok(()) => Ok(Attached(Some((member, list)))),
             Err(error) if is_final(&error) => Err(fenced("commit offsets in a transaction", &error)),
             Err(error) if has_moved_on(&error) => Err(stale(error.to_string())),
             Err(error) => Err(again(format!("its offsets were refused: {error}"))),
         }
+    }
+
+    /// How long [`attach`](Self::attach) may take by itself.
+    pub fn attach_max(&self) -> Duration {
+        self.delivery.min(ATTACH)
     }
 
     /// Commits. A late answer is waited for, since the commit may have happened; when it does not come at all, nobody

@@ -4,7 +4,7 @@ use lazaret::kafka::admin::Admin;
 
 use super::cluster::Cluster;
 use super::load::{CONCURRENCY, Load, Setting};
-use crate::rig::eventually;
+use crate::rig::{Worker, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_go_one_after_the_other_take_nothing_with_them() {
@@ -15,13 +15,16 @@ async fn brokers_that_go_one_after_the_other_take_nothing_with_them() {
         load.send(100).await;
         load.until_progress().await;
         // Leaders of partitions, of the group and of transactions go with it, sooner or later.
-        if n % 2 == 0 {
-            cluster.restart(n).await;
-        } else {
-            cluster.kill(n);
-            load.send(50).await;
-            load.until_progress().await;
-            cluster.restart(n).await;
+        match n {
+            1 => cluster.kill(n),
+            2 => cluster.pause(n),
+            _ => {}
+        }
+        load.send(50).await;
+        load.until_progress().await;
+        match n {
+            2 => cluster.resume(n),
+            _ => cluster.restart(n).await,
         }
         load.until_progress().await;
         cluster.in_sync().await;
@@ -42,10 +45,7 @@ async fn a_stage_waits_for_as_many_replicas_as_it_takes() {
     in_sync_at_least(&load, "3").await;
     cluster.kill(2);
     load.send(60).await;
-    eventually("the stage says that it cannot write", async || {
-        worker.readiness().await.to_string().contains("unwritable").then_some(())
-    })
-    .await;
+    not_ready(&worker).await;
     in_sync_at_least(&load, "2").await;
     load.until_progress().await;
 
@@ -59,6 +59,13 @@ async fn a_stage_waits_for_as_many_replicas_as_it_takes() {
     cluster.restart(3).await;
     load.send(40).await;
     load.end(vec![worker], CONCURRENCY * 2).await;
+}
+
+async fn not_ready(worker: &Worker) {
+    eventually("the worker says that it waits", async || {
+        (worker.readiness().await["ready"] == false).then_some(())
+    })
+    .await;
 }
 
 async fn in_sync_at_least(load: &Load, replicas: &str) {

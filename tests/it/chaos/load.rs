@@ -166,23 +166,26 @@ impl Load {
         .await
     }
 
-    /// Waits until this many jobs have come out.
-    pub async fn until_done(&self, count: usize) {
-        eventually(&format!("{count} jobs are done"), async || {
-            (self.seen("out").await.len() >= count).then_some(())
+    /// Waits until a few more records have ended than now, or all have.
+    pub async fn until_progress(&self) {
+        let ended = async || {
+            let (outputs, letters) = (self.seen("out").await, self.seen("embed.dlq").await);
+            let left = self.case(&outputs, &letters, &[]).unfinished().len();
+            (outputs.len() + letters.len(), left)
+        };
+        let (before, _) = ended().await;
+        eventually("more records have ended", async || {
+            let (now, left) = ended().await;
+            (now >= before + 5 || left == 0).then_some(())
         })
         .await;
     }
 
-    /// Waits until a few more jobs have come out than now.
-    pub async fn until_progress(&self) {
-        let before = self.seen("out").await.len();
-        self.until_done(before + 5).await;
-    }
-
     /// Sends all dead letters back that were not sent back yet, or gives up every third.
     pub async fn redrive(&mut self) {
-        let listed = self.rig.ask(&["dlq", "ls", "--limit", "1000", "--output", "json"]).await;
+        // Ends with 3 where there are none.
+        let listed = self.rig.output(&["dlq", "ls", "--limit", "1000", "--output", "json"]).await.stdout;
+        let listed: Value = serde_json::from_slice(&listed).expect("JSON");
         let (mut back, mut gone) = (Vec::new(), Vec::new());
         for letter in listed["letters"].as_array().into_iter().flatten() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
