@@ -51,7 +51,7 @@ pub struct Row {
     result: Option<Outputs>,
     fault: Option<Fault>,
     at: Place,
-    /// Family and offset in the input partition.
+    /// Family and offset in the input partition of the record that has the job now.
     origin: (i32, i64),
     order: Option<OrderKey>,
 }
@@ -138,14 +138,13 @@ impl Ledger {
         }
         let bury = row.state == State::Condemned && redrives <= row.redrives;
         let (result, fault) = (row.result, row.fault.clone());
-        let (origin, order) = (row.origin, row.order.or(claim.order));
         let state = match result {
             _ if bury => State::Condemned,
             Some(_) => State::Stored,
             None => State::Running,
         };
         let row = self.take(who, claim);
-        self.rows.insert(job, Row { state, result, fault: fault.clone(), origin, order, ..row });
+        self.rows.insert(job, Row { state, result, fault: fault.clone(), ..row });
         let lease = Lease { job, token: self.tokens };
         Ok(match (bury, result) {
             (true, _) => Begin::Condemned(lease, fault.expect("condemned for a reason")),
