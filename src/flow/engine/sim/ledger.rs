@@ -189,6 +189,15 @@ impl Ledger {
         Ok(())
     }
 
+    /// The stored result is not produced now: a rung comes first. What has ended then is not taken for done.
+    pub fn withhold(&mut self, lease: Lease) -> Result<(), TakenOver> {
+        let row = self.leased(lease)?;
+        if row.state == State::Stored {
+            row.state = State::Running;
+        }
+        Ok(())
+    }
+
     pub fn condemn(&mut self, lease: Lease, fault: &Fault) -> Result<(), TakenOver> {
         let row = self.leased(lease)?;
         (row.state, row.fault) = (State::Condemned, Some(fault.clone()));

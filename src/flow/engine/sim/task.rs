@@ -224,9 +224,16 @@ impl Task {
                     return Some(Err(Refusal::TooLarge(fault(Code::RecordTooLarge))));
                 }
             }
-            (Publish::Retry { fault, .. }, _) => {
-                if self.work.outputs.is_some() {
-                    self.release(Some(fault.clone()), env);
+            (Publish::Retry { .. }, _) => {
+                if let (Some(lease), Some(_)) = (self.work.lease, self.work.outputs) {
+                    match env.ledger(|ledger| ledger.withhold(lease)) {
+                        Ok(Ok(())) => {}
+                        Ok(Err(TakenOver)) => {
+                            self.work.lease = None;
+                            return Some(Err(Refusal::TakenOver));
+                        }
+                        Err(Unavailable) => return unavailable(),
+                    }
                 }
             }
             (Publish::Dead { fault, .. }, _) => {
@@ -240,6 +247,10 @@ impl Task {
                         Err(Unavailable) => return unavailable(),
                     }
                 }
+            }
+            (Publish::Park | Publish::Discard, At::Start) if self.work.lease.is_some() => {
+                self.at = self.work.lease.map_or(At::Start, At::Noted);
+                return None;
             }
             (Publish::Park | Publish::Discard, At::Start) => match env.claim(who, &self.work) {
                 Ok(Begin::Fresh(lease) | Begin::Stored(lease, _) | Begin::Condemned(lease, _)) => {
