@@ -198,8 +198,10 @@ impl Ledger {
         Ok(())
     }
 
-    pub fn condemn(&mut self, lease: Lease, fault: &Fault) -> Result<(), TakenOver> {
+    /// As with storing, the lease lasts longer.
+    pub fn condemn(&mut self, lease: Lease, fault: &Fault, until: Timestamp) -> Result<(), TakenOver> {
         let row = self.leased(lease)?;
+        row.until = row.until.max(until);
         (row.state, row.fault) = (State::Condemned, Some(fault.clone()));
         Ok(())
     }
@@ -267,6 +269,11 @@ impl Ledger {
     pub fn is_unsettled(&self, job: usize) -> bool {
         let state = self.rows.get(&job).map(|row| row.state);
         matches!(state, Some(State::Running | State::Stored | State::Condemned))
+    }
+
+    /// Jobs of which somebody holds the lease.
+    pub fn unsettled(&self) -> Vec<usize> {
+        self.rows.keys().copied().filter(|job| self.is_unsettled(*job)).collect()
     }
 
     /// Its last holder may still count on it.

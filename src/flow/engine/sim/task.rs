@@ -57,22 +57,27 @@ pub struct Task {
     pub cancelled: bool,
     at: At,
     piece: Option<Piece>,
+    /// When it began.
+    since: Timestamp,
 }
+
+/// The longest that Kafka or the ledger takes to answer.
+pub const LIMIT: Duration = Duration::from_secs(3);
 
 fn fault(code: Code) -> Fault {
     Fault::new(code, "as the seed wants it")
 }
 
 impl Task {
-    pub fn new(slot: SlotId, work: Work, job: Job, what: Publish) -> Self {
-        Self { slot, work, job, what, cancelled: false, at: At::Start, piece: None }
+    pub fn new(slot: SlotId, work: Work, job: Job, what: Publish, since: Timestamp) -> Self {
+        Self { slot, work, job, what, cancelled: false, at: At::Start, piece: None, since }
     }
 
-    /// When the stage's time is over.
-    pub fn deadline(&self) -> Option<Timestamp> {
+    /// When its time is over. Whatever it asks for has a limit.
+    pub fn deadline(&self) -> Timestamp {
         match self.at {
-            At::Calling { until, .. } => Some(until),
-            _ => None,
+            At::Calling { until, .. } => until,
+            _ => self.since.saturating_add(LIMIT).expect("a time"),
         }
     }
 
@@ -156,10 +161,13 @@ impl Task {
             }
             Outcome::Succeeds(outputs) => {
                 self.work.outputs = Some(outputs);
-                self.at = At::Storing;
+                (self.at, self.since) = (At::Storing, env.now);
                 None
             }
-            Outcome::Fails(code) => self.fails(fault(code)),
+            Outcome::Fails(code) => {
+                self.since = env.now;
+                self.fails(fault(code))
+            }
             Outcome::Limited(seconds) => {
                 let asked = Some(Duration::from_secs(seconds));
                 self.fails(fault(Code::LlmRateLimited).with_retry_after(asked))
@@ -238,7 +246,8 @@ impl Task {
             }
             (Publish::Dead { fault, .. }, _) => {
                 if let Some(lease) = self.work.lease {
-                    match env.ledger(|ledger| ledger.condemn(lease, fault)) {
+                    let until = env.after(env.plan.lease);
+                    match env.ledger(|ledger| ledger.condemn(lease, fault, until)) {
                         Ok(Ok(())) => {}
                         Ok(Err(TakenOver)) => {
                             self.work.lease = None;

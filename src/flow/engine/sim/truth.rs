@@ -56,7 +56,7 @@ pub struct Job {
     pub redrives: u32,
     /// How often it may have been produced again, without transactions.
     excuses: usize,
-    /// What Kafka had committed for it cannot be read any more.
+    /// What keeps it from being done again was lost.
     damaged: bool,
 }
 
@@ -191,7 +191,7 @@ impl Truth {
         self.jobs[job].excuses += 1;
     }
 
-    /// The map that spoke of these is lost: they may be done again.
+    /// What kept these from being done again is lost: a map, or the time of a lease.
     pub fn damaged(&mut self, jobs: impl IntoIterator<Item = usize>) {
         for job in jobs {
             self.jobs[job].damaged = true;
