@@ -38,6 +38,8 @@ pub struct Who {
 pub struct Lease {
     pub job: usize,
     token: u64,
+    /// As it was given; it may be longer by now.
+    pub until: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -121,7 +123,7 @@ impl Ledger {
         let Some(row) = self.rows.get(&job) else {
             let row = self.take(who, claim);
             self.rows.insert(job, Row { state: State::Running, ..row });
-            return Ok(Begin::Fresh(Lease { job, token: self.tokens }));
+            return Ok(Begin::Fresh(Lease { job, token: self.tokens, until: claim.until }));
         };
         let held = self.counts(row, claim.now);
         let leasable = matches!(row.state, State::Running | State::Stored | State::Condemned);
@@ -145,7 +147,7 @@ impl Ledger {
         };
         let row = self.take(who, claim);
         self.rows.insert(job, Row { state, result, fault: fault.clone(), ..row });
-        let lease = Lease { job, token: self.tokens };
+        let lease = Lease { job, token: self.tokens, until: claim.until };
         Ok(match (bury, result) {
             (true, _) => Begin::Condemned(lease, fault.expect("condemned for a reason")),
             (false, Some(result)) => Begin::Stored(lease, result),

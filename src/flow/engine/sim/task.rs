@@ -118,7 +118,7 @@ impl Task {
     }
 
     fn begin(&mut self, who: Who, env: &mut Env) -> Option<Ran> {
-        if self.work.lease.is_none() {
+        if self.work.lease.is_none_or(|lease| lease.until <= env.now) {
             match env.claim(who, &self.work) {
                 Err(Unavailable) => return self.fails(fault(Code::LedgerUnavailable)),
                 Ok(Begin::Fresh(lease)) => self.work.lease = Some(lease),
@@ -362,7 +362,7 @@ impl Task {
                 self.work.lease = None;
                 self.work.loose = false;
                 if settled.is_ok() {
-                    env.truth.durable(self.work.copy.job, self.work.call);
+                    env.truth.durable(self.work.copy.job, self.work.call, prepared.kind);
                 }
                 Ok(())
             }

@@ -184,7 +184,7 @@ impl Env {
         let pieces = std::mem::take(&mut self.broker.txns[txn].pieces);
         for piece in &pieces {
             self.truth.ends(piece);
-            self.truth.durable(piece.copy.job, piece.call);
+            self.truth.durable(piece.copy.job, piece.call, piece.kind);
             if piece.kind == Kind::Discard {
                 self.truth.jobs[piece.copy.job].discarded = true;
             }

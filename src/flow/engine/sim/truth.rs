@@ -167,8 +167,9 @@ impl Truth {
         }
     }
 
-    pub fn durable(&mut self, job: usize, call: Option<usize>) {
-        if let Some(call) = call {
+    /// What it came to is in Kafka, and known to be. A record that is parked waits for its call.
+    pub fn durable(&mut self, job: usize, call: Option<usize>, kind: Kind) {
+        if let Some(call) = call.filter(|_| kind != Kind::Park) {
             self.jobs[job].calls[call].durable = true;
         }
     }
