@@ -138,6 +138,8 @@ impl Task {
         }
         if self.work.outputs.is_some() {
             self.at = At::Storing;
+        } else if self.cancelled {
+            return Some(Ran::Busy);
         } else {
             let until = env.now.saturating_add(env.plan.timeout).expect("a time");
             self.work.call = Some(env.truth.call(&self.work.copy, env.lease_is_over));
