@@ -166,8 +166,9 @@ impl World {
         env.truth.damaged(jobs);
     }
 
-    /// The clock is set forward.
+    /// The clock is set forward: leases end before their time.
     fn jump(&mut self) {
+        self.env.truth.damaged(self.env.ledger.unsettled());
         let span = self.env.dice.within(1, 100);
         self.env.now = self.env.after(Duration::from_secs(span));
     }

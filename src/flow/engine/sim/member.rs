@@ -153,11 +153,11 @@ impl Member {
         match effect {
             Effect::Start(slot) => {
                 self.check_start(slot, env);
-                self.hands.spawn(slot, Job::Attempt);
+                self.hands.spawn(slot, Job::Attempt, env.now);
             }
-            Effect::Prepare { slot, what } => self.hands.prepare(slot, what),
-            Effect::Send(slot) => self.hands.spawn(slot, Job::Send),
-            Effect::Settle(slot) => self.hands.spawn(slot, Job::Settle),
+            Effect::Prepare { slot, what } => self.hands.prepare(slot, what, env.now),
+            Effect::Send(slot) => self.hands.spawn(slot, Job::Send, env.now),
+            Effect::Settle(slot) => self.hands.spawn(slot, Job::Settle, env.now),
             Effect::Transact { slots, commit } => {
                 let unique: BTreeSet<_> = slots.iter().collect();
                 assert_eq!(unique.len(), slots.len(), "a record is in its transaction twice");
@@ -325,7 +325,7 @@ impl Member {
     /// The ledger is told what is committed, and tells what is outstanding. False when it does not answer.
     pub fn arrive(&mut self, batch: usize, env: &mut Env) -> bool {
         let Some(assigned) = self.arrivals.recover(batch, env) else { return false };
-        self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect());
+        self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect(), env.now);
         self.handle(Event::Assigned(assigned), env);
         true
     }
@@ -341,7 +341,7 @@ impl Member {
         let Some(answer) = transactions.step(&self.hands, env) else { return };
         match &answer {
             Err(Abort::Fenced) => self.hands.doubt_transaction(),
-            answer => self.hands.end_transaction(answer.is_ok()),
+            answer => self.hands.end_transaction(answer.is_ok(), env.now),
         }
         self.handle(Event::Transacted(answer), env);
     }
@@ -402,6 +402,12 @@ impl Member {
         self.seat = inherited.unwrap_or_else(|| env.group.join());
         self.rejoin = false;
         true
+    }
+
+    /// When something that it waits for must have come.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let tasks = self.hands.tasks.iter().map(|task| task.deadline());
+        tasks.chain(self.transactions.as_ref().and_then(|transactions| transactions.deadline())).min()
     }
 
     pub fn is_gone(&self) -> bool {

@@ -63,7 +63,7 @@ pub struct Job {
     pub redrives: u32,
     /// How often it may have been produced again, without transactions.
     excuses: usize,
-    /// What Kafka had committed for it cannot be read any more.
+    /// What keeps it from being done again was lost.
     damaged: bool,
 }
 
@@ -131,7 +131,9 @@ impl Truth {
         let line = |other: &&Rec| other.order == rec.order && other.family == rec.family;
         let before = self.recs.iter().filter(line).filter(|other| other.origin < rec.origin);
         if rec.order.is_some() {
-            for other in before {
+            // Of records that share a job one stands for all, and which one can change.
+            let alone = |other: &&Rec| self.recs.iter().filter(|rec| rec.job == other.job).count() == 1;
+            for other in before.filter(alone) {
                 assert!(self.is_over(other, policy, absorbed), "{rec:?} began before {other:?} was over");
             }
         }
@@ -172,8 +174,9 @@ impl Truth {
         }
     }
 
-    pub fn durable(&mut self, job: usize, call: Option<usize>) {
-        if let Some(call) = call {
+    /// What it came to is in Kafka, and known to be. A record that is parked waits for its call.
+    pub fn durable(&mut self, job: usize, call: Option<usize>, kind: Kind) {
+        if let Some(call) = call.filter(|_| kind != Kind::Park) {
             self.jobs[job].calls[call].durable = true;
         }
     }
@@ -196,7 +199,7 @@ impl Truth {
         self.jobs[job].excuses += 1;
     }
 
-    /// The map that spoke of these is lost: they may be done again.
+    /// What kept these from being done again is lost: a map, or the time of a lease.
     pub fn damaged(&mut self, jobs: impl IntoIterator<Item = usize>) {
         for job in jobs {
             self.jobs[job].damaged = true;
