@@ -165,6 +165,7 @@ kafka_properties() {
 		transaction.state.log.replication.factor=$replicas
 		transaction.state.log.min.isr=$in_sync
 		transaction.state.log.num.partitions=3
+		transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 		share.coordinator.state.topic.replication.factor=$replicas
 		share.coordinator.state.topic.min.isr=$in_sync
 		share.coordinator.state.topic.num.partitions=3

@@ -172,7 +172,8 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        if std::thread::panicking() && std::env::var_os("LAZARET_TEST_KEEP").is_some() {
+        let keep = std::env::var("LAZARET_TEST_KEEP").unwrap_or_default();
+        if keep == "all" || (!keep.is_empty() && std::thread::panicking()) {
             self.folder.disable_cleanup(true);
             eprintln!("the folder is left behind: {}", self.folder.path().display());
         }
@@ -211,6 +212,11 @@ impl Worker {
     pub fn kill(mut self) {
         self.child.kill().expect("the worker can be killed");
         self.child.wait().expect("the worker ends");
+    }
+
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {

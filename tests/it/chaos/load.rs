@@ -218,6 +218,7 @@ impl Load {
         self.all_over().await;
         self.redrive().await;
         self.all_over().await;
+        self.verify().await;
         for mut worker in workers {
             assert!(worker.terminate().await.success(), "the worker ends in good order");
         }
@@ -257,14 +258,18 @@ impl Load {
         Case { sent: &self.sent, acts: &self.acts, outputs, letters, calls, hold: self.hold }
     }
 
-    /// `lazaret verify` says the same as the judge.
+    /// Waits until `lazaret verify` says the same as the judge: nothing is missing, nothing is double, and every record
+    /// has ended. Of what was given up it is the only witness.
     async fn verify(&self) {
-        let said = self.rig.ask(&["verify", "--output", "json"]).await;
-        assert_eq!(said["clean"], true, "{said:#}");
-        let stage = &said["stages"][0];
-        assert_eq!(stage["records"], self.sent.len(), "{said:#}");
-        let over = ["done", "dead", "discarded"].map(|place| stage["jobs"][place].as_u64().unwrap_or(0));
-        assert_eq!(over.iter().sum::<u64>(), self.sent.len() as u64, "{said:#}");
+        eventually("lazaret verify says that every record has ended", async || {
+            let said = self.rig.ask(&["verify", "--output", "json"]).await;
+            assert_eq!(said["clean"], true, "{said:#}");
+            let stage = &said["stages"][0];
+            assert_eq!(stage["records"], self.sent.len(), "{said:#}");
+            let over = ["done", "dead", "discarded"].map(|place| stage["jobs"][place].as_u64().unwrap_or(0));
+            (over.iter().sum::<u64>() == self.sent.len() as u64).then_some(())
+        })
+        .await;
     }
 }
 

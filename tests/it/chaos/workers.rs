@@ -1,7 +1,10 @@
 //! Workers that are killed, and workers that are stopped so long that others take over what they believe to have.
 
+use std::time::Duration;
+
 use super::cluster::Cluster;
 use super::load::{CONCURRENCY, Load, Setting, pause};
+use crate::rig::{Worker, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_that_are_killed_at_any_moment_lose_double_and_overtake_nothing() {
@@ -33,7 +36,7 @@ async fn a_worker_that_was_stopped_for_longer_than_its_session_does_no_harm_when
     for blow in 0..BLOWS {
         load.send(150).await;
         load.until_progress().await;
-        workers[blow % 2].signal("STOP");
+        freeze(&load, &workers[blow % 2]).await;
         load.send(50).await;
         // The other one has everything as soon as Kafka has given the stopped one up.
         load.all_over().await;
@@ -45,4 +48,30 @@ async fn a_worker_that_was_stopped_for_longer_than_its_session_does_no_harm_when
         }
     }
     load.end(workers, BLOWS * CONCURRENCY * 2).await;
+}
+
+/// Stops the process, and not in the middle of a write to the ledger: a file that a frozen process has locked is locked
+/// for everybody, which no taking over can help.
+async fn freeze(load: &Load, worker: &Worker) {
+    let ledger = rusqlite::Connection::open(&load.rig.config.ledger.path).expect("the ledger");
+    ledger.busy_timeout(Duration::from_millis(200)).expect("a time");
+    eventually("it is stopped while the ledger is free", async || {
+        worker.signal("STOP");
+        eventually("all its threads stand still", async || stands_still(worker.id()).then_some(())).await;
+        if ledger.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            return Some(());
+        }
+        worker.signal("CONT");
+        None
+    })
+    .await;
+}
+
+/// As the kernel has it: the letter behind the command's name is the state.
+fn stands_still(process: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("its threads");
+    tasks.flatten().all(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
 }
