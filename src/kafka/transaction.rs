@@ -36,7 +36,8 @@ pub struct Piece {
 /// Why nothing was committed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransactError {
-    /// This piece cannot be written as it is. The transaction was undone; the others may be tried again without it.
+    /// This piece cannot be written as it is. The transaction was undone; the others may be tried again without it,
+    /// for which once more may be necessary: librdkafka numbers its records anew.
     #[error("{error}")]
     Record { tag: u64, error: ProduceError },
     /// The transaction was undone, and may be tried again once the changes of the assignment that are waiting have
@@ -152,7 +153,7 @@ fn config(kafka: &Kafka, topology: &Topology, id: &str) -> Result<ClientConfig, 
     at_most(&mut config, "topic.metadata.propagation.max.ms", limit / 2);
     // A transaction gathers its records itself; waiting for more would only add to every hop.
     config.set("linger.ms", "0").set("transactional.id", id).set("transaction.timeout.ms", ms(limit));
-    if kafka.properties.get("retry.backoff.ms").is_none() {
+    if !kafka.properties.contains_key("retry.backoff.ms") {
         // The transaction before this one is often still being ended when this one wants to begin.
         config.set("retry.backoff.ms", "10");
     }

@@ -145,7 +145,7 @@ impl Steps {
         match self.client()?.send_offsets_to_transaction(&list, &identity, self.patience) {
             Ok(()) => Ok(Attached(Some((member, list)))),
             Err(error) if is_final(&error) => Err(fenced("commit offsets in a transaction", &error)),
-            Err(error) => Err(again(format!("its offsets were refused: {error}"))),
+            Err(error) => Err(again(format!("its offsets were refused: {}", self.context.explain(&error)))),
         }
     }
 
