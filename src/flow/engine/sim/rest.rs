@@ -110,7 +110,9 @@ impl World {
         }
         for member in &self.members {
             let (load, paused) = (member.engine.load(), member.engine.paused());
-            lines.push(format!("{}: {load:?}, paused: {paused:?}, wakes {:?}", member.id, member.engine.next_wake()));
+            let (id, seat, rejoin) = (member.id, member.seat, member.rejoin);
+            let wake = member.engine.next_wake();
+            lines.push(format!("{id}: seat {seat}, rejoins: {rejoin}, {load:?}, paused: {paused:?}, wakes {wake:?}"));
             for (name, part) in &member.partitions {
                 let (wants, end) = (member.engine.wants(name), self.env.broker.stable_end(name));
                 lines.push(format!("   {name}: at {} of {end}, wanted: {wants}, of {part:?}", part.position));
