@@ -279,7 +279,7 @@ impl Ledger {
 
     /// Its last holder may still count on it.
     pub fn is_held(&self, job: usize, now: Timestamp) -> bool {
-        self.rows.get(&job).is_some_and(|row| self.counts(row, now))
+        self.is_unsettled(job) && self.rows.get(&job).is_some_and(|row| self.counts(row, now))
     }
 
     fn counts(&self, row: &Row, now: Timestamp) -> bool {

@@ -278,14 +278,24 @@ impl Member {
         None
     }
 
-    /// What the group says. False when it has to wait.
-    pub fn notice(&mut self, env: &mut Env) -> bool {
-        let Some(notice) = env.group.read(self.seat) else { return false };
+    /// Whether the group says something that does not have to wait for what is committed to be certain.
+    pub fn may_read_mail(&self, env: &Env) -> bool {
+        match env.group.read(self.seat) {
+            Some(Notice::Assigned(families)) => {
+                let names = families.iter().flat_map(|family| log::family(*family, env.rungs()));
+                self.stopping || env.broker.committed(&names.collect::<Vec<_>>()).is_some()
+            }
+            other => other.is_some(),
+        }
+    }
+
+    pub fn notice(&mut self, env: &mut Env) {
+        let Some(notice) = env.group.read(self.seat) else { return };
         let event = match notice {
             Notice::Assigned(_) if self.stopping => None,
             Notice::Assigned(families) => {
                 let names: Vec<_> = families.iter().flat_map(|f| log::family(*f, env.rungs())).collect();
-                let Some(committed) = env.broker.committed(&names) else { return false };
+                let Some(committed) = env.broker.committed(&names) else { return };
                 names.iter().for_each(|name| drop(self.committed.remove(name)));
                 self.absorbed.retain(|(name, _)| !names.contains(name));
                 let came: Vec<Came> = names.into_iter().zip(committed).map(Came::read).collect();
@@ -319,15 +329,14 @@ impl Member {
         if let Some(event) = event {
             self.handle(event, env);
         }
-        true
     }
 
-    /// The ledger is told what is committed, and tells what is outstanding. False when it does not answer.
-    pub fn arrive(&mut self, batch: usize, env: &mut Env) -> bool {
-        let Some(assigned) = self.arrivals.recover(batch, env) else { return false };
-        self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect(), env.now);
-        self.handle(Event::Assigned(assigned), env);
-        true
+    /// The ledger is told what is committed, and tells what is outstanding, if it answers.
+    pub fn arrive(&mut self, batch: usize, env: &mut Env) {
+        if let Some(assigned) = self.arrivals.recover(batch, env) {
+            self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect(), env.now);
+            self.handle(Event::Assigned(assigned), env);
+        }
     }
 
     pub fn step_task(&mut self, task: usize, env: &mut Env) {
@@ -386,8 +395,8 @@ impl Member {
         self.partitions.iter().filter_map(at_end).filter(|(name, _)| self.arrivals.has_come(name)).collect()
     }
 
-    /// Everything begins anew from what is committed. False while that has to wait.
-    pub fn join_anew(&mut self, env: &mut Env) -> bool {
+    /// Everything begins anew from what is committed, once that is certain.
+    pub fn join_anew(&mut self, env: &mut Env) {
         let all: Vec<_> = self.partitions.keys().cloned().collect();
         self.arrivals.cancel(&all);
         self.releases.clear();
@@ -395,13 +404,12 @@ impl Member {
         self.committed.clear();
         self.drain_deadline = None;
         if self.transactions.as_mut().is_some_and(|transactions| !transactions.open(env)) {
-            return false;
+            return;
         }
         env.group.remove(self.seat);
         let inherited = self.inherits.take().and_then(|old| env.group.take_over(old));
         self.seat = inherited.unwrap_or_else(|| env.group.join());
         self.rejoin = false;
-        true
     }
 
     /// When something that it waits for must have come.

@@ -135,7 +135,7 @@ impl World {
             }
             return;
         }
-        if env.group.has_mail(member.seat) {
+        if member.may_read_mail(env) {
             steps.push(Step::Notice(id));
         }
         steps.extend(member.arrivals.waiting().into_iter().map(|batch| Step::Arrive(id, batch)));
@@ -169,14 +169,14 @@ impl World {
                 env.trace(|| format!("transaction {txn} is too old"));
                 env.broker.expire(txn);
             }
-            Step::Notice(id) => drop(member(members, id).notice(env)),
-            Step::Arrive(id, batch) => drop(member(members, id).arrive(batch, env)),
+            Step::Notice(id) => member(members, id).notice(env),
+            Step::Arrive(id, batch) => member(members, id).arrive(batch, env),
             Step::Fetch(id, name) => member(members, id).fetch(&name, env),
             Step::Task(id, task) => member(members, id).step_task(task, env),
             Step::Transact(id) => member(members, id).step_transaction(env),
             Step::Tick(id) => member(members, id).tick(env),
             Step::Refresh(id) => member(members, id).refresh(env),
-            Step::Rejoin(id) => drop(member(members, id).join_anew(env)),
+            Step::Rejoin(id) => member(members, id).join_anew(env),
             Step::Close(id) => {
                 env.trace(|| format!("{id}: ends"));
                 env.group.remove(member(members, id).seat);

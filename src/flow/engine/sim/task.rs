@@ -273,8 +273,7 @@ impl Task {
                     self.at = At::Noted(lease);
                     return None;
                 }
-                // Whoever has it tells the ledger what becomes of the job; this copy is only moved.
-                Ok(Begin::Busy) if what == Publish::Park => {}
+                // Moved without a word, its offset would end, and a stored result be taken for produced.
                 Ok(Begin::Busy) => return Some(Err(Refusal::TakenOver)),
                 Ok(Begin::Finished { state, same_origin }) => {
                     return Some(Err(Refusal::Ended(rest(state, same_origin))));

@@ -156,9 +156,10 @@ impl Truth {
     pub fn call(&mut self, copy: &Copy, lease_is_over: bool) -> usize {
         let job = &mut self.jobs[copy.job];
         assert!(!job.stored, "a call was made although its result was stored: {copy:?}");
-        let same = |call: &&Call| (call.redrives, call.attempt) == (copy.redrives, copy.attempt);
-        for call in job.calls.iter().filter(same) {
-            let lost = (call.void || lease_is_over) && !call.durable;
+        let same = |call: &Call| (call.redrives, call.attempt) == (copy.redrives, copy.attempt);
+        for call in job.calls.iter_mut().filter(|call| same(call)) {
+            call.void |= lease_is_over;
+            let lost = call.void && !call.durable;
             assert!(lost || job.damaged, "a call was made twice: {copy:?}, {call:?}");
         }
         let Copy { redrives, attempt, .. } = *copy;
