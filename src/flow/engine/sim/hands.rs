@@ -56,6 +56,9 @@ pub struct Hands {
     doubt: Vec<Work>,
 }
 
+/// A record in a transaction: what it comes to, and what is written where.
+pub type Leaving = (SlotId, Piece, Vec<(TopicPartition, What)>);
+
 impl Hands {
     pub fn take(&mut self, copy: Copy, at: Place) -> SlotId {
         let slot = SlotId(self.next_slot);
@@ -114,10 +117,7 @@ impl Hands {
     }
 
     /// What goes into a transaction for these records.
-    pub fn begin_transaction(
-        &mut self,
-        slots: &[SlotId],
-    ) -> Vec<(SlotId, Piece, Vec<(TopicPartition, What)>)> {
+    pub fn begin_transaction(&mut self, slots: &[SlotId]) -> Vec<Leaving> {
         self.in_transaction = slots.iter().copied().collect();
         let piece = |slot: &SlotId| {
             let work = self.held.get(slot).and_then(|held| held.work.as_ref());

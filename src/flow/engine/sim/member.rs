@@ -23,7 +23,6 @@ use crate::message::TopicPartition;
 /// A partition that is assigned.
 #[derive(Debug)]
 pub struct Part {
-    pub family: i32,
     /// The next offset to hand out.
     pub position: i64,
     /// Everything below it has been fetched.

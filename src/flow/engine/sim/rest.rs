@@ -112,7 +112,9 @@ impl World {
             let (load, paused) = (member.engine.load(), member.engine.paused());
             let (id, seat, rejoin) = (member.id, member.seat, member.rejoin);
             let wake = member.engine.next_wake();
-            lines.push(format!("{id}: seat {seat}, rejoins: {rejoin}, {load:?}, paused: {paused:?}, wakes {wake:?}"));
+            lines.push(format!(
+                "{id}: seat {seat}, rejoins: {rejoin}, {load:?}, paused: {paused:?}, wakes {wake:?}"
+            ));
             for (name, part) in &member.partitions {
                 let (wants, end) = (member.engine.wants(name), self.env.broker.stable_end(name));
                 lines.push(format!("   {name}: at {} of {end}, wanted: {wants}, of {part:?}", part.position));
@@ -174,7 +176,11 @@ impl World {
                 assert!(*times <= most, "output {child} of {copy:?} is there {times} times");
                 let rec = &truth.recs[copy.rec];
                 let strict = spec.ordering.is_some_and(|ordering| ordering.wait && ordering.hold);
-                if strict && spec.delivery == Delivery::ExactlyOnce && rec.order.is_some() && !truth.is_damaged(copy.job) {
+                if strict
+                    && spec.delivery == Delivery::ExactlyOnce
+                    && rec.order.is_some()
+                    && !truth.is_damaged(copy.job)
+                {
                     let before = last.insert((rec.family, rec.order), rec.origin);
                     assert!(before <= Some(rec.origin), "{rec:?} overtook {before:?} at {offset}");
                 }

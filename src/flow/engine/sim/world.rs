@@ -74,7 +74,7 @@ impl Env {
             produced: 0,
             traces,
         };
-        env.trace(|| String::new());
+        env.trace(String::new);
         if traces {
             eprintln!("{:#?}", env.plan);
         }
