@@ -28,7 +28,7 @@ fn go_on_with(committed: &Committed) {
     assert!(before.as_ref().is_some_and(|position| position.offset == committed.below()));
     let edges = ranges.iter().flat_map(|range| [range.start - 1, range.start, range.end - 1]);
     let mut last = None;
-    for offset in edges.take(200).filter(|offset| last.replace(*offset) < Some(*offset)) {
+    for offset in edges.take(60).filter(|offset| last.replace(*offset) < Some(*offset)) {
         let expected = if committed.has_ended(offset) { Read::Ended } else { Read::Fresh };
         assert_eq!(offsets.read(offset), expected, "at {offset}");
         let Some(position) = offsets.position() else { continue };
