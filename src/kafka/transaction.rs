@@ -184,3 +184,6 @@ fn problem(what: String, error: &KafkaError, waited: Duration) -> KafkaProblem {
         _ => KafkaProblem::from_error(what, error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -230,7 +230,9 @@ impl Truth {
         assert!(job.done <= most, "{copy:?} went to the next topic {} times", job.done);
         assert!(job.letters.values().all(|n| *n <= most), "{copy:?} has two dead letters");
         let both = job.done > 0 && job.letters.contains_key(&job.redrives);
-        assert!(!both, "{copy:?} went to the next topic and is a dead letter");
+        // Without transactions, what was written and not noted is written again, and may not fit this time.
+        let twice = again && most > 1;
+        assert!(!both || twice, "{copy:?} went to the next topic and is a dead letter");
         for (place, what) in written {
             if let What::Copy(copy) = what {
                 self.live.insert(place.clone(), copy.clone());
