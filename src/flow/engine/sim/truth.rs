@@ -131,12 +131,15 @@ impl Truth {
         let line = |other: &&Rec| other.order == rec.order && other.family == rec.family;
         let before = self.recs.iter().filter(line).filter(|other| other.origin < rec.origin);
         if rec.order.is_some() {
-            // Of records that share a job one stands for all, and which one can change.
-            let alone = |other: &&Rec| self.recs.iter().filter(|rec| rec.job == other.job).count() == 1;
-            for other in before.filter(alone) {
+            for other in before.filter(|other| self.is_alone(other)) {
                 assert!(self.is_over(other, policy, absorbed), "{rec:?} began before {other:?} was over");
             }
         }
+    }
+
+    /// Of records that share a job one stands for all, and which one can change.
+    pub fn is_alone(&self, rec: &Rec) -> bool {
+        self.recs.iter().filter(|other| other.job == rec.job).count() == 1
     }
 
     fn is_over(&self, rec: &Rec, policy: Ordering, absorbed: &BTreeSet<Place>) -> bool {
