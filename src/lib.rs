@@ -39,3 +39,6 @@ pub mod provider;
 pub mod demo;
 
 pub mod cli;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;

@@ -5,7 +5,7 @@ mod child;
 mod docx;
 mod encoding;
 mod html;
-mod parse;
+pub(crate) mod parse;
 mod pdf;
 mod sandbox;
 mod sniff;

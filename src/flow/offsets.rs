@@ -175,8 +175,8 @@ impl Offsets {
     }
 
     /// Whether one more record may be read: whatever ends in whatever order then, or is open again because its
-    /// transaction was aborted, the map holds it all. What ended counts until it has been handed out and
-    /// [`commit`](Self::commit) is asked again.
+    /// transaction was aborted, the map holds it all. What ended counts until [`commit`](Self::commit) has handed it
+    /// out and is asked once more, whether there is something new or not.
     ///
     /// Where nothing is open there is always room, so that reading goes on: one open record needs no map.
     pub fn has_room(&self) -> bool {
@@ -186,12 +186,12 @@ impl Offsets {
     /// What to commit now; `None` when it is what was handed out last. Whoever asks again says that what was handed
     /// out before is committed, unless [`unhand`](Self::unhand) said otherwise.
     pub fn commit(&mut self) -> Option<Position> {
-        if !std::mem::take(&mut self.changed) {
-            return None;
-        }
         // What was held until now may still be open again; what had ended the last time may not.
         self.held_bits = self.count_held_bits();
         self.held = self.open.clone();
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
         let position = self.position().filter(|position| self.handed.as_ref() != Some(position))?;
         self.before = self.handed.replace(position.clone());
         Some(position)

@@ -36,7 +36,8 @@ pub struct Piece {
 /// Why nothing was committed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransactError {
-    /// This piece cannot be written as it is. The transaction was undone; the others may be tried again without it.
+    /// This piece cannot be written as it is. The transaction was undone; the others may be tried again without it,
+    /// for which once more may be necessary: librdkafka numbers its records anew.
     #[error("{error}")]
     Record { tag: u64, error: ProduceError },
     /// The transaction was undone, and may be tried again.
@@ -183,3 +184,6 @@ fn problem(what: String, error: &KafkaError, waited: Duration) -> KafkaProblem {
         _ => KafkaProblem::from_error(what, error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 pub mod classify;
 mod error_body;
 pub mod openai;
-mod wire;
-mod withhold;
+pub(crate) mod wire;
+pub(crate) mod withhold;
 
 use async_trait::async_trait;
 

@@ -10,17 +10,17 @@
 //! Stages see JSON whatever the topic carries. A record that cannot be read is the record's fault (permanent); a
 //! registry that cannot be asked is nobody's record's fault (systemic). Nothing here knows of retries or offsets.
 
-mod avro;
+pub(crate) mod avro;
 mod classify;
 pub mod codec;
 mod document;
-mod json;
+pub(crate) mod json;
 pub mod plan;
 pub mod registry;
 pub mod shape;
 #[cfg(test)]
 mod stub;
-mod wire;
+pub(crate) mod wire;
 
 pub use codec::Codec;
 pub use plan::Plan;

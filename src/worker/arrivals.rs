@@ -1,8 +1,8 @@
 //! Partitions on their way to the engine: what was committed for them is read, and the ledger is told of it and
 //! tells what is outstanding. Until it has, nothing of them is polled.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,11 +39,15 @@ struct Answer {
     result: Result<Vec<Assigned>, Fault>,
 }
 
+type Ours = Arc<Mutex<BTreeSet<TopicPartition>>>;
+
 /// See the module.
 pub struct Arrivals {
     kit: Arc<Kit>,
     /// By partition, the assignment with which it comes.
     coming: BTreeMap<TopicPartition, u64>,
+    /// All that have come and not gone.
+    ours: Ours,
     batches: u64,
     answers: mpsc::Receiver<Answer>,
     sender: mpsc::Sender<Answer>,
@@ -52,7 +56,7 @@ pub struct Arrivals {
 impl Arrivals {
     pub fn new(kit: Arc<Kit>) -> Self {
         let (sender, answers) = mpsc::channel(ANSWERS);
-        Self { kit, coming: BTreeMap::new(), batches: 0, answers, sender }
+        Self { kit, coming: BTreeMap::new(), ours: Ours::default(), batches: 0, answers, sender }
     }
 
     /// These partitions were assigned together.
@@ -60,11 +64,15 @@ impl Arrivals {
         self.batches += 1;
         let batch = self.batches;
         self.coming.extend(partitions.iter().map(|p| (p.name.clone(), batch)));
+        lock(&self.ours).extend(partitions.iter().map(|p| p.name.clone()));
         let came: Vec<Came> = partitions.iter().map(|p| Came::read(&self.kit, p)).collect();
-        let (kit, answers) = (self.kit.clone(), self.sender.clone());
+        let (kit, ours, answers) = (self.kit.clone(), self.ours.clone(), self.sender.clone());
         tokio::spawn(async move {
             loop {
-                let result = recover(&kit, &came).await;
+                let result = match enough_partitions(&kit, &came, &ours) {
+                    Ok(()) => recover(&kit, &came).await,
+                    Err(fault) => Err(fault),
+                };
                 let held = result.is_err();
                 if answers.send(Answer { batch, result }).await.is_err() || !held {
                     return;
@@ -93,6 +101,7 @@ impl Arrivals {
     /// These have gone again.
     pub fn cancel(&mut self, partitions: &[TopicPartition]) {
         self.coming.retain(|name, _| !partitions.contains(name));
+        lock(&self.ours).retain(|name| !partitions.contains(name));
     }
 
     /// Nothing is waited for any more; says what was.
@@ -130,7 +139,6 @@ impl Came {
 }
 
 async fn recover(kit: &Kit, came: &[Came]) -> Result<Vec<Assigned>, Fault> {
-    enough_partitions(kit, came)?;
     let recovery = Recovery {
         pipeline: kit.topics.pipeline.clone(),
         stage: kit.topics.stage.clone(),
@@ -153,22 +161,30 @@ async fn recover(kit: &Kit, came: &[Came]) -> Result<Vec<Assigned>, Fault> {
     Ok(came.iter().map(assigned).collect())
 }
 
-/// Where an order is kept, every input partition needs its own partition on the stage's other topics.
-fn enough_partitions(kit: &Kit, came: &[Came]) -> Result<(), Fault> {
+/// Where an order is kept, every input partition needs its own partition on the stage's other topics. They may come
+/// later, when somebody has made them.
+fn enough_partitions(kit: &Kit, came: &[Came], ours: &Ours) -> Result<(), Fault> {
     if kit.ordering == Ordering::None {
         return Ok(());
     }
-    let Some(last) = came.iter().map(|one| one.input.partition).max() else { return Ok(()) };
-    match kit.satellites.iter().find(|(_, partitions)| **partitions <= last) {
-        None => Ok(()),
-        Some((topic, partitions)) => Err(Fault::new(
-            Code::OutputUnwritable,
-            format!(
-                "topic '{topic}' has {partitions} partitions and the input more, so that an order cannot be kept; \
-                 `lazaret topics apply` adds them, then restart"
-            ),
-        )),
+    let ours = lock(ours);
+    for input in came.iter().filter(|one| one.lane == Lane::Input) {
+        let partition = input.partition.partition;
+        for topic in kit.topics.satellites() {
+            if !ours.contains(&TopicPartition::new(topic, partition)) {
+                let message = format!(
+                    "topic '{topic}' has no partition {partition} and the input has one, so that an order cannot be \
+                     kept; `lazaret topics apply` adds it"
+                );
+                return Err(Fault::new(Code::OutputUnwritable, message));
+            }
+        }
     }
+    Ok(())
+}
+
+fn lock(ours: &Ours) -> MutexGuard<'_, BTreeSet<TopicPartition>> {
+    ours.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn families(came: &[Came]) -> Vec<Family> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::attempt::{self, unavailable};
 use super::kit::Kit;
 use super::work::{Prepared, Work};
+use crate::config::Ordering;
 use crate::flow::engine::{Publish, Refusal, Rest};
 use crate::flow::{Code, Fault};
 use crate::kafka::ProduceError;
@@ -159,8 +160,10 @@ fn park(kit: &Kit, work: &Work) -> Result<OutRecord, Refusal> {
 
 /// The record on another topic of its stage, on the partition that belongs to its input partition.
 fn satellite(kit: &Kit, work: &Work, topic: String, trail: &Trail) -> OutRecord {
+    // Where no order is kept, a topic with too few partitions serves as well.
+    let partitions = kit.satellites.get(&topic).filter(|_| kit.ordering == Ordering::None);
     OutRecord {
-        partition: kit.satellites.get(&topic).map(|partitions| work.family % (*partitions).max(1)),
+        partition: Some(partitions.map_or(work.family, |partitions| work.family % (*partitions).max(1))),
         topic,
         key: work.record.key.clone(),
         value: work.record.value.clone(),

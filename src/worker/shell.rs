@@ -31,6 +31,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(5);
 /// How long tasks that cannot be cancelled (records on their way to Kafka) may take after the drain.
 const LAST_TASKS: Duration = Duration::from_secs(3);
 
+/// A stage that is shut out again so soon after it has joined anew waits as long before it does so once more.
+const SHUT_OUT_AGAIN: Duration = Duration::from_secs(10);
+
 /// Makes the stage's consumer: at the start, and again when Kafka has shut the old one out.
 pub type Join = Box<dyn Fn() -> Result<Consumer, crate::kafka::KafkaProblem> + Send + Sync>;
 
@@ -55,6 +58,7 @@ pub struct Shell {
     /// Fell out of the group and has not been assigned anything since.
     lost: bool,
     rejoin: bool,
+    joined_anew: Option<Instant>,
     stopping: bool,
 }
 
@@ -86,6 +90,7 @@ impl Shell {
             connected: true,
             lost: false,
             rejoin: false,
+            joined_anew: None,
             stopping: false,
         })
     }
@@ -257,6 +262,11 @@ impl Shell {
             "the stage joins its group anew; what was in hand is read again from the committed offsets"
         );
         self.report.away("was shut out by kafka and joins its group anew");
+        let now = Instant::now();
+        if self.joined_anew.replace(now).is_some_and(|before| now.duration_since(before) < SHUT_OUT_AGAIN) {
+            tracing::warn!("shut out again so soon: do two processes run under one `instance`?");
+            tokio::time::sleep(SHUT_OUT_AGAIN).await;
+        }
         let all: Vec<_> = self.partitions.keys().cloned().collect();
         self.arrivals.cancel(&all);
         self.releases.clear();

@@ -80,6 +80,11 @@ impl Committed {
         if sum != checksum(offset, runs) {
             return Err(MapProblem::Damaged);
         }
+        Self::of_runs(offset, runs)
+    }
+
+    /// Reads the runs behind the checksum.
+    pub(crate) fn of_runs(offset: i64, runs: &[u8]) -> Result<Self, MapProblem> {
         Ok(Self { below: offset, ended: expand(offset, runs)? })
     }
 

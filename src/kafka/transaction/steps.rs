@@ -152,7 +152,7 @@ impl Steps {
             Ok(()) => Ok(Attached(Some((member, list)))),
             Err(error) if is_final(&error) => Err(fenced("commit offsets in a transaction", &error)),
             Err(error) if has_moved_on(&error) => Err(stale(error.to_string())),
-            Err(error) => Err(again(format!("its offsets were refused: {error}"))),
+            Err(error) => Err(again(format!("its offsets were refused: {}", self.context.explain(&error)))),
         }
     }
 

@@ -151,7 +151,6 @@ impl Bench {
 #[derive(Default)]
 pub struct Notes {
     pub values: Vec<String>,
-    pub assignments: usize,
     pub revocations: usize,
 }
 
@@ -211,7 +210,6 @@ impl Reader {
     async fn changed(&mut self, change: Change) {
         match change {
             Change::Assigned(partitions) => {
-                self.notes.lock().unwrap().assignments += 1;
                 for partition in partitions {
                     let had = self.owners.lock().unwrap().insert(partition.name.clone(), self.name.clone());
                     if let Some(other) = had {

@@ -28,7 +28,7 @@ impl Came {
     pub fn part(&self) -> Part {
         let start = self.committed.clone().unwrap_or_else(|| Committed::bare(0));
         let position = start.below();
-        Part { family: self.name.partition, position, fetched: position, reached: -1, start }
+        Part { position, fetched: position, reached: -1, start }
     }
 }
 

@@ -7,11 +7,14 @@ use super::run::World;
 use crate::flow::Code;
 use crate::flow::offsets::{Committed, Position};
 
+/// How often of a thousand times something happens, and what.
+type Fault = (usize, fn(&mut World));
+
 impl World {
     /// Perhaps something goes wrong; `draw` is below 1000.
     pub fn goes_wrong(&mut self, draw: usize) -> bool {
         let faults = self.env.plan.faults;
-        let all: [(usize, fn(&mut Self)); 14] = [
+        let all: [Fault; 14] = [
             (faults.shift, Self::shift),
             (faults.crash, Self::crash),
             (faults.freeze, Self::freeze),
@@ -166,8 +169,9 @@ impl World {
         env.truth.damaged(jobs);
     }
 
-    /// The clock is set forward.
+    /// The clock is set forward: leases end before their time.
     fn jump(&mut self) {
+        self.env.truth.damaged(self.env.ledger.unsettled());
         let span = self.env.dice.within(1, 100);
         self.env.now = self.env.after(Duration::from_secs(span));
     }

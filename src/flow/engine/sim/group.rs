@@ -170,10 +170,6 @@ impl Group {
         }
     }
 
-    pub fn has_mail(&self, seat: u64) -> bool {
-        self.mail.get(&seat).is_some_and(|mail| !mail.is_empty())
-    }
-
     pub fn read(&self, seat: u64) -> Option<Notice> {
         self.mail.get(&seat)?.front().cloned()
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::ledger::{End, Lease, Outputs, Who};
 use super::log::{Copy, Place, What};
 use super::task::{Done, Job, Task};
@@ -54,6 +56,9 @@ pub struct Hands {
     doubt: Vec<Work>,
 }
 
+/// A record in a transaction: what it comes to, and what is written where.
+pub type Leaving = (SlotId, Piece, Vec<(TopicPartition, What)>);
+
 impl Hands {
     pub fn take(&mut self, copy: Copy, at: Place) -> SlotId {
         let slot = SlotId(self.next_slot);
@@ -76,20 +81,20 @@ impl Hands {
         self.held.remove(&slot);
     }
 
-    pub fn spawn(&mut self, slot: SlotId, job: Job) {
+    pub fn spawn(&mut self, slot: SlotId, job: Job, now: Timestamp) {
         let Some(held) = self.held.get_mut(&slot) else { return };
         let work =
             held.work.take().unwrap_or_else(|| panic!("{job:?} for {slot:?}, which {:?} has", held.busy));
         held.busy = Some(job);
         let what = held.what.clone().unwrap_or(Publish::Output);
-        self.tasks.push(Task::new(slot, work, job, what));
+        self.tasks.push(Task::new(slot, work, job, what, now));
     }
 
-    pub fn prepare(&mut self, slot: SlotId, what: Publish) {
+    pub fn prepare(&mut self, slot: SlotId, what: Publish, now: Timestamp) {
         if let Some(held) = self.held.get_mut(&slot) {
             held.what = Some(what);
         }
-        self.spawn(slot, Job::Prepare);
+        self.spawn(slot, Job::Prepare, now);
     }
 
     /// Goes on with a task. What comes of it is told to the engine, if it still knows the record.
@@ -97,7 +102,7 @@ impl Hands {
         let done = self.tasks[task].step(who, env)?;
         let Task { slot, work, .. } = self.tasks.remove(task);
         let Some(held) = self.held.get_mut(&slot) else {
-            self.hand_back(work);
+            self.hand_back(work, env.now);
             return None;
         };
         held.work = Some(work);
@@ -112,10 +117,7 @@ impl Hands {
     }
 
     /// What goes into a transaction for these records.
-    pub fn begin_transaction(
-        &mut self,
-        slots: &[SlotId],
-    ) -> Vec<(SlotId, Piece, Vec<(TopicPartition, What)>)> {
+    pub fn begin_transaction(&mut self, slots: &[SlotId]) -> Vec<Leaving> {
         self.in_transaction = slots.iter().copied().collect();
         let piece = |slot: &SlotId| {
             let work = self.held.get(slot).and_then(|held| held.work.as_ref());
@@ -128,7 +130,7 @@ impl Hands {
         slots.iter().map(piece).collect()
     }
 
-    pub fn end_transaction(&mut self, committed: bool) {
+    pub fn end_transaction(&mut self, committed: bool, now: Timestamp) {
         for slot in std::mem::take(&mut self.in_transaction) {
             if let Some(work) = self.held.get_mut(&slot).and_then(|held| held.work.as_mut()) {
                 work.produced = committed;
@@ -136,7 +138,7 @@ impl Hands {
         }
         for mut work in std::mem::take(&mut self.limbo) {
             work.produced = committed;
-            self.hand_back(work);
+            self.hand_back(work, now);
         }
     }
 
@@ -145,12 +147,12 @@ impl Hands {
         self.doubt = std::mem::take(&mut self.limbo);
     }
 
-    pub fn end_doubt(&mut self, partitions: &BTreeSet<TopicPartition>) {
+    pub fn end_doubt(&mut self, partitions: &BTreeSet<TopicPartition>, now: Timestamp) {
         let (known, open) = std::mem::take(&mut self.doubt)
             .into_iter()
             .partition(|work: &Work| partitions.contains(&work.at.0));
         self.doubt = open;
-        known.into_iter().for_each(|work| self.hand_back(work));
+        known.into_iter().for_each(|work| self.hand_back(work, now));
     }
 
     pub fn forget(&mut self, slot: SlotId, env: &mut Env) {
@@ -169,15 +171,15 @@ impl Hands {
         } else if self.doubtful.remove(&slot) {
             self.doubt.push(work);
         } else {
-            self.hand_back(work);
+            self.hand_back(work, env.now);
         }
     }
 
-    fn hand_back(&mut self, work: Work) {
+    fn hand_back(&mut self, work: Work, now: Timestamp) {
         if work.lease.is_some() {
             let slot = SlotId(self.next_slot);
             self.next_slot += 1;
-            self.tasks.push(Task::new(slot, work, Job::HandBack, Publish::Output));
+            self.tasks.push(Task::new(slot, work, Job::HandBack, Publish::Output, now));
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Who {
 pub struct Lease {
     pub job: usize,
     token: u64,
+    /// As it was given; it may be longer by now.
+    pub until: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +53,7 @@ pub struct Row {
     result: Option<Outputs>,
     fault: Option<Fault>,
     at: Place,
-    /// Family and offset in the input partition.
+    /// Family and offset in the input partition of the record that has the job now.
     origin: (i32, i64),
     order: Option<OrderKey>,
 }
@@ -121,7 +123,7 @@ impl Ledger {
         let Some(row) = self.rows.get(&job) else {
             let row = self.take(who, claim);
             self.rows.insert(job, Row { state: State::Running, ..row });
-            return Ok(Begin::Fresh(Lease { job, token: self.tokens }));
+            return Ok(Begin::Fresh(Lease { job, token: self.tokens, until: claim.until }));
         };
         let held = self.counts(row, claim.now);
         let leasable = matches!(row.state, State::Running | State::Stored | State::Condemned);
@@ -138,15 +140,14 @@ impl Ledger {
         }
         let bury = row.state == State::Condemned && redrives <= row.redrives;
         let (result, fault) = (row.result, row.fault.clone());
-        let (origin, order) = (row.origin, row.order.or(claim.order));
         let state = match result {
             _ if bury => State::Condemned,
             Some(_) => State::Stored,
             None => State::Running,
         };
         let row = self.take(who, claim);
-        self.rows.insert(job, Row { state, result, fault: fault.clone(), origin, order, ..row });
-        let lease = Lease { job, token: self.tokens };
+        self.rows.insert(job, Row { state, result, fault: fault.clone(), ..row });
+        let lease = Lease { job, token: self.tokens, until: claim.until };
         Ok(match (bury, result) {
             (true, _) => Begin::Condemned(lease, fault.expect("condemned for a reason")),
             (false, Some(result)) => Begin::Stored(lease, result),
@@ -189,8 +190,19 @@ impl Ledger {
         Ok(())
     }
 
-    pub fn condemn(&mut self, lease: Lease, fault: &Fault) -> Result<(), TakenOver> {
+    /// The stored result is not produced now: a rung comes first. What has ended then is not taken for done.
+    pub fn withhold(&mut self, lease: Lease) -> Result<(), TakenOver> {
         let row = self.leased(lease)?;
+        if row.state == State::Stored {
+            row.state = State::Running;
+        }
+        Ok(())
+    }
+
+    /// As with storing, the lease lasts longer.
+    pub fn condemn(&mut self, lease: Lease, fault: &Fault, until: Timestamp) -> Result<(), TakenOver> {
+        let row = self.leased(lease)?;
+        row.until = row.until.max(until);
         (row.state, row.fault) = (State::Condemned, Some(fault.clone()));
         Ok(())
     }
@@ -260,9 +272,14 @@ impl Ledger {
         matches!(state, Some(State::Running | State::Stored | State::Condemned))
     }
 
+    /// Jobs of which somebody holds the lease.
+    pub fn unsettled(&self) -> Vec<usize> {
+        self.rows.keys().copied().filter(|job| self.is_unsettled(*job)).collect()
+    }
+
     /// Its last holder may still count on it.
     pub fn is_held(&self, job: usize, now: Timestamp) -> bool {
-        self.rows.get(&job).is_some_and(|row| self.counts(row, now))
+        self.is_unsettled(job) && self.rows.get(&job).is_some_and(|row| self.counts(row, now))
     }
 
     fn counts(&self, row: &Row, now: Timestamp) -> bool {

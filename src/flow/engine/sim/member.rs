@@ -23,7 +23,6 @@ use crate::message::TopicPartition;
 /// A partition that is assigned.
 #[derive(Debug)]
 pub struct Part {
-    pub family: i32,
     /// The next offset to hand out.
     pub position: i64,
     /// Everything below it has been fetched.
@@ -153,11 +152,11 @@ impl Member {
         match effect {
             Effect::Start(slot) => {
                 self.check_start(slot, env);
-                self.hands.spawn(slot, Job::Attempt);
+                self.hands.spawn(slot, Job::Attempt, env.now);
             }
-            Effect::Prepare { slot, what } => self.hands.prepare(slot, what),
-            Effect::Send(slot) => self.hands.spawn(slot, Job::Send),
-            Effect::Settle(slot) => self.hands.spawn(slot, Job::Settle),
+            Effect::Prepare { slot, what } => self.hands.prepare(slot, what, env.now),
+            Effect::Send(slot) => self.hands.spawn(slot, Job::Send, env.now),
+            Effect::Settle(slot) => self.hands.spawn(slot, Job::Settle, env.now),
             Effect::Transact { slots, commit } => {
                 let unique: BTreeSet<_> = slots.iter().collect();
                 assert_eq!(unique.len(), slots.len(), "a record is in its transaction twice");
@@ -278,14 +277,24 @@ impl Member {
         None
     }
 
-    /// What the group says. False when it has to wait.
-    pub fn notice(&mut self, env: &mut Env) -> bool {
-        let Some(notice) = env.group.read(self.seat) else { return false };
+    /// Whether the group says something that does not have to wait for what is committed to be certain.
+    pub fn may_read_mail(&self, env: &Env) -> bool {
+        match env.group.read(self.seat) {
+            Some(Notice::Assigned(families)) => {
+                let names = families.iter().flat_map(|family| log::family(*family, env.rungs()));
+                self.stopping || env.broker.committed(&names.collect::<Vec<_>>()).is_some()
+            }
+            other => other.is_some(),
+        }
+    }
+
+    pub fn notice(&mut self, env: &mut Env) {
+        let Some(notice) = env.group.read(self.seat) else { return };
         let event = match notice {
             Notice::Assigned(_) if self.stopping => None,
             Notice::Assigned(families) => {
                 let names: Vec<_> = families.iter().flat_map(|f| log::family(*f, env.rungs())).collect();
-                let Some(committed) = env.broker.committed(&names) else { return false };
+                let Some(committed) = env.broker.committed(&names) else { return };
                 names.iter().for_each(|name| drop(self.committed.remove(name)));
                 self.absorbed.retain(|(name, _)| !names.contains(name));
                 let came: Vec<Came> = names.into_iter().zip(committed).map(Came::read).collect();
@@ -319,15 +328,14 @@ impl Member {
         if let Some(event) = event {
             self.handle(event, env);
         }
-        true
     }
 
-    /// The ledger is told what is committed, and tells what is outstanding. False when it does not answer.
-    pub fn arrive(&mut self, batch: usize, env: &mut Env) -> bool {
-        let Some(assigned) = self.arrivals.recover(batch, env) else { return false };
-        self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect());
-        self.handle(Event::Assigned(assigned), env);
-        true
+    /// The ledger is told what is committed, and tells what is outstanding, if it answers.
+    pub fn arrive(&mut self, batch: usize, env: &mut Env) {
+        if let Some(assigned) = self.arrivals.recover(batch, env) {
+            self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect(), env.now);
+            self.handle(Event::Assigned(assigned), env);
+        }
     }
 
     pub fn step_task(&mut self, task: usize, env: &mut Env) {
@@ -341,7 +349,7 @@ impl Member {
         let Some(answer) = transactions.step(&self.hands, env) else { return };
         match &answer {
             Err(Abort::Fenced) => self.hands.doubt_transaction(),
-            answer => self.hands.end_transaction(answer.is_ok()),
+            answer => self.hands.end_transaction(answer.is_ok(), env.now),
         }
         self.handle(Event::Transacted(answer), env);
     }
@@ -386,8 +394,8 @@ impl Member {
         self.partitions.iter().filter_map(at_end).filter(|(name, _)| self.arrivals.has_come(name)).collect()
     }
 
-    /// Everything begins anew from what is committed. False while that has to wait.
-    pub fn join_anew(&mut self, env: &mut Env) -> bool {
+    /// Everything begins anew from what is committed, once that is certain.
+    pub fn join_anew(&mut self, env: &mut Env) {
         let all: Vec<_> = self.partitions.keys().cloned().collect();
         self.arrivals.cancel(&all);
         self.releases.clear();
@@ -395,13 +403,18 @@ impl Member {
         self.committed.clear();
         self.drain_deadline = None;
         if self.transactions.as_mut().is_some_and(|transactions| !transactions.open(env)) {
-            return false;
+            return;
         }
         env.group.remove(self.seat);
         let inherited = self.inherits.take().and_then(|old| env.group.take_over(old));
         self.seat = inherited.unwrap_or_else(|| env.group.join());
         self.rejoin = false;
-        true
+    }
+
+    /// When something that it waits for must have come.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let tasks = self.hands.tasks.iter().map(|task| task.deadline());
+        tasks.chain(self.transactions.as_ref().and_then(|transactions| transactions.deadline())).min()
     }
 
     pub fn is_gone(&self) -> bool {

@@ -120,7 +120,7 @@ impl Plan {
             eager: dice.percent(30),
             fixed_seats: dice.percent(20),
             timeout: Duration::from_secs(dice.within(2, 5)),
-            lease: Duration::from_secs(dice.within(8, 20)),
+            lease: Duration::from_secs(dice.within(20, 40)),
             drain: Duration::from_secs(dice.within(1, 4)),
             session: Duration::from_secs(dice.within(2, 12)),
             transaction: Duration::from_secs(dice.within(1, 10)),

@@ -110,10 +110,10 @@ impl World {
         }
         for member in &self.members {
             let (load, paused) = (member.engine.load(), member.engine.paused());
+            let (id, seat, rejoin) = (member.id, member.seat, member.rejoin);
+            let wake = member.engine.next_wake();
             lines.push(format!(
-                "{}: {load:?}, paused: {paused:?}, wakes {:?}",
-                member.id,
-                member.engine.next_wake()
+                "{id}: seat {seat}, rejoins: {rejoin}, {load:?}, paused: {paused:?}, wakes {wake:?}"
             ));
             for (name, part) in &member.partitions {
                 let (wants, end) = (member.engine.wants(name), self.env.broker.stable_end(name));
@@ -164,6 +164,8 @@ impl World {
     /// Nothing is in the next topic twice, and where an order is kept to the end, it is kept there.
     fn check_outputs(&self) {
         let (truth, spec) = (&self.env.truth, &self.env.plan.spec);
+        let strict = spec.ordering.is_some_and(|ordering| ordering.wait && ordering.hold)
+            && spec.delivery == Delivery::ExactlyOnce;
         let mut seen = BTreeMap::new();
         for partition in 0..self.env.plan.outputs {
             let mut last = BTreeMap::new();
@@ -175,12 +177,8 @@ impl World {
                 let most = 1 + truth.excuses(copy.job);
                 assert!(*times <= most, "output {child} of {copy:?} is there {times} times");
                 let rec = &truth.recs[copy.rec];
-                let strict = spec.ordering.is_some_and(|ordering| ordering.wait && ordering.hold);
-                if strict
-                    && spec.delivery == Delivery::ExactlyOnce
-                    && rec.order.is_some()
-                    && !truth.is_damaged(copy.job)
-                {
+                let counts = rec.order.is_some() && truth.is_alone(rec) && !truth.is_damaged(copy.job);
+                if strict && counts {
                     let before = last.insert((rec.family, rec.order), rec.origin);
                     assert!(before <= Some(rec.origin), "{rec:?} overtook {before:?} at {offset}");
                 }

@@ -135,7 +135,7 @@ impl World {
             }
             return;
         }
-        if env.group.has_mail(member.seat) {
+        if member.may_read_mail(env) {
             steps.push(Step::Notice(id));
         }
         steps.extend(member.arrivals.waiting().into_iter().map(|batch| Step::Arrive(id, batch)));
@@ -169,14 +169,14 @@ impl World {
                 env.trace(|| format!("transaction {txn} is too old"));
                 env.broker.expire(txn);
             }
-            Step::Notice(id) => drop(member(members, id).notice(env)),
-            Step::Arrive(id, batch) => drop(member(members, id).arrive(batch, env)),
+            Step::Notice(id) => member(members, id).notice(env),
+            Step::Arrive(id, batch) => member(members, id).arrive(batch, env),
             Step::Fetch(id, name) => member(members, id).fetch(&name, env),
             Step::Task(id, task) => member(members, id).step_task(task, env),
             Step::Transact(id) => member(members, id).step_transaction(env),
             Step::Tick(id) => member(members, id).tick(env),
             Step::Refresh(id) => member(members, id).refresh(env),
-            Step::Rejoin(id) => drop(member(members, id).join_anew(env)),
+            Step::Rejoin(id) => member(members, id).join_anew(env),
             Step::Close(id) => {
                 env.trace(|| format!("{id}: ends"));
                 env.group.remove(member(members, id).seat);
@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    /// Time passes; never past the end of a call, whose limit holds.
+    /// Time passes; never past the end of what has a limit.
     pub fn pass(&mut self) {
         let dice = &mut self.env.dice;
         let span = match dice.below(10) {
@@ -201,8 +201,8 @@ impl World {
 
     pub fn pass_to(&mut self, at: Timestamp) {
         let live = self.members.iter().filter(|member| !member.frozen);
-        let deadlines = live.flat_map(|member| &member.hands.tasks).filter_map(|task| task.deadline());
-        let at = deadlines.min().map_or(at, |deadline| deadline.min(at));
+        let deadline = live.filter_map(|member| member.deadline()).min();
+        let at = deadline.map_or(at, |deadline| deadline.min(at));
         self.env.now = self.env.now.max(at);
         let now = self.env.now;
         for (seat, _) in self.ghosts.extract_if(.., |(_, at)| *at <= now) {
@@ -214,8 +214,7 @@ impl World {
     pub fn next_timer(&self) -> Option<Timestamp> {
         let live = self.members.iter().filter(|member| !member.frozen && !member.rejoin);
         let of = live.flat_map(|member| {
-            let tasks = member.hands.tasks.iter().filter_map(|task| task.deadline());
-            tasks.chain(member.engine.next_wake()).chain(member.drain_deadline)
+            member.deadline().into_iter().chain(member.engine.next_wake()).chain(member.drain_deadline)
         });
         let txns = self.env.broker.open_txns();
         let txns = txns.into_iter().map(|txn| self.txn_deadline(txn));

@@ -60,22 +60,27 @@ pub struct Task {
     pub cancelled: bool,
     at: At,
     piece: Option<Piece>,
+    /// When it began.
+    since: Timestamp,
 }
+
+/// The longest that Kafka or the ledger takes to answer.
+pub const LIMIT: Duration = Duration::from_secs(3);
 
 fn fault(code: Code) -> Fault {
     Fault::new(code, "as the seed wants it")
 }
 
 impl Task {
-    pub fn new(slot: SlotId, work: Work, job: Job, what: Publish) -> Self {
-        Self { slot, work, job, what, cancelled: false, at: At::Start, piece: None }
+    pub fn new(slot: SlotId, work: Work, job: Job, what: Publish, since: Timestamp) -> Self {
+        Self { slot, work, job, what, cancelled: false, at: At::Start, piece: None, since }
     }
 
-    /// When the stage's time is over.
-    pub fn deadline(&self) -> Option<Timestamp> {
+    /// When its time is over. Whatever it asks for has a limit.
+    pub fn deadline(&self) -> Timestamp {
         match self.at {
-            At::Calling { until, .. } => Some(until),
-            _ => None,
+            At::Calling { until, .. } => until,
+            _ => self.since.saturating_add(LIMIT).expect("a time"),
         }
     }
 
@@ -116,7 +121,7 @@ impl Task {
     }
 
     fn begin(&mut self, who: Who, env: &mut Env) -> Option<Ran> {
-        if self.work.lease.is_none() {
+        if self.work.lease.is_none_or(|lease| lease.until <= env.now) {
             match env.claim(who, &self.work) {
                 Err(Unavailable) => return self.fails(fault(Code::LedgerUnavailable)),
                 Ok(Begin::Fresh(lease)) => self.work.lease = Some(lease),
@@ -136,6 +141,8 @@ impl Task {
         }
         if self.work.outputs.is_some() {
             self.at = At::Storing;
+        } else if self.cancelled {
+            return Some(Ran::Busy);
         } else {
             let until = env.now.saturating_add(env.plan.timeout).expect("a time");
             self.work.call = Some(env.truth.call(&self.work.copy, env.lease_is_over));
@@ -159,10 +166,13 @@ impl Task {
             }
             Outcome::Succeeds(outputs) => {
                 self.work.outputs = Some(outputs);
-                self.at = At::Storing;
+                (self.at, self.since) = (At::Storing, env.now);
                 None
             }
-            Outcome::Fails(code) => self.fails(fault(code)),
+            Outcome::Fails(code) => {
+                self.since = env.now;
+                self.fails(fault(code))
+            }
             Outcome::Limited(seconds) => {
                 let asked = Some(Duration::from_secs(seconds));
                 self.fails(fault(Code::LlmRateLimited).with_retry_after(asked))
@@ -229,14 +239,9 @@ impl Task {
                     return Some(Err(Refusal::TooLarge(fault(Code::RecordTooLarge))));
                 }
             }
-            (Publish::Retry { fault, .. }, _) => {
-                if self.work.outputs.is_some() {
-                    self.release(Some(fault.clone()), env);
-                }
-            }
-            (Publish::Dead { fault, .. }, _) => {
-                if let Some(lease) = self.work.lease {
-                    match env.ledger(|ledger| ledger.condemn(lease, fault)) {
+            (Publish::Retry { .. }, _) => {
+                if let (Some(lease), Some(_)) = (self.work.lease, self.work.outputs) {
+                    match env.ledger(|ledger| ledger.withhold(lease)) {
                         Ok(Ok(())) => {}
                         Ok(Err(TakenOver)) => {
                             self.work.lease = None;
@@ -246,13 +251,29 @@ impl Task {
                     }
                 }
             }
+            (Publish::Dead { fault, .. }, _) => {
+                if let Some(lease) = self.work.lease {
+                    let until = env.after(env.plan.lease);
+                    match env.ledger(|ledger| ledger.condemn(lease, fault, until)) {
+                        Ok(Ok(())) => {}
+                        Ok(Err(TakenOver)) => {
+                            self.work.lease = None;
+                            return Some(Err(Refusal::TakenOver));
+                        }
+                        Err(Unavailable) => return unavailable(),
+                    }
+                }
+            }
+            (Publish::Park | Publish::Discard, At::Start) if self.work.lease.is_some() => {
+                self.at = self.work.lease.map_or(At::Start, At::Noted);
+                return None;
+            }
             (Publish::Park | Publish::Discard, At::Start) => match env.claim(who, &self.work) {
                 Ok(Begin::Fresh(lease) | Begin::Stored(lease, _) | Begin::Condemned(lease, _)) => {
                     self.at = At::Noted(lease);
                     return None;
                 }
-                // Whoever has it tells the ledger what becomes of the job; this copy is only moved.
-                Ok(Begin::Busy) if what == Publish::Park => {}
+                // Moved without a word, its offset would end, and a stored result be taken for produced.
                 Ok(Begin::Busy) => return Some(Err(Refusal::TakenOver)),
                 Ok(Begin::Finished { state, same_origin }) => {
                     return Some(Err(Refusal::Ended(rest(state, same_origin))));
@@ -346,7 +367,7 @@ impl Task {
                 self.work.lease = None;
                 self.work.loose = false;
                 if settled.is_ok() {
-                    env.truth.durable(self.work.copy.job, self.work.call);
+                    env.truth.durable(self.work.copy.job, self.work.call, prepared.kind);
                 }
                 Ok(())
             }

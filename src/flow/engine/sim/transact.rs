@@ -1,9 +1,11 @@
 //! A member's transactions, as `worker::transactions` and `kafka::transaction` carry them out: each record, the
 //! offsets and the commit are steps of their own. The answer can be lost.
 
+use jiff::Timestamp;
+
 use super::hands::Hands;
 use super::log::{Fate, What};
-use super::task::refusal;
+use super::task::{LIMIT, refusal};
 use super::truth::{Kind, Piece};
 use super::world::Env;
 use crate::flow::engine::{Abort, Publish, Refusal, SlotId};
@@ -27,6 +29,7 @@ struct Running {
     /// The next record, and the next of what it becomes.
     next: (usize, usize),
     sent_offsets: bool,
+    since: Timestamp,
 }
 
 /// See the module.
@@ -42,15 +45,16 @@ impl Transactions {
         Self { producer, epoch: None, running: None }
     }
 
-    pub fn is_open(&self) -> bool {
-        self.epoch.is_some()
-    }
-
     /// False while what an earlier producer of this name has left is not ended.
     pub fn open(&mut self, env: &mut Env) -> bool {
         self.running = None;
         self.epoch = env.broker.open(self.producer);
         self.epoch.is_some()
+    }
+
+    /// When the transaction that runs must have been answered.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.running.as_ref()?.since.saturating_add(LIMIT).ok()
     }
 
     pub fn is_running(&self) -> bool {
@@ -75,6 +79,7 @@ impl Transactions {
             txn: None,
             next: (0, 0),
             sent_offsets: false,
+            since: env.now,
         });
     }
 
@@ -176,7 +181,7 @@ impl Env {
         let pieces = std::mem::take(&mut self.broker.txns[txn].pieces);
         for piece in &pieces {
             self.truth.ends(piece);
-            self.truth.durable(piece.copy.job, piece.call);
+            self.truth.durable(piece.copy.job, piece.call, piece.kind);
             if piece.kind == Kind::Discard {
                 self.truth.jobs[piece.copy.job].discarded = true;
             }

@@ -74,7 +74,7 @@ impl Env {
             produced: 0,
             traces,
         };
-        env.trace(|| String::new());
+        env.trace(String::new);
         if traces {
             eprintln!("{:#?}", env.plan);
         }
@@ -174,6 +174,7 @@ impl Env {
         let claim = Claim { copy: &work.copy, at: work.at.clone(), origin, order, until, now };
         let unsettled = self.ledger.is_unsettled(work.copy.job);
         let begin = self.ledger(|ledger| ledger.begin(who, &claim)).and_then(|begin| begin);
+        self.trace(|| format!("job {} is claimed by {who:?} for {:?}: {begin:?}", work.copy.job, work.at));
         if unsettled && !matches!(begin, Ok(Begin::Busy | Begin::Finished { .. })) {
             // Whoever had it before may have produced it.
             self.truth.excuse(work.copy.job);

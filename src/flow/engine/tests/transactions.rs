@@ -1,0 +1,213 @@
+//! Exactly once: what goes into a transaction, and what follows from how it ends.
+
+use super::driver::*;
+use crate::flow::Code;
+use crate::flow::engine::*;
+
+fn exactly_once(change: impl FnOnce(&mut Spec)) -> Driver {
+    Driver::new(|spec| {
+        spec.delivery = Delivery::ExactlyOnce;
+        change(spec);
+    })
+}
+
+/// The records and offsets of the transactions that these effects begin.
+fn transactions(effects: &[Effect]) -> Vec<(Vec<u64>, Vec<i64>)> {
+    let of = |effect: &Effect| match effect {
+        Effect::Transact { slots, commit } => Some((
+            slots.iter().map(|slot| slot.0).collect(),
+            commit.iter().map(|(_, position)| position.offset).collect(),
+        )),
+        _ => None,
+    };
+    effects.iter().filter_map(of).collect()
+}
+
+#[test]
+fn an_idle_stage_commits_a_record_with_its_offset_at_once() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    assert_eq!(transactions(&d.ran(0, Ran::Output)), [(vec![0], vec![1])]);
+    assert_eq!(d.committed(), [ended(0)]);
+    assert_eq!(d.engine.next_wake(), None, "nothing is left to commit");
+}
+
+#[test]
+fn what_becomes_ready_while_a_transaction_is_under_way_goes_into_the_next_one_together() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..4);
+    assert_eq!(transactions(&d.ran(0, Ran::Output)), [(vec![0], vec![1])]);
+    assert_eq!(transactions(&d.ran(3, Ran::Output)), []);
+    assert_eq!(transactions(&d.ran(1, Ran::Output)), []);
+    let effects = d.committed();
+    assert_eq!(transactions(&effects), [(vec![3, 1], vec![2])], "record 2 still runs");
+}
+
+#[test]
+fn a_record_is_in_no_end_before_its_transaction_is_committed() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    assert_eq!(d.engine.load().held, 1);
+    let effects = d.tell(Event::Transacted(Ok(())));
+    assert_eq!(effects, [Effect::Settle(SlotId(0))], "now the ledger is told");
+    assert_eq!(d.tell(Event::Settled { slot: SlotId(0), result: Ok(()) }), [ended(0)]);
+}
+
+#[test]
+fn rungs_and_dead_letters_go_in_the_transaction_with_their_offsets_too() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..2);
+    assert_eq!(transactions(&d.fails(0, Code::LlmTimeout)), [(vec![0], vec![1])]);
+    d.fails(1, Code::ParseCorrupt);
+    assert_eq!(transactions(&d.committed()), [(vec![1], vec![2])]);
+}
+
+#[test]
+fn offsets_of_records_that_the_ledger_knew_are_committed_by_themselves_after_a_while() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..2);
+    assert_eq!(transactions(&d.ran(0, Ran::Ended(Rest::Over))), []);
+    assert_eq!(transactions(&d.pass(COMMIT_EVERY)), [(vec![], vec![1])]);
+}
+
+#[test]
+fn an_aborted_transaction_leaves_the_offsets_open_and_is_repeated_by_one_record_first() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..3);
+    d.ran(0, Ran::Output);
+    d.ran(1, Ran::Output);
+    d.committed();
+    let abort = Abort::Again(fault(Code::OutputUnwritable));
+    assert_eq!(d.aborted(abort), [Effect::Paused(fault(Code::OutputUnwritable))]);
+    let effects = d.pass(SECOND);
+    assert_eq!(transactions(&effects), [(vec![1], vec![2])], "offset 1 was open again");
+    assert!(d.committed().contains(&Effect::Resumed));
+}
+
+#[test]
+fn a_record_that_kafka_does_not_take_is_kept_back_and_the_others_go_without_it() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..4);
+    d.ran(0, Ran::Output);
+    d.fails(1, Code::ParseCorrupt);
+    d.ran(2, Ran::Output);
+    assert_eq!(transactions(&d.committed()), [(vec![1, 2], vec![3])]);
+    let refused = Refusal::Fault(fault(Code::DlqUnwritable));
+    let effects = d.aborted(Abort::Record(SlotId(1), refused));
+    assert_eq!(transactions(&effects), [(vec![2], vec![1])], "beyond offset 1 the map has record 2");
+    assert_eq!(d.engine.paused().map(|fault| fault.code), Some(Code::DlqUnwritable));
+}
+
+#[test]
+fn records_for_the_topic_that_takes_nothing_are_kept_back_together() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..4);
+    d.ran(0, Ran::Output);
+    d.fails(1, Code::ParseCorrupt);
+    d.fails(2, Code::ParseCorrupt);
+    d.ran(3, Ran::Output);
+    assert_eq!(transactions(&d.committed()), [(vec![1, 2, 3], vec![4])]);
+    let refused = Refusal::Fault(fault(Code::DlqUnwritable));
+    assert_eq!(transactions(&d.aborted(Abort::Record(SlotId(2), refused))), [(vec![3], vec![1])]);
+}
+
+#[test]
+fn an_output_that_is_too_large_is_a_dead_letter_in_the_next_transaction() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    let effects = d.aborted(Abort::Record(SlotId(0), refusal(Code::RecordTooLarge)));
+    assert_eq!(what(&effects), dead_letter(1, fault(Code::RecordTooLarge)));
+    assert_eq!(transactions(&effects), [(vec![0], vec![1])]);
+}
+
+#[test]
+fn when_the_group_has_changed_the_same_is_tried_again_a_moment_later_without_a_pause() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    assert_eq!(d.aborted(Abort::Stale), []);
+    assert_eq!(d.engine.paused(), None);
+    assert_eq!(transactions(&d.pass(ms(99))), []);
+    assert_eq!(transactions(&d.pass(ms(1))), [(vec![0], vec![1])]);
+}
+
+#[test]
+fn a_stage_that_is_shut_out_lets_everything_go_and_joins_anew() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..3);
+    d.ran(1, Ran::Output);
+    let effects = d.aborted(Abort::Fenced);
+    assert_eq!(effects, [forget(0), forget(1), forget(2), Effect::Rejoin]);
+    assert!(!d.engine.wants(&input(0)), "nothing is ours");
+    d.assign(input(0), Lane::Input);
+    assert_eq!(starts(&d.poll(input(0), 1)), [3]);
+}
+
+#[test]
+fn a_revoked_partition_goes_when_its_transaction_is_through() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..2);
+    d.ran(0, Ran::Output);
+    assert_eq!(d.tell(Event::Revoked(vec![input(0)])), []);
+    d.ran(1, Ran::Output);
+    let effects = d.committed();
+    assert_eq!(transactions(&effects), [(vec![1], vec![2])]);
+    assert_eq!(d.committed(), [ended(1), drained(input(0), None)]);
+}
+
+#[test]
+fn a_revoked_partition_commits_what_the_ledger_knew_before_it_goes() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Ended(Rest::Over));
+    assert_eq!(transactions(&d.tell(Event::Revoked(vec![input(0)]))), [(vec![], vec![1])]);
+    assert_eq!(d.committed(), [drained(input(0), None)]);
+}
+
+#[test]
+fn when_the_time_for_draining_is_over_no_transaction_is_waited_for() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    d.tell(Event::Revoked(vec![input(0)]));
+    assert_eq!(d.tell(Event::DrainDeadline), [forget(0), drained(input(0), None)]);
+    assert_eq!(d.committed(), [], "late news of what was given back");
+}
+
+#[test]
+fn a_ledger_that_does_not_take_the_end_is_told_again_and_nothing_is_produced_twice() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    d.tell(Event::Transacted(Ok(())));
+    let failed = Err(fault(Code::LedgerUnavailable));
+    d.tell(Event::Settled { slot: SlotId(0), result: failed });
+    assert_eq!(d.pass(SECOND), [Effect::Settle(SlotId(0))]);
+    let effects = d.tell(Event::Settled { slot: SlotId(0), result: Ok(()) });
+    assert_eq!(effects, [ended(0), Effect::Resumed]);
+}
+
+#[test]
+fn offsets_are_committed_again_from_time_to_time_so_that_kafka_does_not_forget_them() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    d.committed();
+    for _ in 0..2 {
+        d.tell(Event::Refresh);
+        assert_eq!(transactions(&d.pass(COMMIT_EVERY)), [(vec![], vec![1])]);
+        d.committed();
+    }
+}
+
+#[test]
+fn the_markers_behind_the_last_record_are_committed_once_everything_was_read() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    d.committed();
+    d.tell(Event::CaughtUp(input(0), 2));
+    assert_eq!(transactions(&d.pass(COMMIT_EVERY)), [(vec![], vec![2])]);
+}
