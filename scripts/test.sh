@@ -124,8 +124,7 @@ export LAZARET_TEST_PROMTOOL
 
 step "format" cargo fmt --check
 step "lint" cargo clippy --locked --all-targets -- -D warnings
-step "the core alone, simulated" scripts/core.sh simulate 20000
-step "the core alone, simulated" scripts/core.sh simulate 20000
+step "the core alone, simulated" scripts/core.sh simulate 6000
 step "build the tests" cargo test --locked --no-run
 start_servers
 step "tests" env -u LAZARET_TEST_CLUSTER cargo test --locked --no-fail-fast "$@"
