@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::log::{Copy, Place};
+use super::truth::has_ended;
 use crate::flow::Fault;
 use crate::flow::engine::OrderKey;
 use crate::flow::offsets::Committed;
@@ -48,8 +49,8 @@ pub struct Row {
     redrives: u32,
     attempt: u32,
     token: u64,
-    who: Who,
-    pub until: Timestamp,
+    pub who: Who,
+    until: Timestamp,
     result: Option<Outputs>,
     fault: Option<Fault>,
     at: Place,
@@ -100,6 +101,8 @@ pub struct Ledger {
     pub rows: BTreeMap<usize, Row>,
     epochs: BTreeMap<usize, u32>,
     tokens: u64,
+    /// What had ended when partitions came to their present owner.
+    ended: BTreeMap<TopicPartition, Committed>,
 }
 
 impl Ledger {
@@ -119,13 +122,17 @@ impl Ledger {
         if !self.knows(who) {
             return Err(Unavailable);
         }
+        if self.ended.get(&claim.at.0).is_some_and(|committed| has_ended(committed, claim.at.1)) {
+            // The claimant has lost the partition and does not know it.
+            return Ok(Begin::Busy);
+        }
         let Copy { job, attempt, redrives, .. } = *claim.copy;
         let Some(row) = self.rows.get(&job) else {
             let row = self.take(who, claim);
             self.rows.insert(job, Row { state: State::Running, ..row });
             return Ok(Begin::Fresh(Lease { job, token: self.tokens, until: claim.until }));
         };
-        let held = self.counts(row, claim.now);
+        let held = self.counts(row, who, claim.now);
         let leasable = matches!(row.state, State::Running | State::Stored | State::Condemned);
         let finished = match row.state {
             State::Done => true,
@@ -242,16 +249,18 @@ impl Ledger {
         families: &[i32],
         dead_too: bool,
     ) -> Vec<(i32, OrderKey, i64)> {
+        self.ended.extend(seen.clone());
         for row in self.rows.values_mut() {
-            let (name, offset) = &row.at;
-            let ended = seen.get(name).is_some_and(|committed| {
-                *offset < committed.below() || committed.ranges().iter().any(|range| range.contains(offset))
-            });
-            match row.state {
-                _ if !ended => {}
-                State::Stored => (row.state, row.result) = (State::Done, None),
-                State::Condemned => row.state = State::Dead,
-                State::Running | State::Released => row.until = Timestamp::UNIX_EPOCH,
+            let ended = seen.get(&row.at.0).is_some_and(|committed| has_ended(committed, row.at.1));
+            match (row.state, row.result.is_some()) {
+                (State::Stored, _) | (State::Released, true) if ended => {
+                    (row.state, row.result) = (State::Done, None);
+                }
+                (State::Condemned, _) if ended => row.state = State::Dead,
+                (State::Running | State::Released, _) if ended => row.until = Timestamp::UNIX_EPOCH,
+                _ if !families.contains(&row.at.0.partition) => {}
+                // Its holder is gone; only whoever knows what has ended may go on at once.
+                _ if self.epochs.get(&row.who.name) != Some(&row.who.epoch) => row.until = Timestamp::UNIX_EPOCH,
                 _ => {}
             }
         }
@@ -278,11 +287,12 @@ impl Ledger {
     }
 
     /// Its last holder may still count on it.
-    pub fn is_held(&self, job: usize, now: Timestamp) -> bool {
-        self.is_unsettled(job) && self.rows.get(&job).is_some_and(|row| self.counts(row, now))
+    pub fn is_held(&self, job: usize, who: Who, now: Timestamp) -> bool {
+        self.is_unsettled(job) && self.rows.get(&job).is_some_and(|row| self.counts(row, who, now))
     }
 
-    fn counts(&self, row: &Row, now: Timestamp) -> bool {
-        row.until > now && self.knows(row.who)
+    /// A new process of a name voids the leases of the one before for itself. Others may not know what that one did.
+    fn counts(&self, row: &Row, who: Who, now: Timestamp) -> bool {
+        row.until > now && (self.knows(row.who) || row.who.name != who.name)
     }
 }

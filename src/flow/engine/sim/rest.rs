@@ -27,7 +27,7 @@ impl World {
             self.send_back(&letter, discard);
             self.go_on_until(Self::nothing_moves_by_itself);
         }
-        self.go_on_until(|world| world.timers_of_engines() == 0);
+        self.go_on_until(|world| world.next_timer().is_none());
         self.check_the_end();
     }
 
@@ -74,10 +74,6 @@ impl World {
             }
             assert!(steps < STEPS_MAX && waits < WAITS_MAX, "it does not come to rest: {}", self.picture());
         }
-    }
-
-    fn timers_of_engines(&self) -> usize {
-        self.members.iter().filter(|member| member.engine.next_wake().is_some()).count()
     }
 
     /// What is not over waits for a person, and rightly so.

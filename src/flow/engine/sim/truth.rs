@@ -42,6 +42,7 @@ impl Rec {
 /// A call of the stage, which costs money.
 #[derive(Clone, Debug)]
 struct Call {
+    rec: usize,
     redrives: u32,
     attempt: u32,
     /// Its result came to nothing, for a reason that is known.
@@ -159,14 +160,16 @@ impl Truth {
     pub fn call(&mut self, copy: &Copy, lease_is_over: bool) -> usize {
         let job = &mut self.jobs[copy.job];
         assert!(!job.stored, "a call was made although its result was stored: {copy:?}");
-        let same = |call: &Call| (call.redrives, call.attempt) == (copy.redrives, copy.attempt);
+        // After a crash the ledger may not know that an attempt failed, and another record of the job makes it again.
+        let attempt = (copy.rec, copy.redrives, copy.attempt);
+        let same = |call: &Call| (call.rec, call.redrives, call.attempt) == attempt;
         for call in job.calls.iter_mut().filter(|call| same(call)) {
             call.void |= lease_is_over;
             let lost = call.void && !call.durable;
             assert!(lost || job.damaged, "a call was made twice: {copy:?}, {call:?}");
         }
-        let Copy { redrives, attempt, .. } = *copy;
-        job.calls.push(Call { redrives, attempt, void: false, durable: false });
+        let Copy { rec, redrives, attempt, .. } = *copy;
+        job.calls.push(Call { rec, redrives, attempt, void: false, durable: false });
         self.calls += 1;
         job.calls.len() - 1
     }
@@ -233,9 +236,7 @@ impl Truth {
         assert!(job.done <= most, "{copy:?} went to the next topic {} times", job.done);
         assert!(job.letters.values().all(|n| *n <= most), "{copy:?} has two dead letters");
         let both = job.done > 0 && job.letters.contains_key(&job.redrives);
-        // Without transactions, what was written and not noted is written again, and may not fit this time.
-        let twice = again && most > 1;
-        assert!(!both || twice, "{copy:?} went to the next topic and is a dead letter");
+        assert!(!both || most > 1, "{copy:?} went to the next topic and is a dead letter");
         for (place, what) in written {
             if let What::Copy(copy) = what {
                 self.live.insert(place.clone(), copy.clone());

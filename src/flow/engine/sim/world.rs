@@ -168,16 +168,21 @@ impl Env {
     pub fn claim(&mut self, who: Who, work: &Work) -> Result<Begin, Unavailable> {
         let rec = &self.truth.recs[work.copy.rec];
         let until = self.after(self.plan.lease);
-        self.lease_is_over = !self.ledger.is_held(work.copy.job, self.now);
+        self.lease_is_over = !self.ledger.is_held(work.copy.job, who, self.now);
         let now = self.now;
         let (origin, order) = ((rec.family, rec.origin), rec.order);
         let claim = Claim { copy: &work.copy, at: work.at.clone(), origin, order, until, now };
+        let before = self.ledger.rows.get(&work.copy.job).map(|row| row.who);
         let unsettled = self.ledger.is_unsettled(work.copy.job);
         let begin = self.ledger(|ledger| ledger.begin(who, &claim)).and_then(|begin| begin);
         self.trace(|| format!("job {} is claimed by {who:?} for {:?}: {begin:?}", work.copy.job, work.at));
         if unsettled && !matches!(begin, Ok(Begin::Busy | Begin::Finished { .. })) {
             // Whoever had it before may have produced it.
             self.truth.excuse(work.copy.job);
+            if before == Some(who) {
+                // It could not tell the ledger for longer than its lease.
+                self.truth.damaged([work.copy.job]);
+            }
         }
         begin
     }
