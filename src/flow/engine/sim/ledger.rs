@@ -260,7 +260,9 @@ impl Ledger {
                 (State::Running | State::Released, _) if ended => row.until = Timestamp::UNIX_EPOCH,
                 _ if !families.contains(&row.at.0.partition) => {}
                 // Its holder is gone; only whoever knows what has ended may go on at once.
-                _ if self.epochs.get(&row.who.name) != Some(&row.who.epoch) => row.until = Timestamp::UNIX_EPOCH,
+                _ if self.epochs.get(&row.who.name) != Some(&row.who.epoch) => {
+                    row.until = Timestamp::UNIX_EPOCH
+                }
                 _ => {}
             }
         }

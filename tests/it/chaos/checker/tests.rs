@@ -79,8 +79,9 @@ fn a_record_that_comes_out_after_its_follower_was_overtaken() {
     let sent = [sent("a", "k", 0), sent("b", "k", 1)];
     let outputs = [seen("b", "k", 0), seen("a", "k", 1)];
     let (letters, acts) = ([letter("a", 0)], Acts { redrives: [("a".into(), 1)].into(), ..Acts::default() });
-    let case =
-        |hold| Case { sent: &sent, acts: &acts, outputs: &outputs, letters: &letters, calls: &[], hold }.judge();
+    let case = |hold| {
+        Case { sent: &sent, acts: &acts, outputs: &outputs, letters: &letters, calls: &[], hold }.judge()
+    };
     assert!(case(false).overtaken.is_empty(), "followers may pass a dead letter");
     assert_eq!(case(true).overtaken, ["a of key k came out after b"], "unless they are held");
 }
