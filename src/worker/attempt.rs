@@ -119,12 +119,10 @@ pub fn rest(state: State) -> Rest {
     match state {
         State::Done | State::Discarded => Rest::Over,
         State::Dead => Rest::Dead,
-        State::Running
-        | State::Stored
-        | State::Condemned
-        | State::Waiting
-        | State::Parked
-        | State::Released => Rest::Elsewhere,
+        State::Waiting => Rest::Waiting,
+        State::Running | State::Stored | State::Condemned | State::Parked | State::Released => {
+            Rest::Elsewhere
+        }
     }
 }
 

@@ -82,7 +82,9 @@ pub enum Ran {
 pub enum Rest {
     /// Done or discarded, or another record's job.
     Over,
-    /// On a rung or parked: it comes back.
+    /// On a rung: it comes back, and others may pass it where the stage says so.
+    Waiting,
+    /// Parked, or in other hands: it comes back.
     Elsewhere,
     /// In the dead letter topic.
     Dead,

@@ -259,7 +259,8 @@ impl Engine {
         self.window.end_offset(id);
         self.step_aside(id, |order, place| match rest {
             Rest::Over => order.leave(place, id),
-            Rest::Elsewhere => order.climb(place, id),
+            Rest::Waiting => order.climb(place, id),
+            Rest::Elsewhere => order.step_out(place, id),
             Rest::Dead => order.die(place, id),
         });
         self.drop_ended(id);

@@ -393,6 +393,7 @@ fn rest(state: State, same_origin: bool) -> Rest {
         _ if !same_origin => Rest::Over,
         State::Done | State::Discarded => Rest::Over,
         State::Dead => Rest::Dead,
+        State::Waiting => Rest::Waiting,
         _ => Rest::Elsewhere,
     }
 }

@@ -179,10 +179,12 @@ impl Env {
         if unsettled && !matches!(begin, Ok(Begin::Busy | Begin::Finished { .. })) {
             // Whoever had it before may have produced it.
             self.truth.excuse(work.copy.job);
-            if before == Some(who) {
-                // It could not tell the ledger for longer than its lease.
-                self.truth.damaged([work.copy.job]);
-            }
+        }
+        let taken = !matches!(begin, Err(_) | Ok(Begin::Busy | Begin::Finished { .. }));
+        if taken && (before == Some(who) && unsettled || !self.truth.live.contains_key(&work.at)) {
+            // It could not tell the ledger for longer than its lease; or it has lost the partition, and nobody has
+            // come since who told the ledger what had ended.
+            self.truth.damaged([work.copy.job]);
         }
         begin
     }
