@@ -183,6 +183,8 @@ impl World {
             let (discard, twice) = (self.env.dice.percent(20), self.env.dice.percent(10));
             self.send_back(&letter, discard);
             if twice {
+                // By force, since the ledger says no: then a failed call of the one may be made again for the other.
+                self.env.truth.damaged([letter.job]);
                 self.send_back(&letter, discard);
             }
         }
