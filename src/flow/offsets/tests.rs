@@ -262,3 +262,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_open_again_after_an_aborted_transaction_has_kept_its_room() {
+    let mut offsets = Offsets::default();
+    let mut log = (0..).map(|n| n * 1000);
+    while offsets.has_room() {
+        read(&mut offsets, [log.next().unwrap()]);
+    }
+    let first = offsets.open() as i64;
+    end(&mut offsets, (0..first).map(|n| n * 1000));
+    assert_eq!(offsets.commit().unwrap().map, "");
+    for _ in 0..first {
+        if offsets.has_room() {
+            read(&mut offsets, [log.next().unwrap()]);
+        }
+    }
+    offsets.unhand();
+    (0..first).for_each(|n| offsets.reopen(n * 1000));
+    let all = offsets.open() as i64;
+    end(&mut offsets, (1..all).step_by(2).map(|n| n * 1000));
+    let committed = committed(&offsets.commit().unwrap());
+    assert!((1..all).step_by(2).all(|n| committed.has_ended(n * 1000)), "the map is whole");
+}
