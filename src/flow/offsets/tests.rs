@@ -216,7 +216,11 @@ fn records_next_to_each_other_take_two_bits_each() {
     let mut offsets = Offsets::default();
     let fresh = (0..20_000).take_while(|offset| offsets.has_room() && offsets.read(*offset) == Read::Fresh);
     // One bit for the first, and 4 × 125 + 2 of the 23 944 of a map are for two records with the widest gaps.
-    assert_eq!(fresh.count(), (23_944 - 502 - 1) / 2 + 2, "the last one is read because there is room before it");
+    assert_eq!(
+        fresh.count(),
+        (23_944 - 502 - 1) / 2 + 2,
+        "the last one is read because there is room before it"
+    );
 }
 
 #[test]
