@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::arrivals::{Arrivals, Came};
+use super::arrivals::{Arrivals, Came, Stale};
 use super::group::Notice;
 use super::hands::Hands;
 use super::ledger::Who;
@@ -31,6 +31,8 @@ pub struct Part {
     pub reached: i64,
     /// What was committed when it came.
     pub start: Committed,
+    /// Its family's term, once the ledger has named it.
+    pub term: u64,
 }
 
 /// See the module.
@@ -59,6 +61,8 @@ pub struct Member {
     pub frozen: bool,
     /// Records started while the stage paused that have not come back.
     probes: BTreeSet<SlotId>,
+    /// The ledger said that a partition is somebody else's.
+    ousted: bool,
 }
 
 /// What is being told, as far as it says which records may be dropped.
@@ -94,6 +98,7 @@ impl Member {
             stopping: false,
             frozen: false,
             probes: BTreeSet::new(),
+            ousted: false,
         }
     }
 
@@ -105,7 +110,8 @@ impl Member {
 
     fn tell(&mut self, event: Event, env: &mut Env) {
         env.trace(|| format!("{}: {event:?}", self.id));
-        let cause = cause(&event);
+        self.ousted |= is_ousted(&event);
+        let cause = if self.ousted { Cause::Gone } else { cause(&event) };
         let failed = match &event {
             Event::Ran { slot, result: Ran::Failed(fault) } => Some((*slot, fault.class)),
             _ => None,
@@ -242,7 +248,8 @@ impl Member {
             while self.engine.wants(&name)
                 && let Some((copy, at)) = self.next(&name, env)
             {
-                let slot = self.hands.take(copy.clone(), at.clone());
+                let term = self.partitions.get(&name).map_or(0, |part| part.term);
+                let slot = self.hands.take(copy.clone(), at.clone(), term);
                 let rec = &env.truth.recs[copy.rec];
                 let arrival = Arrival {
                     slot,
@@ -332,9 +339,19 @@ impl Member {
 
     /// The ledger is told what is committed, and tells what is outstanding, if it answers.
     pub fn arrive(&mut self, batch: usize, env: &mut Env) {
-        if let Some(assigned) = self.arrivals.recover(batch, env) {
-            self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect(), env.now);
-            self.handle(Event::Assigned(assigned), env);
+        match self.arrivals.step(batch, env) {
+            None => {}
+            Some(Ok((term, assigned))) => {
+                let names = assigned.iter().map(|one| &one.partition);
+                let mut parts: Vec<_> = names.cloned().collect();
+                parts.sort();
+                for (_, part) in self.partitions.iter_mut().filter(|(name, _)| parts.contains(name)) {
+                    part.term = term;
+                }
+                self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect(), env.now);
+                self.handle(Event::Assigned(assigned), env);
+            }
+            Some(Err(Stale)) => self.handle(Event::Ousted, env),
         }
     }
 
@@ -405,6 +422,7 @@ impl Member {
         if self.transactions.as_mut().is_some_and(|transactions| !transactions.open(env)) {
             return;
         }
+        self.ousted = false;
         env.group.remove(self.seat);
         let inherited = self.inherits.take().and_then(|old| env.group.take_over(old));
         self.seat = inherited.unwrap_or_else(|| env.group.join());
@@ -457,6 +475,15 @@ impl Member {
             assert!(held <= env.plan.spec.window.max(1), "{held} records are held of {name}");
         }
     }
+}
+
+fn is_ousted(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Ousted
+            | Event::Ran { result: Ran::Ousted, .. }
+            | Event::Prepared { result: Err(Refusal::Ousted), .. }
+    )
 }
 
 fn cause(event: &Event) -> Cause {

@@ -126,6 +126,7 @@ impl Task {
                 Err(Unavailable) => return self.fails(fault(Code::LedgerUnavailable)),
                 Ok(Begin::Fresh(lease)) => self.work.lease = Some(lease),
                 Ok(Begin::Busy) => return Some(Ran::Busy),
+                Ok(Begin::Ousted) => return Some(Ran::Ousted),
                 Ok(Begin::Finished { state, same_origin }) => {
                     return Some(Ran::Ended(rest(state, same_origin)));
                 }
@@ -145,7 +146,8 @@ impl Task {
             return Some(Ran::Busy);
         } else {
             let until = env.now.saturating_add(env.plan.timeout).expect("a time");
-            self.work.call = Some(env.truth.call(&self.work.copy, env.lease_is_over));
+            let holds = self.work.lease.is_some_and(|lease| env.ledger.holds(lease));
+            self.work.call = Some(env.truth.call(&self.work.copy, env.lease_is_over, holds));
             self.at = At::Calling { until, hangs: false };
         }
         None
@@ -195,6 +197,7 @@ impl Task {
         let until = env.after(env.plan.lease);
         match env.ledger(|ledger| ledger.store(lease, outputs, until)) {
             Ok(Ok(())) => {
+                self.work.lease = Some(lease.until(until));
                 env.truth.stored(self.work.copy.job);
                 Some(Ran::Output)
             }
@@ -224,10 +227,12 @@ impl Task {
                     return Some(Err(Refusal::Fault(fault(code))));
                 }
                 // Tried again for long, another copy of the job may have it by now.
-                if let (Some(lease), Some(outputs)) = (self.work.lease, self.work.outputs) {
+                if let (Some(lease), Some(outputs)) = (self.work.lease, self.work.outputs)
+                    && lease.until <= env.now
+                {
                     let until = env.after(env.plan.lease);
                     match env.ledger(|ledger| ledger.store(lease, outputs, until)) {
-                        Ok(Ok(())) => {}
+                        Ok(Ok(())) => self.work.lease = Some(lease.until(until)),
                         Ok(Err(TakenOver)) => {
                             self.work.lease = None;
                             return Some(Err(Refusal::TakenOver));
@@ -255,7 +260,7 @@ impl Task {
                 if let Some(lease) = self.work.lease {
                     let until = env.after(env.plan.lease);
                     match env.ledger(|ledger| ledger.condemn(lease, fault, until)) {
-                        Ok(Ok(())) => {}
+                        Ok(Ok(())) => self.work.lease = Some(lease.until(until)),
                         Ok(Err(TakenOver)) => {
                             self.work.lease = None;
                             return Some(Err(Refusal::TakenOver));
@@ -265,7 +270,7 @@ impl Task {
                 }
             }
             (Publish::Park | Publish::Discard, At::Start) if self.work.lease.is_some() => {
-                self.at = self.work.lease.map_or(At::Start, At::Noted);
+                self.at = self.work.lease.take().map_or(At::Start, At::Noted);
                 return None;
             }
             (Publish::Park | Publish::Discard, At::Start) => match env.claim(who, &self.work) {
@@ -275,18 +280,21 @@ impl Task {
                 }
                 // Moved without a word, its offset would end, and a stored result be taken for produced.
                 Ok(Begin::Busy) => return Some(Err(Refusal::TakenOver)),
+                Ok(Begin::Ousted) => return Some(Err(Refusal::Ousted)),
                 Ok(Begin::Finished { state, same_origin }) => {
                     return Some(Err(Refusal::Ended(rest(state, same_origin))));
                 }
                 Err(Unavailable) => return unavailable(),
             },
             (Publish::Park | Publish::Discard, At::Noted(lease)) => {
-                match env.ledger(|ledger| ledger.settle(lease, &end(&what))) {
-                    Ok(_) => {}
+                let settled = env.ledger(|ledger| ledger.settle(lease, &end(&what)));
+                // The ledger may have noted it although its answer was lost.
+                let job = self.work.copy.job;
+                env.truth.jobs[job].discarded |= env.ledger.rows[&job].state == State::Discarded;
+                match settled {
+                    Ok(Ok(())) => {}
+                    Ok(Err(TakenOver)) => return Some(Err(Refusal::TakenOver)),
                     Err(Unavailable) => return unavailable(),
-                }
-                if what == Publish::Discard {
-                    env.truth.jobs[self.work.copy.job].discarded = true;
                 }
             }
             (Publish::Park | Publish::Discard, at) => unreachable!("{at:?}"),
