@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use lazaret::ledger::sqlite::SqliteLedger;
 use lazaret::ledger::{Begin, Claim, End, Ledger};
-use lazaret::message::{Coordinates, Correlation, JobId};
+use lazaret::message::{Coordinates, Correlation, JobId, TopicPartition};
 
 const IN_FLIGHT: u64 = 64;
 const RECORDS: u64 = 30_000;
@@ -41,6 +41,8 @@ fn claim(n: u64) -> Claim {
         redrives: 0,
         origin: at.clone(),
         order: None,
+        family: TopicPartition::new("in", 0),
+        term: 0,
         at,
         lease: Duration::from_secs(60),
         now: Timestamp::now(),

@@ -28,10 +28,10 @@ use tokio::sync::mpsc;
 
 use self::follow::Topics;
 use self::group::{Group, State};
-pub(super) use self::member::{Member, positions};
+pub(super) use self::member::{Member, Noted, positions};
 pub use self::partition::Partition;
 use self::shared::Shared;
-pub use self::start::DAMAGED;
+pub use self::start::{DAMAGED, Start, Starts};
 use super::client::dispose;
 use super::context::Context;
 use super::problem::KafkaProblem;
@@ -192,6 +192,11 @@ impl Consumer {
     /// Whether a broker was connected a few seconds ago.
     pub fn is_reachable(&self) -> bool {
         !self.shared.unreachable.load(Ordering::Acquire)
+    }
+
+    /// To look later whether anybody else has committed for partitions of ours.
+    pub fn starts(&self) -> Starts {
+        Starts(self.client.as_ref().map(Arc::downgrade).unwrap_or_default())
     }
 
     /// What a transaction needs to commit offsets for us.

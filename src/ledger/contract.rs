@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{Begin, Claim, End, Lease, Ledger, LedgerError, State};
 use crate::flow::{Code, Fault};
-use crate::message::{Coordinates, Correlation, JobId};
+use crate::message::{Coordinates, Correlation, JobId, TopicPartition};
 
 pub const LEASE: Duration = Duration::from_secs(60);
 
@@ -39,6 +39,8 @@ pub fn claim(job: &str) -> Claim {
         at: at("in", 2, 7),
         origin: at("in", 2, 7),
         order: None,
+        family: TopicPartition::new("in", 2),
+        term: 0,
         lease: LEASE,
         now: second(0),
     }
@@ -95,6 +97,9 @@ pub async fn contract(open: impl Open) {
     a_running_job_is_busy_for_everybody_else(&open).await;
     a_lease_ends_with_its_time(&open).await;
     a_restart_voids_the_leases_of_the_same_instance(&open).await;
+    noting_something_under_a_lease_renews_it(&open).await;
+    a_result_is_not_replayed_by_a_copy_from_another_partition_while_it_may_be_out(&open).await;
+    a_result_that_is_withheld_is_not_taken_for_produced(open("a")).await;
     a_stored_result_is_replayed_after_a_restart(&open).await;
     a_released_job_runs_again_or_replays(open("a")).await;
     an_attempt_that_was_sent_to_a_rung_is_finished(open("a")).await;
@@ -147,10 +152,65 @@ async fn a_restart_voids_the_leases_of_the_same_instance(open: &impl Open) {
     let lost = fresh(&*first, claim("killed")).await;
     let (other, again) = (open("bystander"), open("killed"));
     drop(first);
-    let taken = fresh(&*other, claim("killed")).await;
-    assert_eq!(begin(&*again, claim("killed")).await, Begin::Busy, "the bystander lives");
+    let busy = begin(&*other, claim("killed")).await;
+    assert_eq!(busy, Begin::Busy, "another instance does not know what the dead process did");
+    let taken = fresh(&*again, claim("killed")).await;
+    assert_eq!(begin(&*other, claim("killed")).await, Begin::Busy, "its successor lives");
     assert!(fenced(again.store(&lost, vec![1], second(1)).await));
-    other.settle(&taken, End::Done, second(2)).await.expect("held");
+    again.settle(&taken, End::Done, second(2)).await.expect("held");
+}
+
+async fn noting_something_under_a_lease_renews_it(open: &impl Open) {
+    let (mine, other) = (open("renew-1"), open("renew-2"));
+    let at = |s: i64| Claim { now: second(s), ..claim("renewed") };
+    let lease = fresh(&*mine, at(0)).await;
+    assert_eq!(lease.until, second(60));
+    mine.store(&lease, b"dear".to_vec(), second(50)).await.expect("held");
+    assert_eq!(lease.clone().renewed(second(50)).until, second(110));
+    assert_eq!(begin(&*other, at(109)).await, Begin::Busy);
+    mine.store(&lease, b"dear".to_vec(), second(100)).await.expect("held");
+    assert_eq!(begin(&*other, at(159)).await, Begin::Busy);
+    mine.condemn(&lease, &fault(), second(150)).await.expect("held");
+    assert_eq!(begin(&*other, at(209)).await, Begin::Busy);
+    mine.condemn(&lease, &fault(), second(200)).await.expect("held");
+    assert_eq!(begin(&*other, at(259)).await, Begin::Busy);
+    assert!(matches!(begin(&*other, at(260)).await, Begin::Condemned(..)));
+    assert_eq!(
+        kinds(&*mine, "renewed").await,
+        ["started", "stored", "condemned", "buried"],
+        "each said once"
+    );
+}
+
+/// What came of it shows in the partition of its record alone, and may never have been told to the ledger.
+async fn a_result_is_not_replayed_by_a_copy_from_another_partition_while_it_may_be_out(open: &impl Open) {
+    let (died, other) = (open("out-1"), open("out-2"));
+    let elsewhere = |s: i64| Claim {
+        family: TopicPartition::new("in", 3),
+        at: at("in", 3, 1),
+        origin: at("in", 3, 1),
+        now: second(s),
+        ..claim("out")
+    };
+    let lease = fresh(&*died, claim("out")).await;
+    died.store(&lease, b"dear".to_vec(), second(1)).await.expect("held");
+    assert_eq!(
+        begin(&*other, elsewhere(3600)).await,
+        Begin::Busy,
+        "the lease is over, and the outcome unknown"
+    );
+    replayed(&*other, Claim { now: second(3600), ..claim("out") }, b"dear").await;
+    replayed(&*other, elsewhere(4000 + 86_400), b"dear").await;
+}
+
+async fn a_result_that_is_withheld_is_not_taken_for_produced(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("withheld")).await;
+    ledger.store(&lease, b"dear".to_vec(), second(1)).await.expect("held");
+    ledger.withhold(&lease, second(2)).await.expect("held");
+    ledger.withhold(&lease, second(2)).await.expect("said before");
+    ledger.settle(&lease, waiting(1), second(3)).await.expect("held");
+    assert!(fenced(ledger.withhold(&lease, second(4)).await), "a settled lease is over");
+    replayed(&*ledger, attempt("withheld", 0, 1), b"dear").await;
 }
 
 async fn a_stored_result_is_replayed_after_a_restart(open: &impl Open) {
@@ -183,8 +243,9 @@ async fn an_attempt_that_was_sent_to_a_rung_is_finished(ledger: Arc<dyn Ledger>)
     ledger.settle(&lease, waiting(1), second(1)).await.expect("held");
     assert_eq!(begin(&*ledger, claim("rung")).await, Begin::Finished(State::Waiting));
     let lease = fresh(&*ledger, attempt("rung", 0, 1)).await;
-    let older = begin(&*ledger, claim("rung")).await;
-    assert_eq!(older, Begin::Finished(State::Running), "the rung has the later copy");
+    assert_eq!(begin(&*ledger, claim("rung")).await, Begin::Busy, "the later copy runs");
+    let late = Claim { now: second(60), ..claim("rung") };
+    assert_eq!(begin(&*ledger, late).await, Begin::Finished(State::Running), "the rung has the later copy");
     ledger.settle(&lease, waiting(2), second(2)).await.expect("held");
     assert_eq!(begin(&*ledger, attempt("rung", 0, 1)).await, Begin::Finished(State::Waiting));
     fresh(&*ledger, attempt("rung", 0, 2)).await;

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::Fault;
-use crate::message::{Coordinates, Correlation};
+use crate::message::{Coordinates, Correlation, TopicPartition};
 
 /// A stage's wish to run a job.
 #[derive(Clone, Debug)]
@@ -33,10 +33,14 @@ pub struct Claim {
     /// How often the record was redriven, as its headers say.
     pub redrives: u32,
     pub at: Coordinates,
-    /// Where the record stood on the stage's input topic. The first claim of a job says it for all.
+    /// Where the record stood on the stage's input topic.
     pub origin: Coordinates,
-    /// The hash of its ordering key, `None` when it keeps no order. The first claim with one says it for all.
+    /// The hash of its ordering key, `None` when it keeps no order.
     pub order: Option<u64>,
+    /// The input partition whose records come through the partition where it stands.
+    pub family: TopicPartition,
+    /// The term of that family in which it was read, from [`Ledger::own`].
+    pub term: i64,
     /// How long nobody else may take the job over while this process lives: longer than the stage's timeout,
     /// with room to produce and settle. A restart of the same instance does not wait for it.
     pub lease: Duration,
@@ -51,6 +55,23 @@ pub struct Lease {
     pub job: String,
     /// Fencing token, unique in the ledger.
     pub token: i64,
+    /// How long it lasts, and lasts again when something is noted under it.
+    pub length: Duration,
+    /// Until when nobody else can have taken the job over.
+    pub until: Timestamp,
+}
+
+impl Lease {
+    /// As it stands after something was noted under it at this time.
+    pub fn renewed(self, now: Timestamp) -> Self {
+        let until = now.saturating_add(self.length).unwrap_or(Timestamp::MAX).max(self.until);
+        Self { until, ..self }
+    }
+
+    /// Somebody else may have taken the job over.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until <= now
+    }
 }
 
 /// What a claim gets.
@@ -69,6 +90,8 @@ pub enum Begin {
     Repeated,
     /// Another copy of the job is being run, by this process or by another one that lives: look again later.
     Busy,
+    /// The family was taken over since the record was read: nothing of it is ours any more.
+    Ousted,
 }
 
 /// How an attempt ended, written after Kafka acknowledged where the record went, unless it says otherwise.
@@ -151,6 +174,9 @@ pub enum LedgerError {
     /// The lease was taken over by a later claim: whoever held it must not produce.
     #[error("the lease on job {0} was taken over")]
     Fenced(String),
+    /// Another process has taken the partition over.
+    #[error("another process has taken partition {0} over")]
+    Ousted(TopicPartition),
 }
 
 /// The job ledger. Implementations batch writes; a returned `Ok` is durable.
@@ -158,21 +184,34 @@ pub enum LedgerError {
 pub trait Ledger: Send + Sync {
     async fn begin(&self, claim: Claim) -> Result<Begin, LedgerError>;
 
-    /// Stores the result before anything is produced.
+    /// Stores the result before anything is produced, and renews the lease. Storing it again only renews the lease.
     async fn store(&self, lease: &Lease, result: Vec<u8>, now: Timestamp) -> Result<(), LedgerError>;
 
-    /// Notes that the job is to be a dead letter, before that is produced: after a crash it does not run again, so
+    /// The stored result is not produced now, a rung comes first: the end of the record is not to be taken for the
+    /// end of the job.
+    async fn withhold(&self, lease: &Lease, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Renews the lease, and notes that the job is to be a dead letter, before that is produced: after a crash it does not run again, so
     /// that it cannot end both in the dead letter topic and in the next stage.
     async fn condemn(&self, lease: &Lease, fault: &Fault, now: Timestamp) -> Result<(), LedgerError>;
 
     async fn settle(&self, lease: &Lease, end: End, now: Timestamp) -> Result<(), LedgerError>;
 
+    /// Begins a new term of these families: who had them before cannot claim anything of them any more. To be done
+    /// when their partitions come, before it is read what is committed.
+    async fn own(
+        &self,
+        pipeline: &str,
+        stage: &str,
+        families: Vec<TopicPartition>,
+    ) -> Result<i64, LedgerError>;
+
     /// Takes over what a process did in Kafka and did not live to say here, and lists what later records have
-    /// to wait for, family by family, by origin. To be asked with offsets that were read after the partitions
-    /// came, and before any of their records is.
+    /// to wait for, family by family, by origin. To be asked with offsets that were read after the term began, and
+    /// before any of their records is. [`LedgerError::Ousted`] when a later term has begun.
     ///
     /// A stored job whose last claimed record has ended is done, a condemned one is dead; a record that ended
-    /// while its job ran is on a rung, whose copy then need not wait for the lease.
+    /// while its job ran is on a rung. Leases of processes that are known to be gone are void.
     async fn recover(&self, recovery: Recovery) -> Result<Vec<Outstanding>, LedgerError>;
 
     /// The life of a job and of its children (`id/…`), in time order.

@@ -38,6 +38,8 @@ pub enum Holding {
 #[derive(Clone, Debug)]
 pub struct Family {
     pub input: TopicPartition,
+    /// The term that began when it came, from [`Ledger::own`](super::Ledger::own).
+    pub term: i64,
     /// All of them, the input among them.
     pub seen: Vec<Seen>,
 }

@@ -2,12 +2,14 @@
 //!
 //! The layout is in `schemas/sql/sqlite/*_ledger.sql`, the rules in [`super::state`]. Opening the file
 //! raises the epoch of the instance, so that after `kill -9` and restart nothing waits for leases of the
-//! process that died; leases of other instances count until their time is over.
+//! process that died. Other instances wait for them until their time is over, or until they have the partition and
+//! know what that process did.
 
 pub(super) mod columns;
 mod events;
 mod recover;
 mod rows;
+mod terms;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use rusqlite::{Connection, params};
 use super::read::LedgerReader;
 use super::{Begin, Claim, End, Event, Lease, Ledger, LedgerError, Outstanding, Recovery, StateCount};
 use crate::flow::Fault;
+use crate::message::TopicPartition;
 use crate::sqlite::{Failure, Place, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
@@ -29,6 +32,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../schemas/sql/sqlite/0001_ledger.sql"),
         include_str!("../../schemas/sql/sqlite/0002_ledger.sql"),
+        include_str!("../../schemas/sql/sqlite/0003_ledger.sql"),
     ],
 };
 
@@ -128,14 +132,18 @@ fn millis(span: Duration) -> i64 {
 impl Ledger for SqliteLedger {
     async fn begin(&self, claim: Claim) -> Result<Begin, LedgerError> {
         let now = self.noticed(claim.now);
-        let until = now.saturating_add(millis(claim.lease));
         let who = self.who.clone();
-        self.writer.write(move |db| rows::begin(db, &who, &claim, now, until)).await?
+        self.writer.write(move |db| rows::begin(db, &who, &claim, now)).await?
     }
 
     async fn store(&self, lease: &Lease, result: Vec<u8>, now: Timestamp) -> Result<(), LedgerError> {
         let (lease, now) = (lease.clone(), self.noticed(now));
         self.writer.write(move |db| rows::store(db, &lease, &result, now)).await?
+    }
+
+    async fn withhold(&self, lease: &Lease, now: Timestamp) -> Result<(), LedgerError> {
+        let (lease, now) = (lease.clone(), self.noticed(now));
+        self.writer.write(move |db| rows::withhold(db, &lease, now)).await?
     }
 
     async fn condemn(&self, lease: &Lease, fault: &Fault, now: Timestamp) -> Result<(), LedgerError> {
@@ -148,6 +156,16 @@ impl Ledger for SqliteLedger {
         let (lease, now) = (lease.clone(), self.noticed(now));
         let ending = rows::Ending::of(&end);
         self.writer.write(move |db| rows::settle(db, &lease, &ending, now)).await?
+    }
+
+    async fn own(
+        &self,
+        pipeline: &str,
+        stage: &str,
+        families: Vec<TopicPartition>,
+    ) -> Result<i64, LedgerError> {
+        let (pipeline, stage, who) = (pipeline.to_owned(), stage.to_owned(), self.who.clone());
+        self.writer.write(move |db| terms::own(db, &who, &pipeline, &stage, &families)).await?
     }
 
     async fn recover(&self, recovery: Recovery) -> Result<Vec<Outstanding>, LedgerError> {

@@ -1,4 +1,4 @@
-//! Partitions on their way to the engine: what was committed for them is read, and the ledger is told of it and
+//! Partitions on their way to the engine: the ledger learns that they are ours and what is committed of them, and
 //! tells what is outstanding. Until it has, nothing of them is polled.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +14,8 @@ use crate::config::Ordering;
 use crate::flow::engine::{Assigned, Lane, OrderKey};
 use crate::flow::offsets::Committed;
 use crate::flow::{Code, Fault};
-use crate::kafka::consumer::Partition;
-use crate::ledger::{Ended, Family, Outstanding, Recovery, Seen};
+use crate::kafka::consumer::{Partition, Start, Starts};
+use crate::ledger::{Ended, Family, LedgerError, Outstanding, Recovery, Seen};
 use crate::message::TopicPartition;
 use crate::telemetry::metrics;
 
@@ -29,6 +29,8 @@ pub enum Settled {
     Arrived(Vec<Assigned>),
     /// They wait, for this reason.
     Held(Fault),
+    /// Somebody else has them, or commits for them, and we have not heard of it.
+    Ousted,
     /// They have gone again.
     Cancelled,
 }
@@ -36,44 +38,67 @@ pub enum Settled {
 /// An answer, and the assignment that it belongs to.
 struct Answer {
     batch: u64,
-    result: Result<Vec<Assigned>, Fault>,
+    result: Result<Vec<Assigned>, Hindrance>,
 }
 
-type Ours = Arc<Mutex<BTreeSet<TopicPartition>>>;
+/// Why partitions have not arrived.
+enum Hindrance {
+    Fault(Fault),
+    Ousted,
+}
 
 /// See the module.
 pub struct Arrivals {
     kit: Arc<Kit>,
-    /// By partition, the assignment with which it comes.
-    coming: BTreeMap<TopicPartition, u64>,
-    /// All that have come and not gone.
     ours: Ours,
     batches: u64,
     answers: mpsc::Receiver<Answer>,
     sender: mpsc::Sender<Answer>,
 }
 
+/// What is known of the partitions that have come and not gone.
+#[derive(Clone, Default)]
+struct Ours(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    names: BTreeSet<TopicPartition>,
+    /// By partition that is on its way, the assignment with which it comes.
+    coming: BTreeMap<TopicPartition, u64>,
+    /// By partition of the input, the term that the ledger has begun for us.
+    terms: BTreeMap<TopicPartition, i64>,
+}
+
+impl Ours {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Arrivals {
     pub fn new(kit: Arc<Kit>) -> Self {
         let (sender, answers) = mpsc::channel(ANSWERS);
-        Self { kit, coming: BTreeMap::new(), ours: Ours::default(), batches: 0, answers, sender }
+        Self { kit, ours: Ours::default(), batches: 0, answers, sender }
     }
 
     /// These partitions were assigned together.
-    pub fn begin(&mut self, partitions: &[Partition]) {
+    pub fn begin(&mut self, partitions: &[Partition], starts: Starts) {
         self.batches += 1;
         let batch = self.batches;
-        self.coming.extend(partitions.iter().map(|p| (p.name.clone(), batch)));
-        lock(&self.ours).extend(partitions.iter().map(|p| p.name.clone()));
-        let came: Vec<Came> = partitions.iter().map(|p| Came::read(&self.kit, p)).collect();
+        let mut known = self.ours.lock();
+        known.names.extend(partitions.iter().map(|p| p.name.clone()));
+        known.coming.extend(partitions.iter().map(|p| (p.name.clone(), batch)));
+        drop(known);
+        let mut came: Vec<Came> = partitions.iter().map(|p| Came::read(&self.kit, p)).collect();
         let (kit, ours, answers) = (self.kit.clone(), self.ours.clone(), self.sender.clone());
         tokio::spawn(async move {
             loop {
-                let result = match enough_partitions(&kit, &came, &ours) {
-                    Ok(()) => recover(&kit, &came).await,
-                    Err(fault) => Err(fault),
-                };
-                let held = result.is_err();
+                came.retain(|one| ours.lock().coming.get(&one.partition) == Some(&batch));
+                if came.is_empty() {
+                    return;
+                }
+                let result = arrive(&kit, &came, &ours, &starts).await;
+                let held = matches!(result, Err(Hindrance::Fault(_)));
                 if answers.send(Answer { batch, result }).await.is_err() || !held {
                     return;
                 }
@@ -85,28 +110,39 @@ impl Arrivals {
     /// The next answer. Safe to cancel.
     pub async fn next(&mut self) -> Option<Settled> {
         let Answer { batch, result } = self.answers.recv().await?;
-        if !self.coming.values().any(|of| *of == batch) {
+        let mut known = self.ours.lock();
+        if !known.coming.values().any(|of| *of == batch) {
             return Some(Settled::Cancelled);
         }
         Some(match result {
-            Err(fault) => Settled::Held(fault),
+            Err(Hindrance::Fault(fault)) => Settled::Held(fault),
+            Err(Hindrance::Ousted) => Settled::Ousted,
             Ok(mut assigned) => {
-                assigned.retain(|one| self.coming.get(&one.partition) == Some(&batch));
-                self.coming.retain(|_, of| *of != batch);
+                assigned.retain(|one| known.coming.get(&one.partition) == Some(&batch));
+                known.coming.retain(|_, of| *of != batch);
                 Settled::Arrived(assigned)
             }
         })
     }
 
+    /// The term in which records of a partition of the input, and of those that follow it, are read.
+    pub fn term(&self, input: &TopicPartition) -> i64 {
+        self.ours.lock().terms.get(input).copied().unwrap_or_default()
+    }
+
     /// These have gone again.
     pub fn cancel(&mut self, partitions: &[TopicPartition]) {
-        self.coming.retain(|name, _| !partitions.contains(name));
-        lock(&self.ours).retain(|name| !partitions.contains(name));
+        let mut known = self.ours.lock();
+        for name in partitions {
+            known.names.remove(name);
+            known.coming.remove(name);
+            known.terms.remove(name);
+        }
     }
 
     /// Nothing is waited for any more; says what was.
     pub fn abandon(&mut self) -> Vec<TopicPartition> {
-        std::mem::take(&mut self.coming).into_keys().collect()
+        std::mem::take(&mut self.ours.lock().coming).into_keys().collect()
     }
 }
 
@@ -115,15 +151,16 @@ struct Came {
     partition: TopicPartition,
     input: TopicPartition,
     lane: Lane,
+    start: Start,
     committed: Option<Committed>,
 }
 
 impl Came {
     /// A map that cannot be read is as good as none: what it spoke of is run again, or found in the ledger.
     fn read(kit: &Kit, partition: &Partition) -> Self {
-        let committed = partition.committed.map(|offset| {
-            Committed::parse(offset, &partition.metadata).unwrap_or_else(|problem| {
-                let name = &partition.name;
+        let Partition { name, input, start, .. } = partition;
+        let committed = start.committed.map(|offset| {
+            Committed::parse(offset, &start.metadata).unwrap_or_else(|problem| {
                 metrics::offset_map_damaged(&kit.topics.pipeline, &kit.topics.stage);
                 tracing::warn!(
                     partition = %name, offset,
@@ -133,20 +170,64 @@ impl Came {
                 Committed::bare(offset)
             })
         });
-        let lane = kit.topics.lane(&partition.name.topic);
-        Self { partition: partition.name.clone(), input: partition.input.clone(), lane, committed }
+        let lane = kit.topics.lane(&name.topic);
+        Self { partition: name.clone(), input: input.clone(), lane, start: start.clone(), committed }
     }
 }
 
-async fn recover(kit: &Kit, came: &[Came]) -> Result<Vec<Assigned>, Fault> {
+/// First the ledger takes the partitions for ours, so that whoever had them before can claim nothing more; then what is
+/// committed must still be what it was; then the ledger learns of it, unless they were taken from us meanwhile.
+async fn arrive(kit: &Kit, came: &[Came], ours: &Ours, starts: &Starts) -> Result<Vec<Assigned>, Hindrance> {
+    enough_partitions(kit, came, ours)?;
+    let terms = own(kit, came, ours).await?;
+    let names = came.iter().map(|one| one.partition.clone()).collect();
+    let now = starts.fetch(names).await.map_err(|cause| {
+        let message = format!("cannot learn what is committed: {cause}");
+        Fault::new(Code::OutputUnwritable, message)
+    })?;
+    if came.iter().any(|one| now.get(&one.partition) != Some(&one.start)) {
+        return Err(Hindrance::Ousted);
+    }
+    recover(kit, came, &terms).await
+}
+
+/// The terms of the families that have come. A family of which a partition comes later keeps its term.
+async fn own(kit: &Kit, came: &[Came], ours: &Ours) -> Result<BTreeMap<TopicPartition, i64>, Hindrance> {
+    let mut terms = ours.lock().terms.clone();
+    let inputs: BTreeSet<&TopicPartition> = came.iter().map(|one| &one.input).collect();
+    let new: Vec<_> = inputs.into_iter().filter(|input| !terms.contains_key(input)).cloned().collect();
+    if new.is_empty() {
+        return Ok(terms);
+    }
+    let topics = &kit.topics;
+    let term = kit.ledger.own(&topics.pipeline, &topics.stage, new.clone()).await;
+    let term = term.map_err(|error| unavailable("own", &error))?;
+    let mut known = ours.lock();
+    for input in new {
+        if known.names.contains(&input) {
+            known.terms.insert(input.clone(), term);
+        }
+        terms.insert(input, term);
+    }
+    Ok(terms)
+}
+
+async fn recover(
+    kit: &Kit,
+    came: &[Came],
+    terms: &BTreeMap<TopicPartition, i64>,
+) -> Result<Vec<Assigned>, Hindrance> {
     let recovery = Recovery {
         pipeline: kit.topics.pipeline.clone(),
         stage: kit.topics.stage.clone(),
-        families: families(came),
+        families: families(came, terms),
         holding: kit.holding,
         now: Timestamp::now(),
     };
-    let outstanding = kit.ledger.recover(recovery).await.map_err(|error| unavailable("recover", &error))?;
+    let outstanding = kit.ledger.recover(recovery).await.map_err(|error| match error {
+        LedgerError::Ousted(_) => Hindrance::Ousted,
+        error => unavailable("recover", &error).into(),
+    })?;
     let of = |input: &TopicPartition| -> Vec<(OrderKey, i64)> {
         let mine = outstanding.iter().filter(|one: &&Outstanding| one.partition == *input);
         mine.map(|one| (OrderKey(one.order), one.origin)).collect()
@@ -161,17 +242,23 @@ async fn recover(kit: &Kit, came: &[Came]) -> Result<Vec<Assigned>, Fault> {
     Ok(came.iter().map(assigned).collect())
 }
 
+impl From<Fault> for Hindrance {
+    fn from(fault: Fault) -> Self {
+        Hindrance::Fault(fault)
+    }
+}
+
 /// Where an order is kept, every input partition needs its own partition on the stage's other topics. They may come
 /// later, when somebody has made them.
 fn enough_partitions(kit: &Kit, came: &[Came], ours: &Ours) -> Result<(), Fault> {
     if kit.ordering == Ordering::None {
         return Ok(());
     }
-    let ours = lock(ours);
+    let known = ours.lock();
     for input in came.iter().filter(|one| one.lane == Lane::Input) {
         let partition = input.partition.partition;
         for topic in kit.topics.satellites() {
-            if !ours.contains(&TopicPartition::new(topic, partition)) {
+            if !known.names.contains(&TopicPartition::new(topic, partition)) {
                 let message = format!(
                     "topic '{topic}' has no partition {partition} and the input has one, so that an order cannot be \
                      kept; `lazaret topics apply` adds it"
@@ -183,11 +270,7 @@ fn enough_partitions(kit: &Kit, came: &[Came], ours: &Ours) -> Result<(), Fault>
     Ok(())
 }
 
-fn lock(ours: &Ours) -> MutexGuard<'_, BTreeSet<TopicPartition>> {
-    ours.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn families(came: &[Came]) -> Vec<Family> {
+fn families(came: &[Came], terms: &BTreeMap<TopicPartition, i64>) -> Vec<Family> {
     let mut families: BTreeMap<&TopicPartition, Vec<Seen>> = BTreeMap::new();
     for one in came {
         let seen = families.entry(&one.input).or_default();
@@ -196,5 +279,10 @@ fn families(came: &[Came]) -> Vec<Family> {
             seen.push(Seen { partition: one.partition.clone(), ended });
         }
     }
-    families.into_iter().map(|(input, seen)| Family { input: input.clone(), seen }).collect()
+    let family = |(input, seen): (&TopicPartition, _)| Family {
+        input: input.clone(),
+        term: terms.get(input).copied().unwrap_or_default(),
+        seen,
+    };
+    families.into_iter().map(family).collect()
 }

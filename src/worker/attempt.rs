@@ -19,6 +19,7 @@ use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::state::State;
 use crate::ledger::{Begin, Claim, End, LedgerError};
+use crate::message::TopicPartition;
 use crate::stage::{Job, Output};
 use crate::telemetry::{log, metrics};
 
@@ -72,12 +73,13 @@ async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Resu
 
 /// Asks the ledger for the job. `None` means: run it.
 async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
-    if work.lease.is_some() {
+    if work.lease.as_ref().is_some_and(|lease| !lease.is_over(Timestamp::now())) {
         return Ok(None);
     }
     match kit.ledger.begin(claim(kit, work)).await.map_err(|e| unavailable("begin", &e))? {
         Begin::Fresh(lease) => work.lease = Some(lease),
         Begin::Busy => return Ok(Some(Ran::Busy)),
+        Begin::Ousted => return Ok(Some(Ran::Ousted)),
         Begin::Finished(state) => return Ok(Some(Ran::Ended(rest(state)))),
         Begin::Repeated => return Ok(Some(Ran::Ended(Rest::Over))),
         Begin::Condemned(lease, fault) => {
@@ -109,6 +111,8 @@ pub fn claim(kit: &Kit, work: &Work) -> Claim {
         at: work.record.at.clone(),
         origin: trail.origin.clone(),
         order: work.order.map(|key| key.0),
+        family: TopicPartition::new(&kit.topics.input, work.family),
+        term: work.term,
         lease: kit.lease,
         now: Timestamp::now(),
     }
@@ -161,18 +165,30 @@ pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
 
 /// The result is durable before anything is produced, so that it is never made, or paid for, twice.
 async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
-    let (Some(lease), Some(outputs)) = (&work.lease, &work.outputs) else { return Ok(Ran::Busy) };
+    let kept = keep(kit, work).await?;
+    // Another copy of the job took over meanwhile; the next look at the ledger tells what it did.
+    Ok(if kept { Ran::Output } else { Ran::Busy })
+}
+
+/// Stores the result, or if it is stored already, renews the lease. False: somebody else has the job.
+pub async fn keep(kit: &Kit, work: &mut Work) -> Result<bool, Fault> {
+    let (Some(lease), Some(outputs)) = (&work.lease, &work.outputs) else { return Ok(false) };
     let result = serde_json::to_vec(outputs.as_ref())
         .map_err(|e| Fault::new(Code::RecordSchemaViolation, format!("the output is not JSON: {e}")))?;
-    match kit.ledger.store(lease, result, Timestamp::now()).await {
-        Ok(()) => Ok(Ran::Output),
-        // Another copy of the job took over meanwhile; the next look at the ledger tells what it did.
-        Err(LedgerError::Fenced(_)) => {
-            work.lease = None;
-            Ok(Ran::Busy)
-        }
-        Err(error) => Err(unavailable("store", &error)),
+    let now = Timestamp::now();
+    let kept = kit.ledger.store(lease, result, now).await;
+    held(work, kept, now).map_err(|e| unavailable("store", &e))
+}
+
+/// What an answer of the ledger means for the lease under which it was asked to note something at this time. False:
+/// somebody else has the job.
+pub fn held(work: &mut Work, noted: Result<(), LedgerError>, now: Timestamp) -> Result<bool, LedgerError> {
+    match noted {
+        Ok(()) => work.lease = work.lease.take().map(|lease| lease.renewed(now)),
+        Err(LedgerError::Fenced(_)) => work.lease = None,
+        Err(error) => return Err(error),
     }
+    Ok(work.lease.is_some())
 }
 
 /// A ledger that does not answer is nobody's record's fault.

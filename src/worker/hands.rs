@@ -66,9 +66,8 @@ impl Hands {
         }
     }
 
-    /// Takes a record in under a name of its own. `own_topic` as in `trail::open`; `family` is the input partition
-    /// that it belongs to.
-    pub fn take(&mut self, record: Record, own_topic: bool, family: i32) -> Arrival {
+    /// Takes a record in under a name of its own. The rest as in [`Work::new`].
+    pub fn take(&mut self, record: Record, own_topic: bool, family: (i32, i64)) -> Arrival {
         let slot = SlotId(self.next_slot);
         self.next_slot += 1;
         let work = Work::new(record, own_topic, family, self.kit.ordering);
@@ -309,7 +308,7 @@ fn complain_of_refusal(held: &Held, result: &Result<(), Refusal>) {
         Err(Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault)) => {
             complain(held, fault)
         }
-        Err(Refusal::TakenOver | Refusal::Ended(_)) => {
+        Err(Refusal::TakenOver | Refusal::Ousted | Refusal::Ended(_)) => {
             held.span.in_scope(|| tracing::info!("another copy of the record has the job"));
         }
         Ok(()) => {}

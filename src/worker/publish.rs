@@ -11,7 +11,7 @@ use crate::config::Ordering;
 use crate::flow::engine::{Publish, Refusal, Rest};
 use crate::flow::{Code, Fault};
 use crate::kafka::ProduceError;
-use crate::ledger::{Begin, End, Lease, LedgerError};
+use crate::ledger::{Begin, End, LedgerError};
 use crate::message::deadletter::{Detail, Scene};
 use crate::message::{Correlation, DeadLetter, Headers, OutRecord, Trail, trail};
 
@@ -19,15 +19,21 @@ use crate::message::{Correlation, DeadLetter, Headers, OutRecord, Trail, trail};
 pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
     let now = Timestamp::now();
     let prepared = match what {
-        Publish::Output => Prepared { records: outputs(kit, work).await?, end: End::Done },
+        Publish::Output => {
+            // Tried again for long, another copy of the job may have it by now.
+            if work.lease.as_ref().is_some_and(|lease| lease.is_over(now)) {
+                still_ours(attempt::keep(kit, work).await.map_err(Refusal::Fault)?)?;
+            }
+            Prepared { records: outputs(kit, work).await?, end: End::Done }
+        }
         Publish::Retry { rung, due, attempt, fault } => {
             let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
             let rung = record.topic.clone();
             if let Some(lease) = work.lease.as_ref().filter(|_| work.outputs.is_some()) {
                 // A stored result and an ended offset mean to the ledger that the result was produced, should this
                 // process not live to say otherwise. So it is said before.
-                put_by(kit, lease, End::Parked { topic: rung.clone() }).await?;
-                work.lease = None;
+                let withheld = kit.ledger.withhold(lease, now).await;
+                noted(work, withheld, "withhold", now)?;
             }
             let end = End::Waiting { attempt: *attempt, due: *due, rung, fault: fault.clone() };
             Prepared { records: vec![record], end }
@@ -175,36 +181,47 @@ fn satellite(kit: &Kit, work: &Work, topic: String, trail: &Trail) -> OutRecord 
 /// Notes the verdict before the dead letter is produced.
 async fn condemn(kit: &Kit, work: &mut Work, fault: &Fault, now: Timestamp) -> Result<(), Refusal> {
     let Some(lease) = &work.lease else { return Ok(()) };
-    match kit.ledger.condemn(lease, fault, now).await {
-        Ok(()) => Ok(()),
-        Err(LedgerError::Fenced(_)) => {
-            work.lease = None;
-            Err(Refusal::TakenOver)
-        }
-        Err(error) => Err(Refusal::Fault(unavailable("condemn", &error))),
-    }
+    let condemned = kit.ledger.condemn(lease, fault, now).await;
+    noted(work, condemned, "condemn", now)
 }
 
-/// What becomes of a record that was not run is noted before it leaves (see [`End`]). Its lease is taken for that.
+/// What the ledger's answer means for a record that was to leave.
+fn noted(
+    work: &mut Work,
+    answer: Result<(), LedgerError>,
+    what: &'static str,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let ours = attempt::held(work, answer, now).map_err(|error| Refusal::Fault(unavailable(what, &error)))?;
+    still_ours(ours)
+}
+
+fn still_ours(ours: bool) -> Result<(), Refusal> {
+    if ours { Ok(()) } else { Err(Refusal::TakenOver) }
+}
+
+/// What becomes of a record that was not run is noted before it leaves (see [`End`]). Its lease is taken for that, and
+/// ends with it.
 async fn note(kit: &Kit, work: &mut Work, end: End) -> Result<(), Refusal> {
-    let begun = kit.ledger.begin(attempt::claim(kit, work)).await;
-    let (lease, end) = match begun.map_err(|e| Refusal::Fault(unavailable("begin", &e)))? {
-        Begin::Fresh(lease) | Begin::Stored(lease, _) => (lease, end),
-        // It stays condemned, and is buried when its turn comes.
-        Begin::Condemned(lease, _) => (lease, End::Released { fault: None }),
-        // Whoever has it tells the ledger what becomes of the job; this copy is only moved.
-        Begin::Busy => return Ok(()),
-        Begin::Finished(state) => return Err(Refusal::Ended(attempt::rest(state))),
-        Begin::Repeated => return Err(Refusal::Ended(Rest::Over)),
-    };
-    put_by(kit, &lease, end).await
-}
-
-async fn put_by(kit: &Kit, lease: &Lease, end: End) -> Result<(), Refusal> {
-    match kit.ledger.settle(lease, end, Timestamp::now()).await {
-        Ok(()) | Err(LedgerError::Fenced(_)) => Ok(()),
-        Err(error) => Err(Refusal::Fault(unavailable("settle", &error))),
+    let now = Timestamp::now();
+    if work.lease.as_ref().is_none_or(|lease| lease.is_over(now)) {
+        let begun = kit.ledger.begin(attempt::claim(kit, work)).await;
+        match begun.map_err(|e| Refusal::Fault(unavailable("begin", &e)))? {
+            Begin::Fresh(lease) | Begin::Stored(lease, _) | Begin::Condemned(lease, _) => {
+                work.lease = Some(lease);
+            }
+            // Moved without a word, its offset would end, and a stored result be taken for produced.
+            Begin::Busy => return Err(Refusal::TakenOver),
+            Begin::Ousted => return Err(Refusal::Ousted),
+            Begin::Finished(state) => return Err(Refusal::Ended(attempt::rest(state))),
+            Begin::Repeated => return Err(Refusal::Ended(Rest::Over)),
+        }
     }
+    let Some(lease) = &work.lease else { return Ok(()) };
+    let answer = kit.ledger.settle(lease, end, now).await;
+    noted(work, answer, "settle", now)?;
+    work.lease = None;
+    Ok(())
 }
 
 fn scene<'a>(kit: &'a Kit, work: &'a Work, attempts: u32, now: Timestamp) -> Scene<'a> {

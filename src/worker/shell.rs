@@ -145,9 +145,9 @@ impl Shell {
 
     /// Takes in what the engine wants, and no more.
     async fn poll(&mut self) {
-        let filled =
-            self.partitions.values().filter(|p| p.is_filled()).map(|p| (p.name.clone(), p.input.partition));
-        for (name, family) in filled.collect::<Vec<_>>() {
+        let filled = self.partitions.values().filter(|p| p.is_filled());
+        let family = |p: &Partition| (p.input.partition, self.arrivals.term(&p.input));
+        for (name, family) in filled.map(|p| (p.name.clone(), family(p))).collect::<Vec<_>>() {
             while self.engine.wants(&name)
                 && let Some(record) = self.partitions.get(&name).and_then(Partition::poll)
             {
@@ -174,7 +174,7 @@ impl Shell {
                 for partition in &partitions {
                     self.committed.remove(&partition.name);
                 }
-                self.arrivals.begin(&partitions);
+                self.arrivals.begin(&partitions, self.consumer.starts());
                 self.partitions.extend(partitions.into_iter().map(|p| (p.name.clone(), p)));
                 None
             }
@@ -209,6 +209,7 @@ impl Shell {
                 self.report.held_up(&fault);
                 None
             }
+            Settled::Ousted => Some(Event::Ousted),
             Settled::Cancelled => None,
         }
     }

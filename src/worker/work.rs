@@ -25,6 +25,8 @@ pub struct Work {
     pub outputs: Option<Arc<Vec<Output>>>,
     /// The input partition whose records come through the record's partition.
     pub family: i32,
+    /// The family's term in which it was read.
+    pub term: i64,
     /// Its key in the terms of the stage's order.
     pub order: Option<OrderKey>,
     /// What goes to Kafka, and what the ledger is told afterwards.
@@ -41,8 +43,8 @@ pub struct Prepared {
 }
 
 impl Work {
-    /// `own_topic` as in [`trail::open`].
-    pub fn new(record: Record, own_topic: bool, family: i32, ordering: Ordering) -> Self {
+    /// `own_topic` as in [`trail::open`]; then the family of partitions through which it came, and its term.
+    pub fn new(record: Record, own_topic: bool, (family, term): (i32, i64), ordering: Ordering) -> Self {
         let envelope = trail::open(&record, own_topic);
         Self {
             order: order(&record, ordering),
@@ -51,6 +53,7 @@ impl Work {
             lease: None,
             outputs: None,
             family,
+            term,
             prepared: None,
             produced: false,
         }
@@ -132,7 +135,7 @@ mod tests {
         let at = Coordinates { topic: "documents".into(), partition: 2, offset: 7, timestamp: None };
         let headers =
             headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec()))).collect();
-        Work::new(Record { at, key: Some(b"k".to_vec()), value: None, headers }, false, 2, Ordering::Key)
+        Work::new(Record { at, key: Some(b"k".to_vec()), value: None, headers }, false, (2, 1), Ordering::Key)
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub enum Ran {
     Condemned(Fault),
     /// Another copy of the job is being run.
     Busy,
+    /// The ledger says that another process has taken the partition over.
+    Ousted,
     Failed(Fault),
 }
 
@@ -125,6 +127,8 @@ pub enum Refusal {
     TakenOver,
     /// The ledger says that there is nothing to do for it.
     Ended(Rest),
+    /// The ledger says that another process has taken the partition over.
+    Ousted,
     /// Anything else; its class says whether it is the record's fault.
     Fault(Fault),
 }
@@ -151,6 +155,8 @@ pub enum Event {
     Revoked(Vec<TopicPartition>),
     /// These partitions are gone already: what they held is somebody else's now.
     Lost(Vec<TopicPartition>),
+    /// Another process has taken a partition over, or commits for it, and the group has not told us.
+    Ousted,
     Polled(Arrival),
     /// Everything below this offset was polled or is no record.
     CaughtUp(TopicPartition, i64),

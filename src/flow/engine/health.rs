@@ -84,7 +84,7 @@ impl Health {
             Ran::Ended(_) | Ran::Replayed | Ran::Condemned(_) if self.sick_before_the_work() => {
                 self.recover(id)
             }
-            Ran::Busy | Ran::Ended(_) | Ran::Replayed | Ran::Condemned(_) => self.forget(id),
+            Ran::Busy | Ran::Ousted | Ran::Ended(_) | Ran::Replayed | Ran::Condemned(_) => self.forget(id),
             Ran::Failed(fault) if fault.class == Class::Systemic => self.sicken(id, fault.clone(), now),
             Ran::Failed(fault) if speaks_of_outage(fault) => match &mut self.sick {
                 Some(sick) if sick.fault.code == Code::LlmUnavailable => {

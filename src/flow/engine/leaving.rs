@@ -112,8 +112,8 @@ impl Engine {
     }
 
     /// Kafka or the ledger did not take it. Whether that says something about the record depends on what it was to
-    /// become: an output that does not fit is a failure like any other, and a retry that does not fit is a dead letter. A dead letter has nowhere else to go: it tells less, or loses its date,
-    /// or is kept and tried again, whatever the reason.
+    /// become: an output that does not fit is a failure like any other, and a retry that does not fit is a dead letter.
+    /// A dead letter has nowhere else to go: it tells less, or loses its date, or is kept and tried again, whatever the reason.
     fn refused(&mut self, id: SlotId, what: Publish, refusal: Refusal, now: Timestamp) {
         let Some(slot) = self.window.get(id).cloned() else { return };
         match (refusal, what) {
@@ -126,6 +126,7 @@ impl Engine {
                 self.look_again(id, &slot, now);
                 self.tries_no_more(id);
             }
+            (Refusal::Ousted, _) => self.was_ousted(id),
             (Refusal::TooLarge(fault), Publish::Dead { attempts, fault: cause, detail, dated }) => {
                 match detail.less() {
                     Some(detail) => self.publish(id, Publish::Dead { attempts, fault: cause, detail, dated }),

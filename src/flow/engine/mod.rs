@@ -65,6 +65,9 @@ pub struct Engine {
     /// Partitions that are being drained, as they were revoked together.
     draining: Vec<Drain>,
     stopping: bool,
+    /// Another process has taken a partition over and we had not heard of it: everything begins anew as soon as no
+    /// transaction is open.
+    ousted: bool,
     effects: Vec<Effect>,
 }
 
@@ -81,6 +84,7 @@ impl Engine {
             again: None,
             draining: Vec::new(),
             stopping: false,
+            ousted: false,
             effects: Vec::new(),
         }
     }
@@ -92,6 +96,7 @@ impl Engine {
             Event::Assigned(partitions) => self.assigned(partitions),
             Event::Revoked(partitions) => self.revoked(partitions),
             Event::Lost(partitions) => self.lost(&partitions),
+            Event::Ousted => self.ousted = true,
             Event::Polled(arrival) => self.polled(arrival, now),
             Event::CaughtUp(partition, offset) => self.window.caught_up(&partition, offset),
             Event::Ran { slot, result } => self.ran(slot, result, now),
@@ -103,6 +108,9 @@ impl Engine {
             Event::Refresh => self.window.all().iter().for_each(|name| self.window.hand_out_again(name)),
             Event::DrainDeadline => self.drain_deadline(),
             Event::Stop => self.stop(),
+        }
+        if self.ousted && self.transaction.is_none() {
+            self.begin_anew();
         }
         self.tell(before);
         self.pauses.note(self.health.paused().is_some(), now);
@@ -167,6 +175,7 @@ impl Engine {
             Ran::Ended(rest) => self.was_over(id, rest),
             Ran::Condemned(fault) => self.publish(id, dead(slot.past.failures.saturating_add(1), fault)),
             Ran::Busy => self.look_again(id, &slot, now),
+            Ran::Ousted => self.was_ousted(id),
             // While the dependency is taken for down, its failures are the outage's and no record's.
             Ran::Failed(fault) if self.health.is_outage() && speaks_of_outage(&fault) => self.hold(id, &slot),
             Ran::Failed(fault) => self.failed(id, &slot, fault, now),
@@ -243,6 +252,11 @@ impl Engine {
         } else {
             self.window.wait(id, now.saturating_add(BUSY_WAIT).unwrap_or(now));
         }
+    }
+
+    fn was_ousted(&mut self, id: SlotId) {
+        self.ousted = true;
+        self.forget(id);
     }
 
     /// Back to the end of its partition's queue, so that the next probe is another record's.

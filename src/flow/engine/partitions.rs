@@ -48,6 +48,7 @@ impl Engine {
         let all = self.window.all();
         self.lost(&all);
         self.outbox.clear();
+        self.ousted = false;
         let drained = Effect::Drained { partitions: all, commit: Vec::new() };
         self.effects.push(if self.stopping { drained } else { Effect::Rejoin });
     }

@@ -1,19 +1,18 @@
 //! The records a stage holds, by partition: which are ready, which wait, which leave; what may be committed. Pure.
 
+mod bounds;
+mod commits;
+mod partitions;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
 use super::order::{Order, Place};
-use super::{Arrival, Assigned, Lane, Publish, SlotId, Spec};
+use super::{Arrival, Lane, Publish, SlotId, Spec};
 use crate::flow::ladder::Past;
-use crate::flow::offsets::{Committed, Offsets, Position, Read};
+use crate::flow::offsets::{Offsets, Read};
 use crate::message::TopicPartition;
-
-/// Records of one rung or redrive partition held at the same time, most of them waiting.
-const WAITING_WINDOW: usize = 64;
-/// Of what may be held of a partition, this share may be followers of failing records at most.
-const FOLLOWERS_SHARE: usize = 2;
 
 /// How far a record is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,92 +131,6 @@ impl Window {
             order: spec.ordering.map(Order::new),
             begun: BTreeMap::new(),
         }
-    }
-
-    pub fn assign(&mut self, assigned: Assigned) {
-        let Assigned { partition, lane, family, committed, outstanding } = assigned;
-        if self.partitions.contains_key(&partition) {
-            return;
-        }
-        if let Some(last) = outstanding.iter().map(|(_, origin)| *origin).max() {
-            self.begun.insert(family, last);
-        }
-        if lane == Lane::Input {
-            self.has_read(family, committed.as_ref().map_or(0, Committed::below));
-        }
-        if let Some(order) = &mut self.order {
-            outstanding
-                .into_iter()
-                .for_each(|(key, origin)| order.outstanding(Place { family, key, origin }));
-        }
-        let new = Partition {
-            lane,
-            family,
-            offsets: Offsets::resume(committed.as_ref()),
-            ready: VecDeque::new(),
-            held: BTreeSet::new(),
-            blocked: 0,
-            draining: false,
-        };
-        self.partitions.insert(partition, new);
-    }
-
-    pub fn assigned(&self) -> Vec<TopicPartition> {
-        self.partitions.iter().filter(|(_, p)| !p.draining).map(|(name, _)| name.clone()).collect()
-    }
-
-    pub fn all(&self) -> Vec<TopicPartition> {
-        self.partitions.keys().cloned().collect()
-    }
-
-    /// Lets a partition go that holds nothing any more; says what may be committed of it.
-    pub fn unassign(&mut self, partition: &TopicPartition) -> Option<Position> {
-        let mut gone = self.partitions.remove(partition)?;
-        self.dirty.remove(partition);
-        if gone.lane == Lane::Input
-            && let Some(order) = &mut self.order
-        {
-            order.disband(gone.family);
-        }
-        if gone.lane == Lane::Input {
-            self.begun.remove(&gone.family);
-        }
-        gone.offsets.commit()
-    }
-
-    /// Bounded by number per partition, by bytes per kind of lane, and by what the offset map can hold; a partition
-    /// that holds nothing may always take one record, so that waiting ones, however large, cannot starve the others.
-    pub fn wants(&self, partition: &TopicPartition) -> bool {
-        let Some(p) = self.partitions.get(partition).filter(|p| !p.draining) else { return false };
-        let room = p.held.is_empty() || (p.held.len() < self.limit(p) && !self.is_out_of_bytes(p));
-        room && p.offsets.has_room() && !self.has_too_many_elsewhere(p)
-    }
-
-    fn is_out_of_bytes(&self, p: &Partition) -> bool {
-        let bytes = if p.lane == Lane::Input { self.input_bytes } else { self.other_bytes };
-        bytes >= self.bytes_max
-    }
-
-    fn limit(&self, p: &Partition) -> usize {
-        match p.lane {
-            Lane::Input | Lane::Park => self.per_partition,
-            Lane::Rung | Lane::Redrive => self.per_partition.min(WAITING_WINDOW),
-        }
-    }
-
-    /// What had begun before this assignment is read whatever the number: those elsewhere may wait for it.
-    fn has_too_many_elsewhere(&self, p: &Partition) -> bool {
-        let elsewhere = self.order.as_ref().map_or(0, |order| order.elsewhere(p.family));
-        p.lane == Lane::Input && !self.begun.contains_key(&p.family) && elsewhere >= self.outstanding_max
-    }
-
-    /// Everything below this offset of a family's input was read or is no record.
-    fn has_read(&mut self, family: i32, below: i64) {
-        if self.begun.get(&family).is_some_and(|last| *last < below) {
-            self.begun.remove(&family);
-        }
-        let early = self.order.as_mut().map(|order| order.has_read(family, below));
-        early.into_iter().flatten().for_each(|slot| self.advance(Some(slot)));
     }
 
     /// Takes a record in.
@@ -370,71 +283,12 @@ impl Window {
         self.order.as_mut()
     }
 
-    /// Records to be parked: of the followers that are held, those beyond this number whose key has an earlier record
-    /// that is elsewhere or waits. The latest go first. Followers of a healthy record are never parked: they wait for
-    /// it as their partition's backlog does. On a rung the one they wait for may stand behind them.
-    pub fn surplus(&self, followers: usize) -> Vec<SlotId> {
-        let mut surplus = Vec::new();
-        for p in self.partitions.values().filter(|p| p.lane != Lane::Park && !p.draining) {
-            let most =
-                if self.is_out_of_bytes(p) { 0 } else { followers.min(self.limit(p) / FOLLOWERS_SHARE) };
-            let sick = |id: &SlotId| {
-                let slot = self.slots.get(id).filter(|slot| slot.phase == Phase::Blocked);
-                slot.is_some_and(|slot| self.is_behind_a_sick_one(slot))
-            };
-            let more = p.blocked.saturating_sub(most);
-            surplus.extend(p.held.iter().rev().copied().filter(sick).take(more));
-        }
-        surplus
-    }
-
-    fn is_behind_a_sick_one(&self, slot: &Slot) -> bool {
-        let Some((order, place)) = self.order.as_ref().zip(slot.place) else { return false };
-        let waits = |first: SlotId| {
-            self.slots.get(&first).is_some_and(|first| matches!(first.phase, Phase::Waiting(_)))
-        };
-        order.waits_for_absent(place) || order.first(place).is_some_and(waits)
-    }
-
-    /// When the longest blocked record of a full parking partition, or one that has been here for very long, is to go
-    /// to the end of its topic.
-    pub fn next_rotation(&self) -> Option<(Timestamp, SlotId)> {
-        let parks = self.partitions.values().filter(|p| p.lane == Lane::Park && !p.draining && p.blocked > 0);
-        let rotations = parks.filter_map(|p| {
-            let blocked = |id: &&SlotId| self.slots.get(id).is_some_and(|slot| slot.phase == Phase::Blocked);
-            let id = *p.held.iter().find(blocked)?;
-            let full = p.held.len() >= self.limit(p) || self.is_out_of_bytes(p);
-            let stay = if full { super::ROTATE_FULL } else { super::ROTATE_OLD };
-            Some((self.slots.get(&id)?.since.saturating_add(stay).ok()?, id))
-        });
-        rotations.min()
-    }
-
     /// The first stuck record and what it tries.
     pub fn first_stuck(&self) -> Option<(SlotId, Publish, Step)> {
         let id = *self.stuck.first()?;
         match &self.slots.get(&id)?.phase {
             Phase::Stuck(what, step) => Some((id, what.clone(), *step)),
             _ => None,
-        }
-    }
-
-    /// The record reached a durable end; it may still be held.
-    pub fn end_offset(&mut self, id: SlotId) {
-        if let Some(slot) = self.slots.get(&id)
-            && let Some(p) = self.partitions.get_mut(&slot.partition)
-        {
-            p.offsets.end(slot.offset);
-            self.dirty.insert(slot.partition.clone());
-        }
-    }
-
-    /// The transaction in which it was to end was aborted.
-    pub fn reopen_offset(&mut self, id: SlotId) {
-        if let Some(slot) = self.slots.get(&id)
-            && let Some(p) = self.partitions.get_mut(&slot.partition)
-        {
-            p.offsets.reopen(slot.offset);
         }
     }
 
@@ -457,70 +311,6 @@ impl Window {
             }
         }
         Some(slot)
-    }
-
-    /// Takes nothing more from these partitions; says which of their records do not run and can be dropped.
-    pub fn drain(&mut self, partitions: &[TopicPartition]) -> Vec<SlotId> {
-        for partition in partitions {
-            if let Some(p) = self.partitions.get_mut(partition) {
-                p.draining = true;
-            }
-        }
-        let idle = |id: &SlotId| self.slots.get(id).is_some_and(|slot| !slot.phase.is_busy());
-        partitions.iter().flat_map(|partition| self.slots_of(partition)).filter(idle).collect()
-    }
-
-    pub fn is_draining(&self, partition: &TopicPartition) -> bool {
-        self.partitions.get(partition).is_none_or(|p| p.draining)
-    }
-
-    pub fn is_assigned(&self, partition: &TopicPartition) -> bool {
-        self.partitions.contains_key(partition)
-    }
-
-    pub fn slots_of(&self, partition: &TopicPartition) -> Vec<SlotId> {
-        self.partitions.get(partition).map(|p| p.held.iter().copied().collect()).unwrap_or_default()
-    }
-
-    /// Everything below `offset` was polled or is no record.
-    pub fn caught_up(&mut self, partition: &TopicPartition, offset: i64) {
-        if let Some(p) = self.partitions.get_mut(partition) {
-            p.offsets.silent(offset);
-            self.dirty.insert(partition.clone());
-            if p.lane == Lane::Input {
-                let family = p.family;
-                self.has_read(family, offset);
-                let early = self.order.as_mut().map(|order| order.has_read_all(family));
-                early.into_iter().flatten().for_each(|slot| self.advance(Some(slot)));
-            }
-        }
-    }
-
-    /// What may be committed now and was not handed out before.
-    pub fn commits(&mut self) -> Vec<(TopicPartition, Position)> {
-        let dirty = std::mem::take(&mut self.dirty);
-        let commit = |name: TopicPartition| {
-            let position = self.partitions.get_mut(&name)?.offsets.commit()?;
-            Some((name, position))
-        };
-        dirty.into_iter().filter_map(commit).collect()
-    }
-
-    /// What was handed out for this partition was not committed, or is to be committed again.
-    pub fn hand_out_again(&mut self, partition: &TopicPartition) {
-        if let Some(p) = self.partitions.get_mut(partition) {
-            p.offsets.unhand();
-            self.dirty.insert(partition.clone());
-        }
-    }
-
-    /// Whether something has ended in one of these partitions that was not handed out for committing.
-    pub fn is_dirty_in(&self, partitions: &[TopicPartition]) -> bool {
-        partitions.iter().any(|name| self.dirty.contains(name))
-    }
-
-    pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
     }
 
     pub fn has_ready(&self) -> bool {

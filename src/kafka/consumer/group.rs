@@ -27,7 +27,7 @@ use crate::message::TopicPartition;
 /// How long lost partitions are held for their queues to be dropped.
 const LOST: Duration = Duration::from_secs(10);
 /// One question to the cluster. Short, so that a consumer that is closed in the meantime does not wait.
-const QUESTION: Duration = Duration::from_secs(3);
+pub(super) const QUESTION: Duration = Duration::from_secs(3);
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a new topic may be unknown to the broker that we ask.
@@ -136,7 +136,8 @@ impl Group {
             self.shared.fail(&format!("its assignment is refused: {error}"));
             return None;
         }
-        let taken = partitions.iter().map(|p| (p.name.clone(), Ours::new(p.input.clone(), p.committed)));
+        let taken =
+            partitions.iter().map(|p| (p.name.clone(), Ours::new(p.input.clone(), p.start.committed)));
         self.shared.take(taken);
         self.tell(Change::Assigned(partitions));
         self.shared.news.notify_one();
@@ -217,7 +218,7 @@ fn is_eager(client: &BaseConsumer<Group>) -> bool {
 fn list(partitions: &[Partition]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for p in partitions {
-        let start = p.committed.map_or(Offset::Beginning, Offset::Offset);
+        let start = p.start.committed.map_or(Offset::Beginning, Offset::Offset);
         list.add_partition_offset(&p.name.topic, p.name.partition, start)?;
     }
     Ok(list)

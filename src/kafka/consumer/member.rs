@@ -26,20 +26,27 @@ impl Member {
     /// A member that fell out of the group is, until it has joined again, known to librdkafka by no name at all, and
     /// Kafka takes offsets that come under no name without asking. So we ask ourselves. First the name, then whether
     /// the partitions are ours: they cease to be before they can belong to somebody else.
-    pub fn identity(&self, offsets: &[Commit]) -> Result<ConsumerGroupMetadata, String> {
+    ///
+    /// The consumer itself is let go of: who commits as this member may wait for longer than the consumer is to live,
+    /// and a consumer that nobody polls and nobody closes holds up its whole group.
+    pub fn identify(self, offsets: &[Commit]) -> Result<(ConsumerGroupMetadata, Noted), String> {
         let identity = self.client.group_metadata().ok_or("the consumer is in no group")?;
         if self.client.assignment_lost() {
             return Err("the consumer fell out of its group".into());
         }
         match self.shared.not_ours(offsets.iter().map(|commit| &commit.name)) {
             Some(name) => Err(format!("partition {name} is not ours any more")),
-            None => Ok(identity),
+            None => Ok((identity, Noted(self.shared))),
         }
     }
+}
 
-    /// Kafka has these as committed.
-    pub fn note_commit(&self, offsets: &TopicPartitionList) {
-        self.shared.note_commit(offsets);
+/// Tells the consumer what Kafka has as committed.
+pub struct Noted(Arc<Shared>);
+
+impl Noted {
+    pub fn commit(&self, offsets: &TopicPartitionList) {
+        self.0.note_commit(offsets);
     }
 }
 

@@ -18,11 +18,8 @@ pub struct Partition {
     pub name: TopicPartition,
     /// The partition of the input that it follows; itself for one of the input.
     pub input: TopicPartition,
-    /// What the group had committed when it was assigned, which is where reading begins. `None` begins at the first
-    /// record there is.
-    pub committed: Option<i64>,
-    /// What was committed along with it; [`DAMAGED`](super::DAMAGED) when it is not text.
-    pub metadata: String,
+    /// What the group had committed when it was assigned, which is where reading begins.
+    pub start: Start,
     queue: PartitionQueue<Group>,
     filled: Arc<AtomicBool>,
 }
@@ -44,8 +41,7 @@ impl Partition {
             flag.store(true, Ordering::Release);
             shared.news.notify_one();
         });
-        let Start { committed, metadata } = start;
-        Some(Self { name: name.clone(), input: input.clone(), committed, metadata, queue, filled })
+        Some(Self { name: name.clone(), input: input.clone(), start, queue, filled })
     }
 
     /// Whether a poll may bring something.

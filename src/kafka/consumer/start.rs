@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::group::Group;
+use super::group::{Group, QUESTION};
 use crate::message::TopicPartition;
 
 /// Stands for commit metadata that is not text. No metadata of ours reads like this.
@@ -17,8 +18,26 @@ pub const DAMAGED: &str = "?";
 /// What the group has committed for a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {
+    /// `None` begins at the first record there is.
     pub committed: Option<i64>,
+    /// What was committed along with it; [`DAMAGED`] when it is not text.
     pub metadata: String,
+}
+
+/// Asks again what the group has committed. Does not keep the consumer.
+#[derive(Clone)]
+pub struct Starts(pub(super) Weak<BaseConsumer<Group>>);
+
+impl Starts {
+    /// An error as long as it is not certain, or when the consumer has gone.
+    pub async fn fetch(&self, names: Vec<TopicPartition>) -> Result<BTreeMap<TopicPartition, Start>, String> {
+        let client = self.0.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let client = client.upgrade().ok_or("the consumer is closed")?;
+            fetch(&client, names.iter(), QUESTION)
+        });
+        asked.await.unwrap_or_else(|e| Err(e.to_string()))
+    }
 }
 
 /// Asks the group's coordinator. An error as long as a transaction that has offsets of these partitions is open or

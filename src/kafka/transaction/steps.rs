@@ -10,7 +10,7 @@ use rdkafka::producer::{FutureProducer, Producer as _};
 
 use super::{Piece, TransactError};
 use crate::kafka::client::dispose;
-use crate::kafka::consumer::{Commit, Member, positions};
+use crate::kafka::consumer::{Commit, Member, Noted, positions};
 use crate::kafka::context::Context;
 use crate::kafka::convert;
 use crate::kafka::produce_error::ProduceError;
@@ -37,13 +37,13 @@ pub struct Steps {
 }
 
 /// Offsets that belong to the transaction, to be noted when it is committed.
-pub struct Attached(Option<(Member, TopicPartitionList)>);
+pub struct Attached(Option<(Noted, TopicPartitionList)>);
 
 impl Attached {
     /// Tells the consumer what Kafka has as committed now.
     pub fn note(self) {
-        if let Some((member, offsets)) = self.0 {
-            member.note_commit(&offsets);
+        if let Some((noted, offsets)) = self.0 {
+            noted.commit(&offsets);
         }
     }
 }
@@ -147,9 +147,9 @@ impl Steps {
         let member = member.ok_or_else(|| again("the consumer is closed".into()))?;
         let list = positions(offsets).map_err(|e| again(e.to_string()))?;
         let stale = |cause: String| TransactError::Stale { cause };
-        let identity = member.identity(offsets).map_err(stale)?;
+        let (identity, noted) = member.identify(offsets).map_err(stale)?;
         match self.client()?.send_offsets_to_transaction(&list, &identity, self.attach_max()) {
-            Ok(()) => Ok(Attached(Some((member, list)))),
+            Ok(()) => Ok(Attached(Some((noted, list)))),
             Err(error) if is_final(&error) => Err(fenced("commit offsets in a transaction", &error)),
             Err(error) if has_moved_on(&error) => Err(stale(error.to_string())),
             Err(error) => Err(again(format!("its offsets were refused: {}", self.context.explain(&error)))),

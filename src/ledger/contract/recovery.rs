@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Open, at, attempt, begin, claim, dead, fault, fenced, fresh, replayed, second, waiting};
 use crate::ledger::{
-    Begin, Claim, End, Ended, Family, Holding, Lease, Ledger, Outstanding, Recovery, Seen, State,
+    Begin, Claim, End, Ended, Family, Holding, Lease, Ledger, LedgerError, Outstanding, Recovery, Seen, State,
 };
 use crate::message::{TopicPartition, deadletter};
 
@@ -17,11 +17,13 @@ pub async fn contract(open: &impl Open) {
     other_stages_and_partitions_are_left_alone(open("a")).await;
     a_condemned_job_whose_record_ended_is_dead(open("a")).await;
     a_job_that_was_let_go_of_while_its_output_was_committed_is_done(open("a")).await;
-    a_copy_on_a_rung_does_not_wait_for_the_lease_of_a_process_that_died(open).await;
+    a_job_whose_record_ended_while_it_ran_is_on_a_rung(open).await;
+    leases_of_a_process_that_is_gone_end_when_its_partition_is_taken_over(open).await;
+    whoever_takes_a_partition_over_is_the_only_one_to_claim_there(open).await;
     a_holder_that_lives_may_say_the_same_end_again_and_no_other(open("a")).await;
     recovering_twice_is_recovering_once(open("a")).await;
     what_is_not_over_holds_up_its_key(open("a")).await;
-    origin_and_order_of_a_job_stay(open("a")).await;
+    origin_and_order_are_those_of_the_record_that_has_the_job(open("a")).await;
     every_hash_of_a_key_comes_back(open("a")).await;
 }
 
@@ -34,7 +36,7 @@ fn seen(pipeline: &str, seen: &[(&str, i32, i64, Range<i64>)]) -> Recovery {
     Recovery {
         pipeline: pipeline.into(),
         stage: "embed".into(),
-        families: vec![Family { input: TopicPartition::new("in", 2), seen: seen.collect() }],
+        families: vec![Family { input: TopicPartition::new("in", 2), term: 0, seen: seen.collect() }],
         holding: Holding::LiveAndDead,
         now: second(50),
     }
@@ -136,20 +138,64 @@ async fn a_job_that_was_let_go_of_while_its_output_was_committed_is_done(ledger:
     ledger.settle(&lease, End::Released { fault: None }, second(2)).await.expect("held");
     recover(&*ledger, seen("r-released", &[("in", 2, 8, 0..0)])).await;
     assert_eq!(begin(&*ledger, paid).await, Begin::Finished(State::Done));
+    assert_eq!(begin(&*ledger, unpaid.clone()).await, Begin::Finished(State::Waiting));
     fresh(&*ledger, Claim { attempt: 1, ..unpaid }).await;
 }
 
-async fn a_copy_on_a_rung_does_not_wait_for_the_lease_of_a_process_that_died(open: &impl Open) {
+async fn a_job_whose_record_ended_while_it_ran_is_on_a_rung(open: &impl Open) {
     let (died, heir) = (open("r-died"), open("r-heir"));
-    let first = of("r-lease", claim("r-lease"));
+    let first = of("r-rung", claim("r-rung"));
     let lost = fresh(&*died, first.clone()).await;
-    let copy = Claim { attempt: 1, at: at("rung", 2, 0), ..first };
+    let copy = Claim { attempt: 1, at: at("rung", 2, 0), ..first.clone() };
     assert_eq!(begin(&*heir, copy.clone()).await, Begin::Busy);
-    recover(&*heir, seen("r-lease", &[("in", 2, 7, 0..0)])).await;
+    recover(&*heir, seen("r-rung", &[("in", 2, 7, 0..0)])).await;
     assert_eq!(begin(&*heir, copy.clone()).await, Begin::Busy, "it may run still");
-    recover(&*heir, seen("r-lease", &[("in", 2, 8, 0..0)])).await;
+    recover(&*heir, seen("r-rung", &[("in", 2, 8, 0..0)])).await;
+    assert_eq!(begin(&*heir, first).await, Begin::Finished(State::Waiting), "it failed, and climbed");
     fresh(&*heir, copy).await;
     assert!(fenced(died.settle(&lost, waiting(1), second(2)).await));
+    assert_eq!(super::kinds(&*heir, "r-rung").await, ["started", "waiting", "duplicate", "started"]);
+}
+
+async fn leases_of_a_process_that_is_gone_end_when_its_partition_is_taken_over(open: &impl Open) {
+    let (died, heir) = (open("r-gone"), open("r-successor"));
+    let claim = of("r-gone", claim("r-gone"));
+    stored(&*died, claim.clone()).await;
+    recover(&*heir, seen("r-gone", &[])).await;
+    assert_eq!(begin(&*heir, claim.clone()).await, Begin::Busy, "nobody knows that it is gone");
+    drop(died);
+    let again = open("r-gone");
+    assert_eq!(begin(&*heir, claim.clone()).await, Begin::Busy, "nobody has looked what it did");
+    recover(&*heir, seen("r-gone", &[])).await;
+    replayed(&*heir, claim, b"dear").await;
+    drop(again);
+}
+
+async fn whoever_takes_a_partition_over_is_the_only_one_to_claim_there(open: &impl Open) {
+    let (zombie, owner) = (open("r-zombie"), open("r-owner"));
+    let families = || vec![TopicPartition::new("in", 2)];
+    let own = async |ledger: &dyn Ledger| ledger.own("r-term", "embed", families()).await.expect("a term");
+    let (first, of_another) = (own(&*zombie).await, of("r-term-2", claim("r-term-2")));
+    let job = |n: u32, term| Claim { term, ..of("r-term", claim(&format!("r-term-{n}"))) };
+    let held = fresh(&*zombie, job(1, first)).await;
+    let second_term = own(&*owner).await;
+    assert!(second_term > first);
+
+    assert_eq!(begin(&*zombie, job(2, first)).await, Begin::Ousted);
+    assert_eq!(begin(&*zombie, job(1, first)).await, Begin::Ousted);
+    let term = |term| {
+        let mut recovery = seen("r-term", &[]);
+        recovery.families[0].term = term;
+        recovery
+    };
+    let late = zombie.recover(term(first)).await;
+    assert!(matches!(late, Err(LedgerError::Ousted(_))), "what it has seen may be out of date: {late:?}");
+    owner.recover(term(second_term)).await.expect("the ledger works");
+    fresh(&*owner, job(2, second_term)).await;
+    zombie.settle(&held, End::Done, second(1)).await.expect("nobody has taken that job over");
+    let other = Claim { family: TopicPartition::new("in", 3), ..job(3, first) };
+    fresh(&*zombie, other).await;
+    fresh(&*zombie, of_another).await;
 }
 
 async fn a_holder_that_lives_may_say_the_same_end_again_and_no_other(ledger: Arc<dyn Ledger>) {
@@ -216,22 +262,20 @@ async fn what_is_not_over_holds_up_its_key(ledger: Arc<dyn Ledger>) {
     assert!(recover(&*ledger, Recovery { holding: Holding::Nothing, ..recovery }).await.is_empty());
 }
 
-async fn origin_and_order_of_a_job_stay(ledger: Arc<dyn Ledger>) {
+/// Of two records with one job id, the one that has the job holds up its key.
+async fn origin_and_order_are_those_of_the_record_that_has_the_job(ledger: Arc<dyn Ledger>) {
     let first = Claim { order: Some(5), ..of("r-origin", claim("r-origin")) };
     let lease = fresh(&*ledger, first.clone()).await;
-    ledger.settle(&lease, waiting(1), second(1)).await.expect("held");
-    // The control block of the copy could not be read: it counts as a record of its own.
-    let copy = Claim { attempt: 1, at: at("rung", 2, 9), origin: at("rung", 2, 9), order: None, ..first };
-    let lease = fresh(&*ledger, copy.clone()).await;
+    ledger.settle(&lease, End::Released { fault: None }, second(1)).await.expect("held");
+    let twin = Claim { at: at("in", 2, 9), origin: at("in", 2, 9), order: Some(6), ..first.clone() };
+    let lease = fresh(&*ledger, twin.clone()).await;
+    ledger.settle(&lease, waiting(1), second(2)).await.expect("held");
+    let told = recover(&*ledger, seen("r-origin", &[])).await;
     let expected =
-        |state| vec![Outstanding { partition: TopicPartition::new("in", 2), order: 5, origin: 7, state }];
-    let recovery = seen("r-origin", &[("in", 2, 8, 0..0)]);
-    assert_eq!(recover(&*ledger, recovery.clone()).await, expected(State::Running));
-    ledger.settle(&lease, End::Parked { topic: "parking".into() }, second(2)).await.expect("held");
-    assert_eq!(recover(&*ledger, recovery.clone()).await, expected(State::Parked));
-    let lease = fresh(&*ledger, Claim { at: at("parking", 2, 0), ..copy }).await;
-    ledger.settle(&lease, dead(2), second(3)).await.expect("held");
-    assert_eq!(recover(&*ledger, recovery).await, expected(State::Dead));
+        |state| vec![Outstanding { partition: TopicPartition::new("in", 2), order: 6, origin: 9, state }];
+    assert_eq!(told, expected(State::Waiting));
+    assert_eq!(begin(&*ledger, first).await, Begin::Repeated, "its own place in the line is not waited for");
+    assert_eq!(begin(&*ledger, twin).await, Begin::Finished(State::Waiting));
 }
 
 async fn every_hash_of_a_key_comes_back(ledger: Arc<dyn Ledger>) {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::columns::place;
 use super::events::Note;
 use super::rows::Answer;
+use super::terms;
 use crate::ledger::LedgerError;
 use crate::ledger::recovery::{Ended, Family, Holding, OUTSTANDING_MAX, Outstanding, Recovery};
 use crate::ledger::state::State;
@@ -18,10 +19,30 @@ const REMARK: &str = "recovered: the commit in Kafka shows it";
 
 pub fn recover(db: &Connection, recovery: &Recovery) -> Answer<Vec<Outstanding>> {
     let now = recovery.now.as_millisecond();
+    let Recovery { pipeline, stage, .. } = recovery;
+    for Family { input, term, .. } in &recovery.families {
+        if let Err(ousted) = terms::still_owned(db, pipeline, stage, input, *term)? {
+            return Ok(Err(ousted));
+        }
+    }
     for job in ended(db, recovery)? {
         job.settle(db, recovery, now)?;
     }
+    void_leases(db, recovery)?;
     outstanding(db, recovery)
+}
+
+/// What processes that are gone held of these families is free: what they did there is known now.
+fn void_leases(db: &Connection, recovery: &Recovery) -> rusqlite::Result<()> {
+    let mut void = db.prepare_cached(
+        "UPDATE jobs SET lease_until = 0
+         WHERE pipeline = ?1 AND stage = ?2 AND state IN ('running', 'stored', 'condemned') AND family = ?3
+           AND epoch <> (SELECT epoch FROM instances WHERE name = holder)",
+    )?;
+    for family in &recovery.families {
+        void.execute(params![recovery.pipeline, recovery.stage, family.input.partition])?;
+    }
+    Ok(())
 }
 
 /// A job whose last claimed record has ended in Kafka, while the ledger takes it for being worked on.
@@ -77,18 +98,15 @@ impl Left {
                 let letter = deadletter::id(pipeline, stage, &self.job, self.redrives);
                 self.end(db, State::Dead, Some(&letter), now)
             }
-            // It failed and is on a rung by now. Whoever held it is gone, or done with it; the copy there need
-            // not wait for the lease.
-            _ => {
-                db.prepare_cached("UPDATE jobs SET lease_until = 0 WHERE id = ?1")?.execute([self.row])?;
-                Ok(())
-            }
+            // Everything else that it could have become is noted here before it stands in Kafka, so it failed and
+            // is on a rung by now.
+            _ => self.end(db, State::Waiting, None, now),
         }
     }
 
     fn end(&self, db: &Connection, state: State, went_to: Option<&str>, now: i64) -> rusqlite::Result<()> {
         db.prepare_cached(
-            "UPDATE jobs SET state = ?2, finishes = finishes + (?2 = 'done'),
+            "UPDATE jobs SET state = ?2, finishes = finishes + (?2 = 'done'), attempt = attempt + (?2 = 'waiting'),
                result = iif(?2 = 'done', NULL, result), updated_at = ?3
              WHERE id = ?1",
         )?

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::Who;
 use super::events::Note;
+use super::{Who, millis, terms};
 use crate::flow::fault::{MESSAGE_MAX, one_line};
 use crate::flow::{Code, Fault};
 use crate::ledger::state::{Known, Ruling, State, rule};
@@ -13,11 +13,14 @@ use crate::message::Coordinates;
 /// An answer of the ledger inside an answer of SQLite.
 pub type Answer<T> = rusqlite::Result<Result<T, LedgerError>>;
 
-pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64, until: i64) -> Answer<Begin> {
+pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64) -> Answer<Begin> {
     if let Err(error) = still_current(db, who)? {
         return Ok(Err(error));
     }
-    let found = find(db, claim, now)?;
+    if terms::is_past(db, claim)? {
+        return Ok(Ok(Begin::Ousted));
+    }
+    let found = find(db, who, claim, now)?;
     let ruling = rule(found.map(|(_, known)| known), claim.redrives, claim.attempt);
     Ok(Ok(match (ruling, found) {
         (Ruling::Busy, _) => Begin::Busy,
@@ -26,13 +29,16 @@ pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64, until: i64) ->
             if is_of(db, row, claim)? { Begin::Finished(known.state) } else { Begin::Repeated }
         }
         (ruling, found) => {
-            let taken = take(db, who, claim, found.map(|(row, _)| row), now, until, ruling)?;
+            let taken = take(db, who, claim, found.map(|(row, _)| row), now, ruling)?;
             let lease = Lease {
                 pipeline: claim.pipeline.clone(),
                 stage: claim.stage.clone(),
                 job: claim.correlation.job.0.clone(),
                 token: taken.token,
+                length: claim.lease,
+                until: claim.now,
             };
+            let lease = lease.renewed(claim.now);
             let (kind, begin) = match (ruling, taken.result) {
                 (Ruling::Bury, _) => ("buried", Begin::Condemned(lease, verdict(taken.fault.as_deref()))),
                 (_, Some(result)) => ("replayed", Begin::Stored(lease, result)),
@@ -54,7 +60,7 @@ fn verdict(fault: Option<&str>) -> Fault {
 
 /// A process whose instance was opened again elsewhere must not take jobs: the two would void each other's
 /// leases for ever.
-fn still_current(db: &Connection, who: &Who) -> Answer<()> {
+pub fn still_current(db: &Connection, who: &Who) -> Answer<()> {
     let epoch: i64 = db
         .prepare_cached("SELECT epoch FROM instances WHERE name = ?1")?
         .query_row([&who.instance], |row| row.get(0))?;
@@ -69,13 +75,20 @@ fn still_current(db: &Connection, who: &Who) -> Answer<()> {
     })
 }
 
-fn find(db: &Connection, claim: &Claim, now: i64) -> rusqlite::Result<Option<(i64, Known)>> {
+/// After so long without a word from its holder, a job is any copy's: its record may not be there any more.
+const ABANDONED: i64 = 86_400_000;
+
+fn find(db: &Connection, who: &Who, claim: &Claim, now: i64) -> rusqlite::Result<Option<(i64, Known)>> {
     db.prepare_cached(
         "SELECT id, state, redrives, attempt, result IS NOT NULL,
-                lease_until > ?4 AND epoch = (SELECT epoch FROM instances WHERE name = holder)
-         FROM jobs WHERE job = ?1 AND stage = ?2 AND pipeline = ?3",
+                (lease_until > :now AND NOT (holder = :holder AND epoch <> :epoch))
+                OR (state <> 'running' AND family <> :family AND lease_until + :abandoned > :now)
+         FROM jobs WHERE job = :job AND stage = :stage AND pipeline = :pipeline",
     )?
-    .query_row(params![claim.correlation.job.0, claim.stage, claim.pipeline, now], |row| {
+    .query_row(named_params! {
+        ":job": claim.correlation.job.0, ":stage": claim.stage, ":pipeline": claim.pipeline, ":now": now,
+        ":holder": who.instance, ":epoch": who.epoch, ":family": claim.family.partition, ":abandoned": ABANDONED,
+    }, |row| {
         let known = Known {
             state: row.get(1)?,
             redrives: row.get(2)?,
@@ -106,6 +119,11 @@ struct Taken {
     fault: Option<String>,
 }
 
+/// A number that was never given out before.
+pub fn token(db: &Connection) -> rusqlite::Result<i64> {
+    db.prepare_cached("UPDATE tokens SET last = last + 1 RETURNING last")?.query_row([], |row| row.get(0))
+}
+
 /// Gives the job to `who` under a new token, whoever had it.
 fn take(
     db: &Connection,
@@ -113,27 +131,24 @@ fn take(
     claim: &Claim,
     row: Option<i64>,
     now: i64,
-    until: i64,
     ruling: Ruling,
 ) -> rusqlite::Result<Taken> {
-    let token: i64 = db
-        .prepare_cached("UPDATE tokens SET last = last + 1 RETURNING last")?
-        .query_row([], |row| row.get(0))?;
+    let token = token(db)?;
+    let until = now.saturating_add(millis(claim.lease));
     let Claim { correlation: id, at, origin, .. } = claim;
     db.prepare_cached(
         "INSERT INTO jobs (id, job, stage, pipeline, state, attempt, redrives, token, holder, epoch, lease_until,
                            tenant, resource, traceparent, created_at, updated_at, at_topic, at_partition,
-                           at_offset, origin_topic, origin_partition, origin_offset, order_key)
+                           at_offset, origin_topic, origin_partition, origin_offset, order_key, family)
          VALUES (:row, :job, :stage, :pipeline, 'running', :attempt, :redrives, :token, :holder, :epoch, :until,
                  :tenant, :resource, :traceparent, :now, :now, :at_topic, :at_partition, :at_offset,
-                 :topic, :partition, :offset, :order)
+                 :topic, :partition, :offset, :order, :family)
          ON CONFLICT (id) DO UPDATE SET
            state = CASE WHEN :bury THEN 'condemned' WHEN result IS NULL THEN 'running' ELSE 'stored' END,
            attempt = :attempt, redrives = :redrives, token = :token, holder = :holder, epoch = :epoch,
            lease_until = :until, updated_at = :now, at_topic = :at_topic, at_partition = :at_partition,
-           at_offset = :at_offset, origin_topic = coalesce(origin_topic, :topic),
-           origin_partition = coalesce(origin_partition, :partition),
-           origin_offset = coalesce(origin_offset, :offset), order_key = coalesce(order_key, :order)
+           at_offset = :at_offset, origin_topic = :topic, origin_partition = :partition,
+           origin_offset = :offset, order_key = :order, family = :family
          RETURNING id, result, fault",
     )?
     .query_row(
@@ -145,41 +160,73 @@ fn take(
             ":bury": ruling == Ruling::Bury,
             ":at_topic": at.topic, ":at_partition": at.partition, ":at_offset": at.offset,
             ":topic": origin.topic, ":partition": origin.partition, ":offset": origin.offset,
-            ":order": claim.order.map(u64::cast_signed),
+            ":order": claim.order.map(u64::cast_signed), ":family": claim.family.partition,
         },
         |row| Ok(Taken { row: row.get(0)?, token, result: row.get(1)?, fault: row.get(2)? }),
     )
 }
 
 pub fn store(db: &Connection, lease: &Lease, result: &[u8], now: i64) -> Answer<()> {
+    if stands(db, lease, "stored")? {
+        return renew(db, lease, now);
+    }
     let row: Option<i64> = db
         .prepare_cached(
-            "UPDATE jobs SET state = 'stored', result = ?5, updated_at = ?6
+            "UPDATE jobs SET state = 'stored', result = ?5, updated_at = ?6, lease_until = max(lease_until, ?7)
              WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4 AND state IN ('running', 'stored')
              RETURNING id",
         )?
-        .query_row(params![lease.job, lease.stage, lease.pipeline, lease.token, result, now], |row| {
-            row.get(0)
-        })
+        .query_row(
+            params![lease.job, lease.stage, lease.pipeline, lease.token, result, now, until(lease, now)],
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(row) = row else { return Ok(Err(LedgerError::Fenced(lease.job.clone()))) };
     Note { row, kind: "stored", at: now, ..Note::default() }.write(db)?;
     Ok(Ok(()))
 }
 
+fn until(lease: &Lease, now: i64) -> i64 {
+    now.saturating_add(millis(lease.length))
+}
+
+fn renew(db: &Connection, lease: &Lease, now: i64) -> Answer<()> {
+    db.prepare_cached(
+        "UPDATE jobs SET lease_until = max(lease_until, ?5)
+         WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4",
+    )?
+    .execute(params![lease.job, lease.stage, lease.pipeline, lease.token, until(lease, now)])?;
+    Ok(Ok(()))
+}
+
+/// What is stored stays; only the job counts as running again.
+pub fn withhold(db: &Connection, lease: &Lease, now: i64) -> Answer<()> {
+    let changed = db
+        .prepare_cached(
+            "UPDATE jobs SET state = iif(state = 'stored', 'running', state), updated_at = ?5
+             WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4
+               AND state IN ('running', 'stored', 'condemned')",
+        )?
+        .execute(params![lease.job, lease.stage, lease.pipeline, lease.token, now])?;
+    Ok(if changed > 0 { Ok(()) } else { Err(LedgerError::Fenced(lease.job.clone())) })
+}
+
 pub fn condemn(db: &Connection, lease: &Lease, fault: &str, now: i64) -> Answer<()> {
     // A dead letter that Kafka refuses for a day is tried thousands of times; its history says so once.
     if stands(db, lease, "condemned")? {
-        return Ok(Ok(()));
+        return renew(db, lease, now);
     }
     let row: Option<i64> = db
         .prepare_cached(
-            "UPDATE jobs SET state = 'condemned', fault = ?5, updated_at = ?6
+            "UPDATE jobs SET state = 'condemned', fault = ?5, updated_at = ?6, lease_until = max(lease_until, ?7)
              WHERE job = ?1 AND stage = ?2 AND pipeline = ?3 AND token = ?4
                AND state IN ('running', 'stored', 'condemned')
              RETURNING id",
         )?
-        .query_row(params![lease.job, lease.stage, lease.pipeline, lease.token, fault, now], |row| row.get(0))
+        .query_row(
+            params![lease.job, lease.stage, lease.pipeline, lease.token, fault, now, until(lease, now)],
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(row) = row else { return Ok(Err(LedgerError::Fenced(lease.job.clone()))) };
     Note { row, kind: "condemned", at: now, fault: Some(fault), ..Note::default() }.write(db)?;

@@ -22,7 +22,7 @@ async fn reading_begins_where_the_group_committed_and_what_was_kept_with_it_is_h
     bench.fill("second").await;
     let mut consumer = bench.consumer("one");
     let partitions = assigned(&mut consumer).await;
-    assert!(partitions.iter().all(|p| p.committed.is_none() && p.metadata.is_empty()));
+    assert!(partitions.iter().all(|p| p.start.committed.is_none() && p.start.metadata.is_empty()));
     let satellite = name(&bench.satellites[0]);
     let kept = format!("ended: {}", "5-9,".repeat(900));
     consumer.commit_now(vec![commit(&satellite, 1, &kept)]).await;
@@ -32,10 +32,10 @@ async fn reading_begins_where_the_group_committed_and_what_was_kept_with_it_is_h
     let mut consumer = bench.consumer("two");
     let partitions = assigned(&mut consumer).await;
     let input = partitions.iter().find(|p| p.name.topic == bench.input).expect("the input");
-    assert_eq!((input.committed, input.metadata.as_str(), &input.input), (None, "", &input.name));
+    assert_eq!((input.start.committed, input.start.metadata.as_str(), &input.input), (None, "", &input.name));
     let followed = input.name.clone();
     let satellite = partitions.iter().find(|p| p.name == satellite).expect("the satellite");
-    assert_eq!((satellite.committed, satellite.metadata.as_str()), (Some(1), kept.as_str()));
+    assert_eq!((satellite.start.committed, satellite.start.metadata.as_str()), (Some(1), kept.as_str()));
     assert_eq!(satellite.input, followed);
     assert!(first_value(satellite).await.ends_with("/second"));
     assert!(first_value(input).await.ends_with("/first"));
@@ -57,7 +57,7 @@ async fn what_is_kept_is_committed_in_the_background_as_well() {
     consumer.leave().await;
     let mut consumer = bench.consumer("two");
     let partitions = assigned(&mut consumer).await;
-    assert_eq!((partitions[0].committed, partitions[0].metadata.as_str()), (Some(1), "kept"));
+    assert_eq!((partitions[0].start.committed, partitions[0].start.metadata.as_str()), (Some(1), "kept"));
     drop(partitions);
     consumer.leave().await;
 }
@@ -80,7 +80,7 @@ async fn metadata_that_is_not_text_is_handed_out_as_damaged() {
     };
     let mut consumer = Consumer::join(&config.kafka, membership).expect("a consumer");
     let partitions = assigned(&mut consumer).await;
-    assert_eq!((partitions[0].committed, partitions[0].metadata.as_str()), (Some(7), DAMAGED));
+    assert_eq!((partitions[0].start.committed, partitions[0].start.metadata.as_str()), (Some(7), DAMAGED));
     drop(partitions);
     consumer.leave().await;
 }

@@ -193,7 +193,7 @@ async fn reading_does_not_begin_before_the_transaction_of_a_dead_process_is_ende
     // Its successor ends it at once.
     let successor = bench.transactor("dead").await;
     let partitions = assigned(&mut consumer).await;
-    assert_eq!(partitions[0].committed, None);
+    assert_eq!(partitions[0].start.committed, None);
     drop((dead, successor, partitions));
     consumer.leave().await;
 }
@@ -235,7 +235,7 @@ async fn written(bench: &Bench) -> Vec<String> {
 async fn committed(bench: &Bench) -> Vec<(Option<i64>, String)> {
     let mut consumer: Consumer = bench.consumer("look");
     let partitions = assigned(&mut consumer).await;
-    let found = partitions.iter().map(|p| (p.committed, p.metadata.clone())).collect();
+    let found = partitions.iter().map(|p| (p.start.committed, p.start.metadata.clone())).collect();
     drop(partitions);
     consumer.leave().await;
     found

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lazaret::flow::offsets::Committed;
 use lazaret::ledger::sqlite::SqliteLedger;
 use lazaret::ledger::{Begin, Claim, Ledger};
-use lazaret::message::{Coordinates, Correlation, JobId};
+use lazaret::message::{Coordinates, Correlation, JobId, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -44,6 +44,8 @@ async fn taken(rig: &Rig, id: &str) -> SqliteLedger {
         at: at.clone(),
         origin: at,
         order: None,
+        family: TopicPartition::new("elsewhere", 0),
+        term: 0,
         lease: hour,
         now: Timestamp::now(),
     };

@@ -174,6 +174,7 @@ impl World {
         self.env.truth.damaged(self.env.ledger.unsettled());
         let span = self.env.dice.within(1, 100);
         self.env.now = self.env.after(Duration::from_secs(span));
+        self.pass_to(self.env.now);
     }
 
     /// A person sends a dead letter back, or gives it up.
@@ -183,8 +184,7 @@ impl World {
             let (discard, twice) = (self.env.dice.percent(20), self.env.dice.percent(10));
             self.send_back(&letter, discard);
             if twice {
-                // By force, since the ledger says no: then a failed call of the one may be made again for the other.
-                self.env.truth.damaged([letter.job]);
+                // By force, since the ledger says no.
                 self.send_back(&letter, discard);
             }
         }

@@ -17,6 +17,8 @@ use crate::message::TopicPartition;
 pub struct Work {
     pub copy: Copy,
     pub at: Place,
+    /// The term of its family in which it was read.
+    pub term: u64,
     pub lease: Option<Lease>,
     pub outputs: Option<Outputs>,
     pub prepared: Option<Prepared>,
@@ -60,12 +62,13 @@ pub struct Hands {
 pub type Leaving = (SlotId, Piece, Vec<(TopicPartition, What)>);
 
 impl Hands {
-    pub fn take(&mut self, copy: Copy, at: Place) -> SlotId {
+    pub fn take(&mut self, copy: Copy, at: Place, term: u64) -> SlotId {
         let slot = SlotId(self.next_slot);
         self.next_slot += 1;
         let work = Work {
             copy,
             at: at.clone(),
+            term,
             lease: None,
             outputs: None,
             prepared: None,

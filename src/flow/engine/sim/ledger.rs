@@ -2,6 +2,7 @@
 //! what they announce, and what it learns from committed offsets.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -25,6 +26,9 @@ pub enum State {
     Discarded,
 }
 
+/// After so long without a word from its holder, a job is any copy's.
+const ABANDONED: Duration = Duration::from_secs(86_400);
+
 /// The number of outputs.
 pub type Outputs = usize;
 
@@ -39,8 +43,13 @@ pub struct Who {
 pub struct Lease {
     pub job: usize,
     token: u64,
-    /// As it was given; it may be longer by now.
     pub until: Timestamp,
+}
+
+impl Lease {
+    pub fn until(self, until: Timestamp) -> Self {
+        Self { until: self.until.max(until), ..self }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -48,7 +57,7 @@ pub struct Row {
     pub state: State,
     redrives: u32,
     attempt: u32,
-    token: u64,
+    pub token: u64,
     pub who: Who,
     until: Timestamp,
     result: Option<Outputs>,
@@ -66,6 +75,7 @@ pub struct Claim<'a> {
     pub order: Option<OrderKey>,
     pub until: Timestamp,
     pub now: Timestamp,
+    pub term: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +85,7 @@ pub enum Begin {
     Condemned(Lease, Fault),
     Finished { state: State, same_origin: bool },
     Busy,
+    Ousted,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -101,8 +112,8 @@ pub struct Ledger {
     pub rows: BTreeMap<usize, Row>,
     epochs: BTreeMap<usize, u32>,
     tokens: u64,
-    /// What had ended when partitions came to their present owner.
-    ended: BTreeMap<TopicPartition, Committed>,
+    /// The present term of each family, which began when somebody took it over: only claims of that term count.
+    terms: BTreeMap<i32, u64>,
 }
 
 impl Ledger {
@@ -122,9 +133,8 @@ impl Ledger {
         if !self.knows(who) {
             return Err(Unavailable);
         }
-        if self.ended.get(&claim.at.0).is_some_and(|committed| has_ended(committed, claim.at.1)) {
-            // The claimant has lost the partition and does not know it.
-            return Ok(Begin::Busy);
+        if self.terms.get(&claim.at.0.partition) != Some(&claim.term) {
+            return Ok(Begin::Ousted);
         }
         let Copy { job, attempt, redrives, .. } = *claim.copy;
         let Some(row) = self.rows.get(&job) else {
@@ -139,10 +149,15 @@ impl Ledger {
             State::Dead | State::Discarded => redrives <= row.redrives,
             _ => (redrives, attempt) < (row.redrives, row.attempt),
         };
-        if finished {
+        // Where the job is shows when its holder has said what became of it.
+        if finished && !(leasable && held) {
             return Ok(Begin::Finished { state: row.state, same_origin: row.origin == claim.origin });
         }
-        if leasable && held {
+        // What came of it may be in Kafka already; only whoever has that record's partition learns whether it is.
+        let unknown = matches!(row.state, State::Stored | State::Condemned)
+            && row.at.0.partition != claim.at.0.partition
+            && row.until.saturating_add(ABANDONED).is_ok_and(|until| until > claim.now);
+        if leasable && (held || unknown) {
             return Ok(Begin::Busy);
         }
         let bury = row.state == State::Condemned && redrives <= row.redrives;
@@ -184,6 +199,11 @@ impl Ledger {
             row.token == lease.token && matches!(row.state, State::Running | State::Stored | State::Condemned)
         };
         self.rows.get_mut(&lease.job).filter(leasable).ok_or(TakenOver)
+    }
+
+    /// Nobody has taken the job over since.
+    pub fn holds(&self, lease: Lease) -> bool {
+        self.rows.get(&lease.job).is_some_and(|row| row.token == lease.token)
     }
 
     /// Storing makes the lease last longer.
@@ -242,14 +262,25 @@ impl Ledger {
         Ok(())
     }
 
-    /// Learns from what is committed, and lists what is not over of these families.
+    /// Takes these families over. What is committed of them is to be read after that.
+    pub fn own(&mut self, families: &[i32]) -> u64 {
+        self.tokens += 1;
+        self.terms.extend(families.iter().map(|family| (*family, self.tokens)));
+        self.tokens
+    }
+
+    /// Learns from what is committed, and lists what is not over of these families. `None`: they were taken over
+    /// meanwhile.
     pub fn recover(
         &mut self,
+        term: u64,
         seen: &BTreeMap<TopicPartition, Committed>,
         families: &[i32],
         dead_too: bool,
-    ) -> Vec<(i32, OrderKey, i64)> {
-        self.ended.extend(seen.clone());
+    ) -> Option<Vec<(i32, OrderKey, i64)>> {
+        if families.iter().any(|family| self.terms.get(family) != Some(&term)) {
+            return None;
+        }
         for row in self.rows.values_mut() {
             let ended = seen.get(&row.at.0).is_some_and(|committed| has_ended(committed, row.at.1));
             match (row.state, row.result.is_some()) {
@@ -257,7 +288,10 @@ impl Ledger {
                     (row.state, row.result) = (State::Done, None);
                 }
                 (State::Condemned, _) if ended => row.state = State::Dead,
-                (State::Running | State::Released, _) if ended => row.until = Timestamp::UNIX_EPOCH,
+                // Everything else it could have become stands here before it stands in Kafka.
+                (State::Running | State::Released, _) if ended => {
+                    (row.state, row.attempt) = (State::Waiting, row.attempt + 1);
+                }
                 _ if !families.contains(&row.at.0.partition) => {}
                 // Its holder is gone; only whoever knows what has ended may go on at once.
                 _ if self.epochs.get(&row.who.name) != Some(&row.who.epoch) => {
@@ -272,9 +306,10 @@ impl Ledger {
             _ => true,
         };
         let rows = self.rows.values().filter(waits);
-        rows.filter_map(|row| Some((row.origin.0, row.order?, row.origin.1)))
-            .filter(|(family, ..)| families.contains(family))
-            .collect()
+        let outstanding = rows
+            .filter_map(|row| Some((row.origin.0, row.order?, row.origin.1)))
+            .filter(|(family, ..)| families.contains(family));
+        Some(outstanding.collect())
     }
 
     /// Somebody has or had it, and has not said what became of it.

@@ -1,11 +1,14 @@
 //! A process that runs the stage: the real engine, and around it what `worker::shell` does. It tells the engine what
 //! happens, carries out what it says, and looks whether that was right.
 
+mod checks;
+mod group;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::arrivals::{Arrivals, Came};
+use super::arrivals::{Arrivals, Came, Stale};
 use super::group::Notice;
 use super::hands::Hands;
 use super::ledger::Who;
@@ -31,6 +34,8 @@ pub struct Part {
     pub reached: i64,
     /// What was committed when it came.
     pub start: Committed,
+    /// Its family's term, once the ledger has named it.
+    pub term: u64,
 }
 
 /// See the module.
@@ -59,6 +64,8 @@ pub struct Member {
     pub frozen: bool,
     /// Records started while the stage paused that have not come back.
     probes: BTreeSet<SlotId>,
+    /// The ledger said that a partition is somebody else's.
+    ousted: bool,
 }
 
 /// What is being told, as far as it says which records may be dropped.
@@ -94,6 +101,7 @@ impl Member {
             stopping: false,
             frozen: false,
             probes: BTreeSet::new(),
+            ousted: false,
         }
     }
 
@@ -105,7 +113,8 @@ impl Member {
 
     fn tell(&mut self, event: Event, env: &mut Env) {
         env.trace(|| format!("{}: {event:?}", self.id));
-        let cause = cause(&event);
+        self.ousted |= is_ousted(&event);
+        let cause = if self.ousted { Cause::Gone } else { cause(&event) };
         let failed = match &event {
             Event::Ran { slot, result: Ran::Failed(fault) } => Some((*slot, fault.class)),
             _ => None,
@@ -197,35 +206,6 @@ impl Member {
         }
     }
 
-    fn drained(
-        &mut self,
-        partitions: Vec<TopicPartition>,
-        commit: Vec<(TopicPartition, Position)>,
-        env: &mut Env,
-    ) {
-        self.committed.extend(commit);
-        for name in &partitions {
-            let held = self.hands.held.values().find(|held| held.at.0 == *name);
-            assert!(held.is_none(), "{name} was let go and holds {held:?}");
-        }
-        let last: Vec<_> = partitions.iter().filter_map(|name| self.committed.remove_entry(name)).collect();
-        if self.transactions.is_some() {
-            assert!(last.is_empty(), "offsets were committed without a transaction");
-        }
-        self.commit(&last, env);
-        for name in &partitions {
-            self.partitions.remove(name);
-        }
-        let answered = |names: &Vec<TopicPartition>| names.iter().all(|name| partitions.contains(name));
-        for (families, _) in self.releases.iter().filter(|(_, names)| answered(names)) {
-            env.group.release(self.seat, families);
-        }
-        self.releases.retain(|(_, names)| !answered(names));
-        if self.releases.is_empty() && !self.stopping {
-            self.drain_deadline = None;
-        }
-    }
-
     /// More records come from the broker.
     pub fn fetch(&mut self, name: &TopicPartition, env: &mut Env) {
         let end = env.broker.stable_end(name);
@@ -242,7 +222,8 @@ impl Member {
             while self.engine.wants(&name)
                 && let Some((copy, at)) = self.next(&name, env)
             {
-                let slot = self.hands.take(copy.clone(), at.clone());
+                let term = self.partitions.get(&name).map_or(0, |part| part.term);
+                let slot = self.hands.take(copy.clone(), at.clone(), term);
                 let rec = &env.truth.recs[copy.rec];
                 let arrival = Arrival {
                     slot,
@@ -277,67 +258,6 @@ impl Member {
         None
     }
 
-    /// Whether the group says something that does not have to wait for what is committed to be certain.
-    pub fn may_read_mail(&self, env: &Env) -> bool {
-        match env.group.read(self.seat) {
-            Some(Notice::Assigned(families)) => {
-                let names = families.iter().flat_map(|family| log::family(*family, env.rungs()));
-                self.stopping || env.broker.committed(&names.collect::<Vec<_>>()).is_some()
-            }
-            other => other.is_some(),
-        }
-    }
-
-    pub fn notice(&mut self, env: &mut Env) {
-        let Some(notice) = env.group.read(self.seat) else { return };
-        let event = match notice {
-            Notice::Assigned(_) if self.stopping => None,
-            Notice::Assigned(families) => {
-                let names: Vec<_> = families.iter().flat_map(|f| log::family(*f, env.rungs())).collect();
-                let Some(committed) = env.broker.committed(&names) else { return };
-                names.iter().for_each(|name| drop(self.committed.remove(name)));
-                self.absorbed.retain(|(name, _)| !names.contains(name));
-                let came: Vec<Came> = names.into_iter().zip(committed).map(Came::read).collect();
-                for came in &came {
-                    self.partitions.insert(came.name.clone(), came.part());
-                }
-                self.arrivals.begin(came);
-                None
-            }
-            Notice::Revoked(families) => {
-                let names: Vec<_> = families.iter().flat_map(|f| log::family(*f, env.rungs())).collect();
-                self.arrivals.cancel(&names);
-                self.releases.push((families, names.clone()));
-                self.drain_deadline.get_or_insert(env.after(env.plan.drain));
-                Some(Event::Revoked(names))
-            }
-            Notice::Lost => {
-                let names: Vec<_> = self.partitions.keys().cloned().collect();
-                self.arrivals.cancel(&names);
-                self.partitions.clear();
-                self.committed.clear();
-                self.releases.clear();
-                Some(Event::Lost(names))
-            }
-        };
-        env.group.throw_away(self.seat);
-        env.trace(|| format!("{}: the group says it is {event:?}", self.id));
-        if matches!(event, Some(Event::Lost(_))) && !self.stopping {
-            self.seat = env.group.join();
-        }
-        if let Some(event) = event {
-            self.handle(event, env);
-        }
-    }
-
-    /// The ledger is told what is committed, and tells what is outstanding, if it answers.
-    pub fn arrive(&mut self, batch: usize, env: &mut Env) {
-        if let Some(assigned) = self.arrivals.recover(batch, env) {
-            self.hands.end_doubt(&assigned.iter().map(|one| one.partition.clone()).collect(), env.now);
-            self.handle(Event::Assigned(assigned), env);
-        }
-    }
-
     pub fn step_task(&mut self, task: usize, env: &mut Env) {
         if let Some(event) = self.hands.step(task, self.who, env) {
             self.handle(event, env);
@@ -352,16 +272,6 @@ impl Member {
             answer => self.hands.end_transaction(answer.is_ok(), env.now),
         }
         self.handle(Event::Transacted(answer), env);
-    }
-
-    pub fn stop(&mut self, env: &mut Env) {
-        self.stopping = true;
-        let deadline = env.after(env.plan.drain);
-        self.drain_deadline = Some(self.drain_deadline.map_or(deadline, |earlier| earlier.min(deadline)));
-        for name in self.arrivals.abandon() {
-            self.partitions.remove(&name);
-        }
-        self.handle(Event::Stop, env);
     }
 
     pub fn tick(&mut self, env: &mut Env) {
@@ -394,23 +304,6 @@ impl Member {
         self.partitions.iter().filter_map(at_end).filter(|(name, _)| self.arrivals.has_come(name)).collect()
     }
 
-    /// Everything begins anew from what is committed, once that is certain.
-    pub fn join_anew(&mut self, env: &mut Env) {
-        let all: Vec<_> = self.partitions.keys().cloned().collect();
-        self.arrivals.cancel(&all);
-        self.releases.clear();
-        self.partitions.clear();
-        self.committed.clear();
-        self.drain_deadline = None;
-        if self.transactions.as_mut().is_some_and(|transactions| !transactions.open(env)) {
-            return;
-        }
-        env.group.remove(self.seat);
-        let inherited = self.inherits.take().and_then(|old| env.group.take_over(old));
-        self.seat = inherited.unwrap_or_else(|| env.group.join());
-        self.rejoin = false;
-    }
-
     /// When something that it waits for must have come.
     pub fn deadline(&self) -> Option<Timestamp> {
         let tasks = self.hands.tasks.iter().map(|task| task.deadline());
@@ -420,43 +313,15 @@ impl Member {
     pub fn is_gone(&self) -> bool {
         self.stopping && self.partitions.is_empty()
     }
+}
 
-    fn check_start(&mut self, slot: SlotId, env: &mut Env) {
-        let held = &self.hands.held[&slot];
-        let work = held.work.as_ref().unwrap_or_else(|| panic!("{slot:?} began while {:?}", held.busy));
-        env.truth.starts(&work.copy, env.now, &self.absorbed);
-        let (name, offset) = &work.at;
-        let ended = self.partitions.get(name).is_some_and(|part| has_ended(&part.start, *offset));
-        assert!(!ended, "{:?} began, although it was committed as ended", work.at);
-        assert!(!work.copy.discard, "{:?} was given up and began", work.copy);
-        if self.engine.paused().is_some() {
-            self.probes.insert(slot);
-            assert!(self.probes.len() <= 1, "the stage pauses, and more than one record tries");
-        }
-        let runs = self.hands.held.values().filter(|held| held.busy == Some(Job::Attempt)).count();
-        assert!(runs < env.plan.spec.concurrency || self.engine.paused().is_some(), "too many run");
-    }
-
-    /// Work that was begun is not thrown away in a planned rebalance.
-    fn check_forget(&self, slot: SlotId, cause: Cause) {
-        let Some(held) = self.hands.held.get(&slot) else { return };
-        let free = match cause {
-            Cause::Gone => true,
-            Cause::Planned => held.busy.is_none(),
-            Cause::Of(of) => of == slot,
-        };
-        assert!(free, "{slot:?} was dropped while {:?} has it", held.busy);
-    }
-
-    fn check_bounds(&self, env: &Env) {
-        let mut held: BTreeMap<&TopicPartition, usize> = BTreeMap::new();
-        for one in self.hands.held.values() {
-            *held.entry(&one.at.0).or_default() += 1;
-        }
-        for (name, held) in held {
-            assert!(held <= env.plan.spec.window.max(1), "{held} records are held of {name}");
-        }
-    }
+fn is_ousted(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Ousted
+            | Event::Ran { result: Ran::Ousted, .. }
+            | Event::Prepared { result: Err(Refusal::Ousted), .. }
+    )
 }
 
 fn cause(event: &Event) -> Cause {

@@ -76,9 +76,11 @@ impl World {
         }
     }
 
-    /// What is not over waits for a person, and rightly so.
+    /// What is not over waits for a person, and rightly so; and everybody can see it.
     fn nothing_moves_by_itself(&self) -> bool {
-        !self.env.has_more() && self.env.truth.live.values().all(|copy| self.waits_for_a_person(copy))
+        !self.env.has_more()
+            && self.env.broker.open_txns().is_empty()
+            && self.env.truth.live.values().all(|copy| self.waits_for_a_person(copy))
     }
 
     fn waits_for_a_person(&self, copy: &Copy) -> bool {
@@ -144,7 +146,7 @@ impl World {
     fn check_ledger(&mut self) {
         let env = &mut self.env;
         let seen = env.broker.offsets.iter().map(|(name, at)| (name.clone(), Committed::bare(at.offset)));
-        env.ledger.recover(&seen.collect(), &[], false);
+        let _ = env.ledger.recover(0, &seen.collect(), &[], false);
         for (job, of) in env.truth.jobs.iter().enumerate() {
             let state = env.ledger.rows.get(&job).map(|row| row.state);
             let right = match state {

@@ -1,6 +1,9 @@
 //! What a task does with a record, as in `worker::{attempt, publish}`: every question to the ledger, every call and
 //! every record produced is a step of its own, and the process can die between any two.
 
+mod attempt;
+mod prepare;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -107,212 +110,12 @@ impl Task {
         }
     }
 
-    fn attempt(&mut self, who: Who, env: &mut Env) -> Option<Ran> {
-        match self.at.clone() {
-            At::Start => self.begin(who, env),
-            At::Calling { until, .. } => self.call(until, env),
-            At::Storing => self.store(env),
-            At::Releasing(fault) => {
-                self.release(Some(fault.clone()), env);
-                Some(Ran::Failed(fault))
-            }
-            At::Noted(_) | At::Sending(_) => unreachable!("no part of an attempt"),
-        }
-    }
-
-    fn begin(&mut self, who: Who, env: &mut Env) -> Option<Ran> {
-        if self.work.lease.is_none_or(|lease| lease.until <= env.now) {
-            match env.claim(who, &self.work) {
-                Err(Unavailable) => return self.fails(fault(Code::LedgerUnavailable)),
-                Ok(Begin::Fresh(lease)) => self.work.lease = Some(lease),
-                Ok(Begin::Busy) => return Some(Ran::Busy),
-                Ok(Begin::Finished { state, same_origin }) => {
-                    return Some(Ran::Ended(rest(state, same_origin)));
-                }
-                Ok(Begin::Condemned(lease, fault)) => {
-                    self.work.lease = Some(lease);
-                    return Some(Ran::Condemned(fault));
-                }
-                Ok(Begin::Stored(lease, outputs)) => {
-                    (self.work.lease, self.work.outputs) = (Some(lease), Some(outputs));
-                    return Some(Ran::Replayed);
-                }
-            }
-        }
-        if self.work.outputs.is_some() {
-            self.at = At::Storing;
-        } else if self.cancelled {
-            return Some(Ran::Busy);
-        } else {
-            let until = env.now.saturating_add(env.plan.timeout).expect("a time");
-            self.work.call = Some(env.truth.call(&self.work.copy, env.lease_is_over));
-            self.at = At::Calling { until, hangs: false };
-        }
-        None
-    }
-
-    fn call(&mut self, until: Timestamp, env: &mut Env) -> Option<Ran> {
-        if self.cancelled {
-            return Some(Ran::Busy);
-        }
-        if until <= env.now {
-            return self.fails(fault(Code::StageTimeout));
-        }
-        let hangs = matches!(self.at, At::Calling { hangs: true, .. });
-        match if hangs { Outcome::Hangs } else { env.outcome(self.work.copy.job) } {
-            Outcome::Hangs => {
-                self.at = At::Calling { until, hangs: true };
-                None
-            }
-            Outcome::Succeeds(outputs) => {
-                self.work.outputs = Some(outputs);
-                (self.at, self.since) = (At::Storing, env.now);
-                None
-            }
-            Outcome::Fails(code) => {
-                self.since = env.now;
-                self.fails(fault(code))
-            }
-            Outcome::Limited(seconds) => {
-                let asked = Some(Duration::from_secs(seconds));
-                self.fails(fault(Code::LlmRateLimited).with_retry_after(asked))
-            }
-        }
-    }
-
-    fn fails(&mut self, fault: Fault) -> Option<Ran> {
-        if fault.class != Class::Systemic {
-            return Some(Ran::Failed(fault));
-        }
-        self.at = At::Releasing(fault);
-        None
-    }
-
-    fn store(&mut self, env: &mut Env) -> Option<Ran> {
-        let (Some(lease), Some(outputs)) = (self.work.lease, self.work.outputs) else {
-            return Some(Ran::Busy);
-        };
-        let until = env.after(env.plan.lease);
-        match env.ledger(|ledger| ledger.store(lease, outputs, until)) {
-            Ok(Ok(())) => {
-                env.truth.stored(self.work.copy.job);
-                Some(Ran::Output)
-            }
-            Ok(Err(TakenOver)) => {
-                self.work.lease = None;
-                Some(Ran::Busy)
-            }
-            Err(Unavailable) => self.fails(fault(Code::LedgerUnavailable)),
-        }
-    }
-
     fn release(&mut self, fault: Option<Fault>, env: &mut Env) {
         let Some(lease) = self.work.lease.take() else { return };
         let released = env.ledger(|ledger| ledger.settle(lease, &End::Released { fault }));
         // Whatever goes wrong, it is kept, as a lease taken over is.
         if released != Ok(Ok(())) {
             self.work.lease = Some(lease);
-        }
-    }
-
-    fn prepare(&mut self, who: Who, env: &mut Env) -> Option<Result<(), Refusal>> {
-        let what = self.what.clone();
-        let unavailable = || Some(Err(Refusal::Fault(fault(Code::LedgerUnavailable))));
-        match (&what, self.at.clone()) {
-            (Publish::Output, _) => {
-                if let Some(code) = env.encoding() {
-                    return Some(Err(Refusal::Fault(fault(code))));
-                }
-                // Tried again for long, another copy of the job may have it by now.
-                if let (Some(lease), Some(outputs)) = (self.work.lease, self.work.outputs) {
-                    let until = env.after(env.plan.lease);
-                    match env.ledger(|ledger| ledger.store(lease, outputs, until)) {
-                        Ok(Ok(())) => {}
-                        Ok(Err(TakenOver)) => {
-                            self.work.lease = None;
-                            return Some(Err(Refusal::TakenOver));
-                        }
-                        Err(Unavailable) => return unavailable(),
-                    }
-                }
-                if env.plan.jobs[self.work.copy.job].fat.output == Some(true) {
-                    return Some(Err(Refusal::TooLarge(fault(Code::RecordTooLarge))));
-                }
-            }
-            (Publish::Retry { .. }, _) => {
-                if let (Some(lease), Some(_)) = (self.work.lease, self.work.outputs) {
-                    match env.ledger(|ledger| ledger.withhold(lease)) {
-                        Ok(Ok(())) => {}
-                        Ok(Err(TakenOver)) => {
-                            self.work.lease = None;
-                            return Some(Err(Refusal::TakenOver));
-                        }
-                        Err(Unavailable) => return unavailable(),
-                    }
-                }
-            }
-            (Publish::Dead { fault, .. }, _) => {
-                if let Some(lease) = self.work.lease {
-                    let until = env.after(env.plan.lease);
-                    match env.ledger(|ledger| ledger.condemn(lease, fault, until)) {
-                        Ok(Ok(())) => {}
-                        Ok(Err(TakenOver)) => {
-                            self.work.lease = None;
-                            return Some(Err(Refusal::TakenOver));
-                        }
-                        Err(Unavailable) => return unavailable(),
-                    }
-                }
-            }
-            (Publish::Park | Publish::Discard, At::Start) if self.work.lease.is_some() => {
-                self.at = self.work.lease.map_or(At::Start, At::Noted);
-                return None;
-            }
-            (Publish::Park | Publish::Discard, At::Start) => match env.claim(who, &self.work) {
-                Ok(Begin::Fresh(lease) | Begin::Stored(lease, _) | Begin::Condemned(lease, _)) => {
-                    self.at = At::Noted(lease);
-                    return None;
-                }
-                // Moved without a word, its offset would end, and a stored result be taken for produced.
-                Ok(Begin::Busy) => return Some(Err(Refusal::TakenOver)),
-                Ok(Begin::Finished { state, same_origin }) => {
-                    return Some(Err(Refusal::Ended(rest(state, same_origin))));
-                }
-                Err(Unavailable) => return unavailable(),
-            },
-            (Publish::Park | Publish::Discard, At::Noted(lease)) => {
-                match env.ledger(|ledger| ledger.settle(lease, &end(&what))) {
-                    Ok(_) => {}
-                    Err(Unavailable) => return unavailable(),
-                }
-                if what == Publish::Discard {
-                    env.truth.jobs[self.work.copy.job].discarded = true;
-                }
-            }
-            (Publish::Park | Publish::Discard, at) => unreachable!("{at:?}"),
-        }
-        let (kind, end) = (Kind::of(&what), end(&what));
-        self.work.prepared = Some(Prepared { kind, records: self.records(env), end });
-        Some(Ok(()))
-    }
-
-    fn records(&self, env: &mut Env) -> Vec<(crate::message::TopicPartition, What)> {
-        let (copy, family) = (self.work.copy.clone(), env.truth.recs[self.work.copy.rec].family);
-        match &self.what {
-            Publish::Output => {
-                let name = env.output_for(&copy);
-                let outputs = self.work.outputs.unwrap_or_else(|| panic!("no outputs of {copy:?}"));
-                (0..outputs).map(|child| (name.clone(), What::Output { copy: copy.clone(), child })).collect()
-            }
-            Publish::Retry { rung, due, attempt, .. } => {
-                assert_eq!(*attempt, copy.attempt + 1, "{copy:?}");
-                let first_failure = copy.first_failure.or(Some(env.now));
-                let copy = Copy { attempt: *attempt, due: Some(*due), first_failure, ..copy };
-                vec![(log::rung(*rung, family), What::Copy(copy))]
-            }
-            Publish::Dead { .. } => vec![(log::letters(), What::Letter(copy))],
-            Publish::Park => vec![(log::park(family), What::Copy(copy))],
-            Publish::Discard => Vec::new(),
         }
     }
 

@@ -156,9 +156,16 @@ impl Truth {
         passed || !(rec.undecided || (self.live.iter().any(here) && !left_over))
     }
 
-    /// The stage is called. It must not have been paid for already.
-    pub fn call(&mut self, copy: &Copy, lease_is_over: bool) -> usize {
+    /// The stage is called. It must not have been paid for already, unless by somebody who took the job over while
+    /// this process stood still between the ledger's answer and the call.
+    pub fn call(&mut self, copy: &Copy, lease_is_over: bool, holds: bool) -> usize {
         let job = &mut self.jobs[copy.job];
+        self.calls += 1;
+        if !holds {
+            let Copy { rec, redrives, attempt, .. } = *copy;
+            job.calls.push(Call { rec, redrives, attempt, void: true, durable: false });
+            return job.calls.len() - 1;
+        }
         assert!(!job.stored, "a call was made although its result was stored: {copy:?}");
         // After a crash the ledger may not know that an attempt failed, and another record of the job makes it again.
         let attempt = (copy.rec, copy.redrives, copy.attempt);
@@ -170,7 +177,6 @@ impl Truth {
         }
         let Copy { rec, redrives, attempt, .. } = *copy;
         job.calls.push(Call { rec, redrives, attempt, void: false, durable: false });
-        self.calls += 1;
         job.calls.len() - 1
     }
 
@@ -228,7 +234,9 @@ impl Truth {
             Kind::Retry => rec.climbed = true,
             Kind::Dead => {
                 *job.letters.entry(copy.redrives).or_default() += 1;
-                (rec.died, rec.undecided) = (true, copy.redrives >= job.redrives);
+                rec.died = true;
+                // One that was sent back already may be written again, where nothing keeps it from that.
+                rec.undecided |= copy.redrives >= job.redrives;
             }
             Kind::Discard => job.discarded = true,
             Kind::Park => {}

@@ -171,19 +171,21 @@ impl Env {
         self.lease_is_over = !self.ledger.is_held(work.copy.job, who, self.now);
         let now = self.now;
         let (origin, order) = ((rec.family, rec.origin), rec.order);
-        let claim = Claim { copy: &work.copy, at: work.at.clone(), origin, order, until, now };
-        let before = self.ledger.rows.get(&work.copy.job).map(|row| row.who);
+        let term = work.term;
+        let claim = Claim { copy: &work.copy, at: work.at.clone(), origin, order, until, now, term };
+        let row = |ledger: &Ledger| ledger.rows.get(&work.copy.job).map(|row| (row.who, row.token));
+        let before = row(&self.ledger);
         let unsettled = self.ledger.is_unsettled(work.copy.job);
         let begin = self.ledger(|ledger| ledger.begin(who, &claim)).and_then(|begin| begin);
         self.trace(|| format!("job {} is claimed by {who:?} for {:?}: {begin:?}", work.copy.job, work.at));
-        if unsettled && !matches!(begin, Ok(Begin::Busy | Begin::Finished { .. })) {
+        if unsettled && !matches!(begin, Ok(Begin::Busy | Begin::Ousted | Begin::Finished { .. })) {
             // Whoever had it before may have produced it.
             self.truth.excuse(work.copy.job);
         }
-        let taken = !matches!(begin, Err(_) | Ok(Begin::Busy | Begin::Finished { .. }));
-        if taken && (before == Some(who) && unsettled || !self.truth.live.contains_key(&work.at)) {
-            // It could not tell the ledger for longer than its lease; or it has lost the partition, and nobody has
-            // come since who told the ledger what had ended.
+        // It may have been taken without an answer.
+        let taken = row(&self.ledger) != before;
+        if taken && unsettled && before.is_some_and(|(holder, _)| holder == who) {
+            // It could not tell the ledger for longer than its lease.
             self.truth.damaged([work.copy.job]);
         }
         begin

@@ -215,3 +215,35 @@ fn a_stage_without_partitions_stops_at_once() {
     assert!(!d.engine.wants(&input(0)));
     assert_eq!(d.poll(input(0), 0), [forget(0)]);
 }
+
+#[test]
+fn a_stage_that_was_ousted_lets_everything_go_and_joins_its_group_anew() {
+    let mut d = Driver::new(|spec| spec.concurrency = 2);
+    d.fill(0..3);
+    let effects = d.ran(1, Ran::Ousted);
+    assert_eq!(effects, [forget(1), forget(0), forget(2), Effect::Rejoin]);
+    assert!(!d.engine.wants(&input(0)), "it is not ours until it is assigned again");
+    assert_eq!((numbers(&d), d.engine.next_wake()), ((0, 0, 0), None));
+    d.assign(input(0), Lane::Input);
+    assert_eq!(starts(&d.fill(0..1)), [3]);
+}
+
+#[test]
+fn a_record_that_was_ousted_while_it_was_made_ready_says_the_same() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    let running = Event::Ran { slot: SlotId(0), result: Ran::Output };
+    assert_eq!(d.engine.handle(running, d.now), [output(0)]);
+    let refused = Event::Prepared { slot: SlotId(0), result: Err(Refusal::Ousted) };
+    assert_eq!(d.tell(refused), [forget(0), Effect::Rejoin]);
+}
+
+#[test]
+fn a_stage_that_stops_has_nothing_to_join_when_it_was_ousted() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.tell(Event::Stop);
+    let effects = d.tell(Event::Ousted);
+    assert_eq!(effects[..2], [forget(0), drained(input(0), None)]);
+    assert!(!effects.contains(&Effect::Rejoin));
+}

@@ -211,3 +211,13 @@ fn the_markers_behind_the_last_record_are_committed_once_everything_was_read() {
     d.tell(Event::CaughtUp(input(0), 2));
     assert_eq!(transactions(&d.pass(COMMIT_EVERY)), [(vec![], vec![2])]);
 }
+
+#[test]
+fn a_stage_that_was_ousted_waits_for_the_end_of_its_transaction_before_it_joins_anew() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..2);
+    assert_eq!(transactions(&d.ran(0, Ran::Output)), [(vec![0], vec![1])]);
+    assert_eq!(d.tell(Event::Ousted), []);
+    let effects = d.tell(Event::Transacted(Ok(())));
+    assert_eq!(effects, [Effect::Settle(SlotId(0)), forget(0), forget(1), Effect::Rejoin]);
+}

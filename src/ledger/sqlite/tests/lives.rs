@@ -89,6 +89,7 @@ async fn live(path: &Path, steps: Vec<Step>) {
                         lease
                     }
                     Begin::Condemned(..) => panic!("nobody condemned it"),
+                    Begin::Ousted => panic!("nobody took the partition over"),
                     Begin::Finished(_) | Begin::Repeated | Begin::Busy => continue,
                 };
                 assert!(!job.done, "run after it was done");
@@ -105,7 +106,7 @@ async fn live(path: &Path, steps: Vec<Step>) {
                 let stored = ledger.store(lease, vec![n as u8], second(now)).await;
                 assert_eq!(stored.is_ok(), job.token == Some(lease.token));
                 if stored.is_ok() {
-                    job.result = Some(vec![n as u8]);
+                    job.result.get_or_insert(vec![n as u8]);
                 }
             }
             Step::Settle { lease, end } => {
@@ -131,8 +132,9 @@ async fn live(path: &Path, steps: Vec<Step>) {
                 recovery.families[0].seen[0].ended.below = below as i64;
                 ledger.recover(recovery).await.expect("the ledger works");
                 for job in jobs.values_mut() {
-                    if job.result.is_some() && job.claimed.is_some_and(|step| step < below) {
-                        *job = Model { done: true, ..Model::default() };
+                    if job.claimed.is_some_and(|step| step < below) {
+                        // With a result it was produced; without one the record climbed to a rung.
+                        *job = Model { done: job.result.is_some(), ..Model::default() };
                     }
                 }
             }

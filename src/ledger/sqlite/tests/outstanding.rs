@@ -12,7 +12,7 @@ pub fn recovery(holding: Holding) -> Recovery {
     Recovery {
         pipeline: "rag".into(),
         stage: "embed".into(),
-        families: vec![Family { input, seen }],
+        families: vec![Family { input, term: 0, seen }],
         holding,
         now: second(1),
     }

@@ -1,0 +1,85 @@
+//! Partitions that are ours: taken, drained, let go.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Partition, SlotId, Window};
+use crate::flow::engine::order::Place;
+use crate::flow::engine::{Assigned, Lane};
+use crate::flow::offsets::{Committed, Offsets, Position};
+use crate::message::TopicPartition;
+
+impl Window {
+    pub fn assign(&mut self, assigned: Assigned) {
+        let Assigned { partition, lane, family, committed, outstanding } = assigned;
+        if self.partitions.contains_key(&partition) {
+            return;
+        }
+        if let Some(last) = outstanding.iter().map(|(_, origin)| *origin).max() {
+            self.begun.insert(family, last);
+        }
+        if lane == Lane::Input {
+            self.has_read(family, committed.as_ref().map_or(0, Committed::below));
+        }
+        if let Some(order) = &mut self.order {
+            outstanding
+                .into_iter()
+                .for_each(|(key, origin)| order.outstanding(Place { family, key, origin }));
+        }
+        let new = Partition {
+            lane,
+            family,
+            offsets: Offsets::resume(committed.as_ref()),
+            ready: VecDeque::new(),
+            held: BTreeSet::new(),
+            blocked: 0,
+            draining: false,
+        };
+        self.partitions.insert(partition, new);
+    }
+
+    pub fn assigned(&self) -> Vec<TopicPartition> {
+        self.partitions.iter().filter(|(_, p)| !p.draining).map(|(name, _)| name.clone()).collect()
+    }
+
+    pub fn all(&self) -> Vec<TopicPartition> {
+        self.partitions.keys().cloned().collect()
+    }
+
+    /// Lets a partition go that holds nothing any more; says what may be committed of it.
+    pub fn unassign(&mut self, partition: &TopicPartition) -> Option<Position> {
+        let mut gone = self.partitions.remove(partition)?;
+        self.dirty.remove(partition);
+        if gone.lane == Lane::Input
+            && let Some(order) = &mut self.order
+        {
+            order.disband(gone.family);
+        }
+        if gone.lane == Lane::Input {
+            self.begun.remove(&gone.family);
+        }
+        gone.offsets.commit()
+    }
+
+    /// Takes nothing more from these partitions; says which of their records do not run and can be dropped.
+    pub fn drain(&mut self, partitions: &[TopicPartition]) -> Vec<SlotId> {
+        for partition in partitions {
+            if let Some(p) = self.partitions.get_mut(partition) {
+                p.draining = true;
+            }
+        }
+        let idle = |id: &SlotId| self.slots.get(id).is_some_and(|slot| !slot.phase.is_busy());
+        partitions.iter().flat_map(|partition| self.slots_of(partition)).filter(idle).collect()
+    }
+
+    pub fn is_draining(&self, partition: &TopicPartition) -> bool {
+        self.partitions.get(partition).is_none_or(|p| p.draining)
+    }
+
+    pub fn is_assigned(&self, partition: &TopicPartition) -> bool {
+        self.partitions.contains_key(partition)
+    }
+
+    pub fn slots_of(&self, partition: &TopicPartition) -> Vec<SlotId> {
+        self.partitions.get(partition).map(|p| p.held.iter().copied().collect()).unwrap_or_default()
+    }
+}
