@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
         }
         let mut number = 1;
         for _ in 0..behind {
-            number = number << 1 | u64::from(self.bit().ok_or(Malformed)?);
+            number = 2 * number + u64::from(self.bit().ok_or(Malformed)?);
         }
         Ok(Some(number))
     }
