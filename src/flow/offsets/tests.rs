@@ -266,7 +266,8 @@ fn where_nothing_is_open_there_is_room_however_full_the_map_is() {
     assert_eq!(offsets.position().unwrap().offset, 1000);
     let gaps_passed = (1..100).find(|gap| {
         // Twice: what has ended is committed, and takes no room any more.
-        (offsets.commit(), offsets.commit());
+        offsets.commit();
+        offsets.commit();
         read(&mut offsets, [gap * 1000]);
         let room = offsets.has_room();
         offsets.end(gap * 1000);
