@@ -228,9 +228,10 @@ impl Engine {
         }
     }
 
-    /// Nothing is parked while Kafka does not take what it is given.
+    /// Nothing is parked while Kafka does not take what it is given. When the stage stops, all that it holds drains,
+    /// and nothing of that is parked either.
     fn may_park(&self) -> bool {
-        !self.window.has_stuck() && !self.stopping
+        !self.health.is_stuck()
     }
 
     /// False when there was nothing to run.

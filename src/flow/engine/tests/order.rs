@@ -169,6 +169,47 @@ fn followers_of_a_healthy_record_are_not_parked() {
     assert_eq!((starts(&effects), parked(&effects)), (vec![0], vec![]));
 }
 
+/// A stage with a record of key 1 on its rung, and one of key 2 that Kafka does not take.
+fn ordered_and_stuck() -> Driver {
+    let mut d = ordered(true, false);
+    keys(&mut d, 0, &[2, 1]);
+    d.ran(0, Ran::Output);
+    d.refused(0, Code::OutputUnwritable);
+    d.fails(1, Code::LlmTimeout);
+    d.published(1);
+    d
+}
+
+#[test]
+fn while_kafka_does_not_take_what_it_is_given_no_follower_is_parked() {
+    let mut d = ordered_and_stuck();
+    for offset in 2..6 {
+        assert_eq!(back(&mut d, input(0), offset, 1, offset), []);
+    }
+    let effects = d.pass(SECOND);
+    assert_eq!((effects.last(), parked(&effects)), (Some(&output(0)), vec![]), "one record tries");
+    assert_eq!(parked(&d.published(0)), [5, 4], "now they are");
+}
+
+#[test]
+fn while_kafka_does_not_take_what_it_is_given_no_parking_partition_is_turned_over() {
+    let mut d = ordered_and_stuck();
+    for n in 0..16 {
+        back(&mut d, park(0), n, 1, n + 2);
+    }
+    assert_eq!(parked(&d.pass(SECOND * 60)), [0; 0]);
+    assert_eq!(parked(&d.published(0))[..1], [2], "it is long due");
+}
+
+#[test]
+fn a_stage_that_stops_parks_nothing() {
+    let mut d = ordered(true, false);
+    keys(&mut d, 0, &[1, 1, 1, 1]);
+    d.tell(Event::Stop);
+    d.fails(0, Code::LlmTimeout);
+    assert_eq!(parked(&d.published(0)), [0; 0]);
+}
+
 #[test]
 fn parked_records_come_back_in_their_order_whatever_the_order_of_their_copies() {
     let mut d = ordered(true, false);
