@@ -161,3 +161,34 @@ impl schemars::JsonSchema for Code {
         schemars::json_schema!({ "type": "string", "enum": names })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_shown_written_and_read_by_its_name() {
+        for code in Code::ALL {
+            assert_eq!(code.to_string(), code.as_str());
+            assert_eq!(code.to_string().parse::<Code>().unwrap(), *code);
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert_eq!(serde_json::from_value::<Code>(code.as_str().into()).unwrap(), *code);
+        }
+        assert_eq!("llm.slow".parse::<Code>().unwrap_err().0, "llm.slow");
+        assert!(serde_json::from_value::<Code>("llm.slow".into()).is_err());
+    }
+
+    #[test]
+    fn a_class_is_shown_as_it_is_written() {
+        for class in [Class::Transient, Class::Permanent, Class::Systemic] {
+            assert_eq!(serde_json::to_value(class).unwrap(), class.to_string());
+        }
+    }
+
+    #[test]
+    fn the_schema_of_a_code_lists_all_and_no_other() {
+        let schema = schemars::schema_for!(Code);
+        let names: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(schema.get("enum"), Some(&serde_json::json!(names)));
+    }
+}

@@ -94,3 +94,50 @@ pub fn one_line(text: &str, max: usize) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error below which there are so many others.
+    #[derive(Debug, thiserror::Error)]
+    #[error("cause {0}")]
+    struct Deep(usize, #[source] Option<Box<Deep>>);
+
+    fn deep(causes: usize) -> Deep {
+        Deep(causes, (causes > 0).then(|| Box::new(deep(causes - 1))))
+    }
+
+    #[test]
+    fn white_space_and_control_characters_fold_into_one_space() {
+        assert_eq!(one_line("  a\n\t b  c\u{0}d\u{1b}\r\n", 100), "a b c d");
+        assert_eq!(one_line("\n\t ", 100), "");
+    }
+
+    #[test]
+    fn a_line_is_cut_only_where_it_is_longer_than_it_may_be_and_it_shows() {
+        assert_eq!(one_line("abcd", 4), "abcd");
+        assert_eq!(one_line("abcd  \n", 4), "abcd", "nothing but white space is left out");
+        assert_eq!(one_line("abcd e", 4), "a…");
+        assert_eq!(one_line("ab cd", 4), "a…");
+        assert_eq!(one_line("éé", 4), "éé");
+        assert_eq!(one_line("ééé", 5), "é…");
+        assert_eq!(one_line("ééé", 4), "…", "no half of a character is left");
+    }
+
+    #[test]
+    fn causes_are_kept_from_the_outermost_on_up_to_a_limit() {
+        let fault = Fault::new(Code::LlmTimeout, "slow").caused_by(&deep(2));
+        assert_eq!(fault.chain, ["cause 2", "cause 1", "cause 0"]);
+        let fault = fault.caused_by(&deep(20));
+        assert_eq!(fault.chain.len(), CHAIN_MAX);
+        assert_eq!(fault.chain[3..5], ["cause 20", "cause 19"]);
+    }
+
+    #[test]
+    fn what_a_panic_said_is_told_if_it_was_said_in_words() {
+        assert_eq!(panic_text(&"literal"), "literal");
+        assert_eq!(panic_text(&format!("number {}", 7)), "number 7");
+        assert_eq!(panic_text(&7), "no message");
+    }
+}

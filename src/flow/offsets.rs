@@ -55,6 +55,8 @@ pub struct Offsets {
     open: BTreeSet<i64>,
     /// Open, or ended so recently that the transaction may still be aborted: what can be open again.
     held: BTreeSet<i64>,
+    /// Ended since a position was handed out.
+    ended: Vec<i64>,
     /// Bits that the map needs at most, whichever of the held ones end.
     held_bits: usize,
     /// Everything below it was read or is no record.
@@ -142,13 +144,16 @@ impl Offsets {
 
     /// A record reached a durable end.
     pub fn end(&mut self, offset: i64) {
-        self.changed |= self.open.remove(&offset);
+        if self.open.remove(&offset) {
+            self.ended.push(offset);
+            self.changed = true;
+        }
     }
 
-    /// The transaction in which a record ended was aborted.
+    /// The transaction in which a record ended was aborted. It is held still.
     pub fn reopen(&mut self, offset: i64) {
-        self.changed |= self.open.insert(offset);
-        self.held.insert(offset);
+        self.open.insert(offset);
+        self.changed = true;
     }
 
     /// Everything below this offset was read or is no record, as with markers of transactions at the end of a log.
@@ -186,9 +191,10 @@ impl Offsets {
     /// What to commit now; `None` when it is what was handed out last. Whoever asks again says that what was handed
     /// out before is committed, unless [`unhand`](Self::unhand) said otherwise.
     pub fn commit(&mut self) -> Option<Position> {
-        // What was held until now may still be open again; what had ended the last time may not.
-        self.held_bits = self.count_held_bits();
+        // What has ended since the last time may still be open again; what had ended before may not.
         self.held = self.open.clone();
+        self.held.extend(self.ended.drain(..));
+        self.held_bits = self.count_held_bits();
         if !std::mem::take(&mut self.changed) {
             return None;
         }
@@ -211,7 +217,7 @@ impl Offsets {
         let next = ahead.map_or(cursor, |range| range.end);
         let offset = self.open.first().map_or(next, |open| next.min(*open));
         let ended = self.ended(cursor);
-        let map = map::write(offset, ended.iter().filter(|range| range.start > offset));
+        let map = map::write(offset, ended.iter().filter(|range| range.end > offset));
         Some(Position { offset, map })
     }
 

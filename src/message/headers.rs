@@ -71,7 +71,18 @@ impl FromIterator<(String, Option<Vec<u8>>)> for Headers {
 mod tests {
     use proptest::prelude::*;
 
+    use super::*;
     use crate::message::arbitrary;
+
+    #[test]
+    fn headers_are_counted_with_those_that_have_no_value() {
+        let mut headers = Headers::new();
+        assert_eq!((headers.len(), headers.size(), headers.is_empty()), (0, 0, true));
+        headers.push("null", None);
+        headers.push_text("text", "ä");
+        assert_eq!((headers.len(), headers.size(), headers.is_empty()), (2, 4 + 4 + 2, false));
+        assert_eq!(["null", "text", "tex"].map(|name| headers.contains(name)), [true, true, false]);
+    }
 
     proptest! {
         #[test]

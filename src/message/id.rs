@@ -90,6 +90,11 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_job_is_shown_by_its_id() {
+        assert_eq!(JobId("docs-3-42/7".into()).to_string(), "docs-3-42/7");
+    }
+
     proptest! {
         #[test]
         fn a_trace_derived_from_any_job_is_valid_and_the_same_every_time(at in arbitrary::coordinates()) {

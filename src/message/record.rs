@@ -82,3 +82,32 @@ impl OutRecord {
 fn size(key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, headers: &Headers) -> usize {
     key.as_ref().map_or(0, Vec::len) + value.as_ref().map_or(0, Vec::len) + headers.size()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let at = Coordinates { topic: "docs".into(), partition: 3, offset: 42, timestamp: None };
+        let mut headers = Headers::new();
+        headers.push("h", Some(vec![0; 16]));
+        Record { at, key: Some(vec![0; 2]), value: Some(vec![0; 4]), headers }
+    }
+
+    #[test]
+    fn a_place_in_a_log_is_written_with_partition_and_offset() {
+        assert_eq!(record().at.to_string(), "docs-3@42");
+        assert_eq!(record().topic_partition().to_string(), "docs-3");
+    }
+
+    #[test]
+    fn the_size_of_a_record_is_that_of_key_value_and_headers() {
+        let Record { key, value, headers, .. } = record();
+        assert_eq!(record().size(), 2 + 4 + 1 + 16);
+        let (topic, partition, timestamp) = ("docs".into(), None, None);
+        let mut out = OutRecord { topic, partition, key, value, headers, timestamp };
+        assert_eq!(out.size(), record().size());
+        (out.key, out.value) = (None, None);
+        assert_eq!(out.size(), 17);
+    }
+}

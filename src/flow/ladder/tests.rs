@@ -57,6 +57,29 @@ fn a_wait_that_would_end_after_max_elapsed_is_not_begun() {
 }
 
 #[test]
+fn a_wait_may_end_exactly_with_max_elapsed() {
+    let late = now() + 596 * SECOND;
+    assert_eq!(ladder().next(&timeout(), past(1), late), Step::Wait { rung: 1, due: now() + 600 * SECOND });
+}
+
+#[test]
+fn a_seed_is_mixed_as_the_books_mix_it() {
+    // The first numbers that SplitMix64 gives for these seeds.
+    for (seed, number) in [(0, 16_294_208_416_658_607_535_u64), (1_234_567, 6_457_827_717_110_365_317)] {
+        assert_eq!(unit(seed), (number / 2048) as f64 / 9_007_199_254_740_992.0);
+    }
+}
+
+#[test]
+fn jitter_makes_a_wait_longer_or_shorter_by_its_share() {
+    let ladder = Ladder { jitter: 0.5, ..ladder() };
+    let wait = |seed| ladder.backoff(&ladder.limits, Past { seed, ..past(0) }).as_secs_f64();
+    // The draws are 0.883 and 0.350, and 0.5 is the middle.
+    assert!((wait(0) - 1.191_655_404).abs() < 1e-8, "{}", wait(0));
+    assert!((wait(1_234_567) - 0.925_039_771).abs() < 1e-8, "{}", wait(1_234_567));
+}
+
+#[test]
 fn a_code_can_have_limits_of_its_own() {
     let mut ladder = ladder();
     ladder.overrides.insert(Code::LlmTimeout, Limits { max_attempts: 1, ..ladder.limits });

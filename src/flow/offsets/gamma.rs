@@ -1,8 +1,11 @@
 //! Numbers as Elias gamma codes: as many zero bits as the number has binary digits behind the first, then the
 //! digits. 1 is `1`, 5 is `00101`. Short numbers take few bits, none takes more than a word or two. Pure.
 
-/// The longest code: that of a number of 63 binary digits, the widest gap there can be between two offsets.
-pub(super) const BITS_MAX: usize = 125;
+/// The widest gap there can be between two offsets has 63 binary digits.
+const BEHIND_FIRST_MAX: usize = 62;
+
+/// The longest code: that of the widest gap.
+pub(super) const BITS_MAX: usize = 2 * BEHIND_FIRST_MAX + 1;
 
 /// How many bits the number takes; none is shorter than that of 1.
 pub(super) fn bits(number: u64) -> usize {
@@ -74,12 +77,12 @@ impl<'a> Reader<'a> {
                 None => return Err(Malformed),
             }
         }
-        if 2 * behind + 1 > BITS_MAX {
+        if behind > BEHIND_FIRST_MAX {
             return Err(Malformed);
         }
         let mut number = 1;
         for _ in 0..behind {
-            number = number << 1 | u64::from(self.bit().ok_or(Malformed)?);
+            number = 2 * number + u64::from(self.bit().ok_or(Malformed)?);
         }
         Ok(Some(number))
     }
@@ -108,6 +111,11 @@ mod tests {
     #[test]
     fn no_gap_between_two_offsets_is_too_wide() {
         assert_eq!(bits(i64::MAX as u64), BITS_MAX);
+        for (number, read) in [(i64::MAX as u64, Ok(Some(i64::MAX as u64))), (1 << 63, Err(Malformed))] {
+            let mut writer = Writer::default();
+            writer.push(number);
+            assert_eq!(Reader::new(&writer.into_bytes()).next(), read);
+        }
     }
 
     #[test]

@@ -60,8 +60,28 @@ fn markers_of_transactions_at_the_end_of_a_log_are_committed_past() {
     assert_eq!(offsets.commit().unwrap().offset, 5);
     offsets.end(5);
     assert_eq!(offsets.commit(), at(8));
-    offsets.silent(7);
-    assert_eq!(offsets.commit(), None, "what is known does not become unknown");
+    let known = offsets.clone();
+    for offset in [7, 8] {
+        offsets.silent(offset);
+        assert_eq!(offsets, known, "what is known does not become unknown, nor is it news");
+    }
+    assert_eq!(offsets.commit(), None);
+}
+
+#[test]
+fn the_span_and_the_size_of_the_map_are_those_of_what_was_handed_out() {
+    let mut offsets = Offsets::default();
+    assert_eq!((offsets.span(), offsets.map_bytes()), (0, 0));
+    read(&mut offsets, 10..20);
+    end(&mut offsets, [12, 15]);
+    assert_eq!((offsets.span(), offsets.map_bytes()), (10, 0), "nothing is handed out yet");
+    let position = offsets.commit().unwrap();
+    assert_eq!((offsets.span(), offsets.map_bytes()), (10, position.map.len()));
+    end(&mut offsets, 10..20);
+    offsets.commit().unwrap();
+    assert_eq!((offsets.span(), offsets.map_bytes()), (0, 0));
+    read(&mut offsets, [5]);
+    assert_eq!(offsets.span(), 0, "the log was cut");
 }
 
 #[test]
@@ -192,6 +212,30 @@ fn a_window_of_two_hundred_and_fifty_six_always_has_room() {
 }
 
 #[test]
+fn records_next_to_each_other_take_two_bits_each() {
+    let mut offsets = Offsets::default();
+    let fresh = (0..20_000).take_while(|offset| offsets.has_room() && offsets.read(*offset) == Read::Fresh);
+    // One bit for the first, and 4 × 125 + 2 of the 23 944 of a map are for two records with the widest gaps.
+    assert_eq!(
+        fresh.count(),
+        (23_944 - 502 - 1) / 2 + 2,
+        "the last one is read because there is room before it"
+    );
+}
+
+#[test]
+fn what_comes_again_in_a_log_that_was_cut_takes_the_room_of_one_record() {
+    let mut offsets = Offsets::default();
+    read(&mut offsets, [0, 1000, 2000]);
+    end(&mut offsets, [0, 1000, 2000]);
+    let room = offsets.held_bits;
+    read(&mut offsets, [2000]);
+    assert_eq!(offsets.held_bits, room, "the record that ended at this offset may come back still");
+    read(&mut offsets, [1500]);
+    assert_eq!(offsets.held_bits, room - 2 * 9 - 2 + 2 * (2 * 8 + 2), "one gap of 999 became two of 499");
+}
+
+#[test]
 fn there_is_no_room_before_the_map_is_full_and_there_is_when_records_have_ended() {
     let mut offsets = Offsets::default();
     let mut log = (0..).map(|n| n * 1000);
@@ -220,6 +264,16 @@ fn where_nothing_is_open_there_is_room_however_full_the_map_is() {
     offsets.end(0);
     assert!(offsets.has_room());
     assert_eq!(offsets.position().unwrap().offset, 1000);
+    let gaps_passed = (1..100).find(|gap| {
+        // Twice: what has ended is committed, and takes no room any more.
+        offsets.commit();
+        offsets.commit();
+        read(&mut offsets, [gap * 1000]);
+        let room = offsets.has_room();
+        offsets.end(gap * 1000);
+        room
+    });
+    assert_eq!(gaps_passed, Some(8), "1180 gaps of 20 bits each are too many, 1172 are not");
 }
 
 #[test]
@@ -261,4 +315,27 @@ proptest! {
             prop_assert_eq!(Some(last), log.last().map(|offset| offset + 1));
         }
     }
+}
+
+#[test]
+fn what_is_open_again_after_an_aborted_transaction_has_kept_its_room() {
+    let mut offsets = Offsets::default();
+    let mut log = (0..).map(|n| n * 1000);
+    while offsets.has_room() {
+        read(&mut offsets, [log.next().unwrap()]);
+    }
+    let first = offsets.open() as i64;
+    end(&mut offsets, (0..first).map(|n| n * 1000));
+    assert_eq!(offsets.commit().unwrap().map, "");
+    for _ in 0..first {
+        if offsets.has_room() {
+            read(&mut offsets, [log.next().unwrap()]);
+        }
+    }
+    offsets.unhand();
+    (0..first).for_each(|n| offsets.reopen(n * 1000));
+    let all = offsets.open() as i64;
+    end(&mut offsets, (1..all).step_by(2).map(|n| n * 1000));
+    let committed = committed(&offsets.commit().unwrap());
+    assert!((1..all).step_by(2).all(|n| committed.has_ended(n * 1000)), "the map is whole");
 }

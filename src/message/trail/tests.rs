@@ -70,6 +70,30 @@ fn an_id_with_control_characters_or_without_end_is_not_taken() {
 }
 
 #[test]
+fn an_id_of_512_bytes_is_taken_and_that_of_a_job_may_be_longer_by_64() {
+    for (name, most) in [(TENANT_ID, 512), (RESOURCE_ID, 512), (JOB_ID, 576)] {
+        let taken = |len| {
+            let mut headers = Headers::new();
+            headers.push_text(name, "x".repeat(len));
+            let Correlation { job, tenant, resource, .. } = open(&record(headers), false).correlation;
+            [Some(job.0), tenant, resource].into_iter().flatten().any(|id| id.len() == len)
+        };
+        assert!(taken(most) && !taken(most + 1), "{name}");
+    }
+}
+
+#[test]
+fn an_id_that_the_headers_name_is_not_written_again() {
+    let Correlation { job, traceparent, .. } = open(&record(Headers::new()), false).correlation;
+    let correlation = Correlation { job, tenant: Some("acme".into()), resource: None, traceparent };
+    let mut headers = Headers::new();
+    headers.push_text(TENANT_ID, "acme");
+    push_missing(&mut headers, &correlation);
+    let names: Vec<&str> = headers.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, [TENANT_ID, JOB_ID, TRACEPARENT]);
+}
+
+#[test]
 fn the_children_of_a_job_with_the_longest_id_keep_their_ids() {
     let parent = JobId("x".repeat(ID_MAX));
     let child = parent.child(u32::MAX).child(u32::MAX);

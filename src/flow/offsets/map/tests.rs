@@ -70,6 +70,14 @@ fn what_does_not_fit_is_left_out_at_the_end() {
 }
 
 #[test]
+fn a_map_is_filled_to_the_last_bit_and_its_text_stays_below_the_limit() {
+    let every_second: Vec<_> = (0..20_000).map(|n| 2 * n + 1..2 * n + 2).collect();
+    let text = write(0, &every_second);
+    let committed = Committed::parse(0, &text).unwrap();
+    assert_eq!((committed.ranges().len(), text.len()), (11_972, 3_997), "two bits for each");
+}
+
+#[test]
 fn more_open_records_than_are_believed_are_not_written() {
     assert_eq!(write_one(0, 65_537..65_540), "");
     let text = write(0, &[1..2, 65_537..65_538, 65_539..65_540]);
@@ -88,6 +96,8 @@ fn metadata_of_others_is_refused_and_the_reason_names_it() {
     assert!(reason(Committed::parse(5, "2AAAA")).contains("begins with '2', not with the version '1'"));
     assert_eq!(Committed::parse(5, "1"), Err(MapProblem::Damaged));
     assert_eq!(Committed::parse(-1001, ""), Err(MapProblem::Negative(-1001)));
+    assert_eq!(Committed::parse(5, &"1".repeat(4096)), Err(MapProblem::Damaged), "as long as it may be");
+    assert_eq!(Committed::parse(5, &"1".repeat(4097)), Err(MapProblem::TooLong(4097)));
     assert_eq!(Committed::parse(5, &"1".repeat(5_000_000)), Err(MapProblem::TooLong(5_000_000)));
 }
 

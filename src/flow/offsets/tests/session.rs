@@ -155,6 +155,8 @@ impl Session {
     fn check_now(&self) {
         let Some(position) = self.offsets.position() else { return };
         assert!(position.map.len() < METADATA_MAX);
+        let held = &self.offsets.held;
+        assert!(held.is_empty() || self.offsets.held_bits == self.offsets.count_held_bits());
         let committed = self::committed(&position);
         for offset in &self.log {
             assert_eq!(committed.has_ended(*offset), self.ended.contains(offset), "at {offset}");
