@@ -107,7 +107,7 @@ impl Scene {
         Self { cluster, consumer, transactor: transactor.expect("a transactor"), _partitions }
     }
 
-    async fn commit(&self) -> Result<(), TransactError> {
+    fn commit(&self) -> impl Future<Output = Result<(), TransactError>> + Send + use<> {
         let record = OutRecord {
             topic: "out".into(),
             partition: None,
@@ -118,7 +118,7 @@ impl Scene {
         };
         let name = crate::message::TopicPartition::new("in", 0);
         let offsets = vec![Commit { name, offset: 1, metadata: "kept".into() }];
-        self.transactor.commit(vec![Piece { tag: 1, records: vec![record] }], offsets, &self.consumer).await
+        self.transactor.commit(vec![Piece { tag: 1, records: vec![record] }], offsets, &self.consumer)
     }
 
     /// After an error librdkafka may undo one more transaction, to number its records anew.
@@ -216,6 +216,24 @@ async fn who_is_fenced_off_is_told_so_whichever_request_it_shows_in() {
         let refused = scene.commit().await;
         assert!(matches!(refused, Err(TransactError::Fenced { .. })), "{request:?}, {error:?}: {refused:?}");
     }
+}
+
+/// librdkafka may never answer, and a consumer that is neither polled nor closed holds up its group.
+#[tokio::test]
+async fn a_consumer_that_leaves_is_gone_although_its_offsets_are_still_on_their_way() {
+    let scene = Scene::new().await;
+    scene.cluster.broker_round_trip_time(1, Duration::from_secs(4)).expect("a slow coordinator");
+    let (starts, pending) = (scene.consumer.starts(), tokio::spawn(scene.commit()));
+    let Scene { cluster, consumer, transactor: _transactor, _partitions } = scene;
+    drop(_partitions);
+    consumer.leave().await;
+    while starts.fetch(Vec::new()).await.is_ok() {
+        assert!(!pending.is_finished(), "the consumer is still there when its offsets have been answered");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!pending.is_finished());
+    cluster.broker_round_trip_time(1, Duration::ZERO).expect("a quick coordinator");
+    let _ = pending.await;
 }
 
 /// The record itself is never sent then, so that nothing would say why.

@@ -59,6 +59,7 @@ impl World {
     fn crash(&mut self) {
         let Some(which) = self.somebody() else { return };
         let member = self.members.remove(which);
+        self.env.saw("crashes");
         self.env.trace(|| format!("{}: dies", member.id));
         member.hands.crash(&mut self.env);
         self.ghosts.push((member.seat, self.env.after(self.env.plan.session)));
@@ -83,6 +84,7 @@ impl World {
         self.env.trace(|| format!("{}: is frozen: {}", member.id, member.frozen));
         let (seat, name) = (member.seat, member.who.name);
         if member.frozen {
+            self.env.saw("standstills");
             self.ghosts.push((seat, self.env.after(self.env.plan.session)));
             if self.env.dice.percent(20) {
                 // Somebody takes it for dead and starts another one of its name.
@@ -213,6 +215,7 @@ impl World {
             discard,
             ..letter.clone()
         };
+        env.saw("redrives");
         let name = log::redrive(env.truth.recs[copy.rec].family);
         let offset = env.broker.log(&name).append(What::Copy(copy.clone()), None);
         env.trace(|| format!("{name}@{offset}: a dead letter comes back: {copy:?}"));

@@ -113,7 +113,10 @@ impl Member {
 
     fn tell(&mut self, event: Event, env: &mut Env) {
         env.trace(|| format!("{}: {event:?}", self.id));
-        self.ousted |= is_ousted(&event);
+        if is_ousted(&event) {
+            self.ousted = true;
+            env.saw("ousted");
+        }
         let cause = if self.ousted { Cause::Gone } else { cause(&event) };
         let failed = match &event {
             Event::Ran { slot, result: Ran::Failed(fault) } => Some((*slot, fault.class)),
@@ -163,7 +166,16 @@ impl Member {
                 self.check_start(slot, env);
                 self.hands.spawn(slot, Job::Attempt, env.now);
             }
-            Effect::Prepare { slot, what } => self.hands.prepare(slot, what, env.now),
+            Effect::Prepare { slot, what } => {
+                env.saw(match &what {
+                    Publish::Output => "outputs",
+                    Publish::Retry { .. } => "retries",
+                    Publish::Dead { .. } => "dead letters",
+                    Publish::Park => "parked",
+                    Publish::Discard => "discards",
+                });
+                self.hands.prepare(slot, what, env.now);
+            }
             Effect::Send(slot) => self.hands.spawn(slot, Job::Send, env.now),
             Effect::Settle(slot) => self.hands.spawn(slot, Job::Settle, env.now),
             Effect::Transact { slots, commit } => {
@@ -189,7 +201,8 @@ impl Member {
             }
             Effect::Drained { partitions, commit } => self.drained(partitions, commit, env),
             Effect::Rejoin => self.rejoin = true,
-            Effect::Paused(_) | Effect::Resumed => {}
+            Effect::Paused(_) => env.saw("pauses"),
+            Effect::Resumed => {}
         }
     }
 
@@ -267,6 +280,11 @@ impl Member {
     pub fn step_transaction(&mut self, env: &mut Env) {
         let Some(transactions) = &mut self.transactions else { return };
         let Some(answer) = transactions.step(&self.hands, env) else { return };
+        env.saw(match &answer {
+            Ok(()) => "transactions",
+            Err(Abort::Fenced) => "fenced transactions",
+            Err(_) => "aborted transactions",
+        });
         match &answer {
             Err(Abort::Fenced) => self.hands.doubt_transaction(),
             answer => self.hands.end_transaction(answer.is_ok(), env.now),

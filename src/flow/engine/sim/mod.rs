@@ -28,12 +28,31 @@ mod transact;
 mod truth;
 mod world;
 
+use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
 use run::World;
 
 /// Enough for some twenty seconds without optimisation.
 const SEEDS: u64 = 3_000;
+
+/// In so many worlds everything happens.
+const LIVELY: u64 = 1_000;
+const MUST_HAPPEN: [&str; 13] = [
+    "aborted transactions",
+    "crashes",
+    "dead letters",
+    "discards",
+    "fenced transactions",
+    "ousted",
+    "outputs",
+    "parked",
+    "pauses",
+    "redrives",
+    "retries",
+    "standstills",
+    "transactions",
+];
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -45,12 +64,15 @@ fn seeds() {
         (setting("LAZARET_SIM_FROM").unwrap_or(0), setting("LAZARET_SIM_SEEDS").unwrap_or(SEEDS));
     let traces = setting("LAZARET_SIM_TRACE").is_some();
     let most = setting("LAZARET_SIM_FAILURES").unwrap_or(1);
-    let (mut steps, mut calls, mut failures) = (0, 0, 0);
+    let (mut run, mut steps, mut calls, mut failures) = (0, 0, 0, 0);
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for seed in from..from + seeds {
+        run += 1;
         match catch_unwind(|| World::new(seed, traces).run()) {
             Ok(end) => {
                 steps += end.steps;
                 calls += end.calls;
+                end.seen.into_iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
             }
             Err(_) => {
                 failures += 1;
@@ -64,6 +86,12 @@ fn seeds() {
             break;
         }
     }
-    println!("{seeds} seeds from {from}: {steps} steps, {calls} calls of the stage, {failures} failures");
+    println!(
+        "{run} seeds from {from}: {steps} steps, {calls} calls of the stage, {failures} failures; {seen:?}"
+    );
     assert_eq!(failures, 0, "seeds that fail");
+    if run >= LIVELY {
+        let missing: Vec<_> = MUST_HAPPEN.iter().filter(|what| !seen.contains_key(*what)).collect();
+        assert!(missing.is_empty(), "a world in which these never happen proves little: {missing:?}");
+    }
 }

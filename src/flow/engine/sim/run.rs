@@ -1,5 +1,6 @@
 //! What happens next: any of the steps that are possible, as the dice say.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,6 +32,7 @@ pub enum Step {
 pub struct End {
     pub steps: usize,
     pub calls: usize,
+    pub seen: BTreeMap<&'static str, usize>,
 }
 
 fn member(members: &mut [Member], id: usize) -> &mut Member {
@@ -74,7 +76,7 @@ impl World {
             }
         }
         self.come_to_rest();
-        End { steps: self.steps, calls: self.env.truth.calls }
+        End { steps: self.steps, calls: self.env.truth.calls, seen: self.env.seen }
     }
 
     /// A process is started, under a name that was there before or a new one.

@@ -1,6 +1,6 @@
 //! What all members live in: time, Kafka, the group, the ledger, the weather, and the truth.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -48,9 +48,15 @@ pub struct Env {
     /// Records of the plan that were produced.
     produced: usize,
     pub traces: bool,
+    /// How often things happened that a world must have to prove anything.
+    pub seen: BTreeMap<&'static str, usize>,
 }
 
 impl Env {
+    pub fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
     pub fn new(seed: u64, traces: bool) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::new(&mut dice);
@@ -73,6 +79,7 @@ impl Env {
             lease_is_over: false,
             produced: 0,
             traces,
+            seen: BTreeMap::new(),
         };
         env.trace(String::new);
         if traces {
