@@ -101,7 +101,7 @@ mutants() {
 	assemble cp -r
 	rm -rf "$CARGO_TARGET_DIR"/mutants.out*
 	export PROPTEST_RNG_SEED=1 PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=true
-	PROPTEST_CASES=12 LAZARET_SIM_SEEDS=100 try_mutants quick 20 || code=$?
+	PROPTEST_CASES=${PROPTEST_CASES:-12} LAZARET_SIM_SEEDS=${LAZARET_SIM_SEEDS:-100} try_mutants quick 20 || code=$?
 	# 2: nothing noticed some of them; 3: some did not end.
 	if ((code == 2 || code == 3)); then
 		code=0

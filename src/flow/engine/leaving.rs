@@ -186,13 +186,9 @@ impl Engine {
 
     /// When offsets are committed, or the next transaction begins, if it is time that is waited for.
     pub(super) fn next_commit(&self) -> Option<Timestamp> {
-        if self.transaction.is_some() {
-            return None;
-        }
-        match self.again {
-            Some(again) if !self.outbox.is_empty() || self.drains_need_a_commit() => Some(again),
-            again => self.next_commit.map(|at| again.map_or(at, |again| again.max(at))),
-        }
+        // When the pause is over, what was due in it is due.
+        let next = self.again.or(self.next_commit);
+        next.filter(|_| self.transaction.is_none())
     }
 
     fn transact(&mut self, due: bool, now: Timestamp) {

@@ -44,6 +44,18 @@ fn what_becomes_ready_while_a_transaction_is_under_way_goes_into_the_next_one_to
 }
 
 #[test]
+fn no_transaction_has_more_than_a_thousand_records() {
+    let mut d = exactly_once(|spec| (spec.window, spec.concurrency) = (1200, 1200));
+    d.fill(0..1101);
+    for slot in 0..1101 {
+        d.ran(slot, Ran::Output);
+    }
+    let sizes: Vec<usize> =
+        (0..3).flat_map(|_| transactions(&d.committed())).map(|(slots, _)| slots.len()).collect();
+    assert_eq!(sizes, [1000, 100]);
+}
+
+#[test]
 fn a_record_is_in_no_end_before_its_transaction_is_committed() {
     let mut d = exactly_once(|_| {});
     d.fill(0..1);
@@ -155,6 +167,15 @@ fn a_revoked_partition_goes_when_its_transaction_is_through() {
     let effects = d.committed();
     assert_eq!(transactions(&effects), [(vec![1], vec![2])]);
     assert_eq!(d.committed(), [ended(1), drained(input(0), None)]);
+}
+
+#[test]
+fn a_revoked_partition_does_not_wait_for_a_transaction_of_others() {
+    let mut d = exactly_once(|_| {});
+    d.assign(input(1), Lane::Input);
+    d.fill(0..1);
+    assert_eq!(transactions(&d.ran(0, Ran::Output)), [(vec![0], vec![1])]);
+    assert_eq!(d.tell(Event::Revoked(vec![input(1)])), [drained(input(1), None)]);
 }
 
 #[test]
