@@ -244,10 +244,10 @@ impl Engine {
         let pause =
             if abort == Abort::Stale { Some(STALE_WAIT) } else { slots.is_empty().then_some(COMMIT_AGAIN) };
         self.again = pause.and_then(|pause| now.saturating_add(pause).ok());
-        let held: Vec<(SlotId, Publish)> =
+        let mut held: Vec<(SlotId, Publish)> =
             slots.into_iter().filter_map(|id| Some((id, self.leaving_at(id, Step::Send)?))).collect();
         let culprit = match &abort {
-            Abort::Record(id, _) => held.iter().find(|(other, _)| other == id).cloned(),
+            Abort::Record(id, _) => held.extract_if(.., |(other, _)| other == id).next(),
             _ => None,
         };
         let (shared, kind) = match (&abort, &culprit) {
@@ -258,10 +258,8 @@ impl Engine {
             _ => (None, None),
         };
         for (id, what) in held.into_iter().rev() {
-            let is_culprit = culprit.as_ref().is_some_and(|(other, _)| *other == id);
             let shares = kind.is_none_or(|kind| kind == discriminant(&what));
             match &shared {
-                _ if is_culprit => {}
                 Some(fault) if shares => self.stick(id, what, Step::Prepare, fault.clone(), now),
                 _ => {
                     self.window.set_phase(id, Phase::Leaving(what, Step::Queue));

@@ -169,6 +169,26 @@ fn followers_of_a_healthy_record_are_not_parked() {
     assert_eq!((starts(&effects), parked(&effects)), (vec![0], vec![]));
 }
 
+#[test]
+fn a_parked_record_has_no_turn_before_the_input_was_read_beyond_it() {
+    let mut d = ordered(true, false);
+    assert_eq!(starts(&back(&mut d, park(0), 0, 1, 2)), [0; 0]);
+    assert_eq!(keys(&mut d, 0, &[1]), [1]);
+    assert_eq!(starts(&d.done(1)), [0; 0], "another one of its key may stand at offset 1");
+    assert_eq!(keys(&mut d, 1, &[1]), [2]);
+    assert_eq!(starts(&d.done(2)), [0; 0]);
+    assert_eq!(keys(&mut d, 3, &[2]), [0, 3]);
+}
+
+#[test]
+fn a_parked_record_waits_for_no_input_that_there_is_not() {
+    let mut d = ordered(true, false);
+    back(&mut d, park(0), 0, 1, 7);
+    back(&mut d, park(0), 1, 2, 1_000);
+    let effects = d.tell(Event::CaughtUp(input(0), 5));
+    assert_eq!(starts(&effects), [0, 1], "their origins may be of an input that was cut or made anew");
+}
+
 /// A stage with a record of key 1 on its rung, and one of key 2 that Kafka does not take.
 fn ordered_and_stuck() -> Driver {
     let mut d = ordered(true, false);

@@ -125,6 +125,21 @@ fn records_for_the_topic_that_takes_nothing_are_kept_back_together() {
 }
 
 #[test]
+fn a_record_that_is_itself_to_blame_keeps_no_other_back() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..3);
+    for slot in 0..3 {
+        d.ran(slot, Ran::Output);
+    }
+    assert_eq!(transactions(&d.committed()), [(vec![1, 2], vec![3])]);
+    let effects = d.aborted(Abort::Record(SlotId(1), refusal(Code::StageTimeout)));
+    assert!(matches!(what(&effects), Publish::Retry { attempt: 1, .. }));
+    assert_eq!(transactions(&effects), [(vec![2], vec![1])], "an output as well");
+    assert_eq!(transactions(&d.committed()), [(vec![1], vec![3])]);
+    assert_eq!(d.engine.paused(), None);
+}
+
+#[test]
 fn an_output_that_is_too_large_is_a_dead_letter_in_the_next_transaction() {
     let mut d = exactly_once(|_| {});
     d.fill(0..1);
