@@ -4,16 +4,16 @@ use super::driver::*;
 use crate::flow::Code;
 use crate::flow::engine::*;
 
-fn park(partition: i32) -> crate::message::TopicPartition {
+pub fn park(partition: i32) -> crate::message::TopicPartition {
     crate::message::TopicPartition::new("p.s.park", partition)
 }
 
-fn redrive(partition: i32) -> crate::message::TopicPartition {
+pub fn redrive(partition: i32) -> crate::message::TopicPartition {
     crate::message::TopicPartition::new("p.s.redrive", partition)
 }
 
 /// A stage that keeps the order of keys, with all topics of family 0.
-fn ordered(wait: bool, hold: bool) -> Driver {
+pub fn ordered(wait: bool, hold: bool) -> Driver {
     let mut d = Driver::new(|spec| {
         spec.ordering = Some(Ordering { wait, hold });
         spec.window = 16;
@@ -26,7 +26,7 @@ fn ordered(wait: bool, hold: bool) -> Driver {
 }
 
 /// Records of the input with these keys, offset by offset.
-fn keys(d: &mut Driver, from: i64, keys: &[u64]) -> Vec<u64> {
+pub fn keys(d: &mut Driver, from: i64, keys: &[u64]) -> Vec<u64> {
     let polled = (from..)
         .zip(keys)
         .flat_map(|(offset, key)| d.arrive(input(0), offset, |a| a.order = Some(OrderKey(*key))));
@@ -34,7 +34,7 @@ fn keys(d: &mut Driver, from: i64, keys: &[u64]) -> Vec<u64> {
 }
 
 /// The record with this origin comes back from one of the stage's own topics.
-fn back(
+pub fn back(
     d: &mut Driver,
     from: crate::message::TopicPartition,
     offset: i64,
@@ -44,7 +44,7 @@ fn back(
     d.arrive(from, offset, |a| (a.order, a.origin) = (Some(OrderKey(key)), origin))
 }
 
-fn parked(effects: &[Effect]) -> Vec<u64> {
+pub fn parked(effects: &[Effect]) -> Vec<u64> {
     let parked = |effect: &Effect| match effect {
         Effect::Prepare { slot, what: Publish::Park } => Some(slot.0),
         _ => None,
@@ -167,67 +167,6 @@ fn followers_of_a_healthy_record_are_not_parked() {
     let effects: Vec<_> =
         (0..8).flat_map(|offset| d.arrive(input(0), offset, |a| a.order = Some(OrderKey(1)))).collect();
     assert_eq!((starts(&effects), parked(&effects)), (vec![0], vec![]));
-}
-
-#[test]
-fn a_parked_record_has_no_turn_before_the_input_was_read_beyond_it() {
-    let mut d = ordered(true, false);
-    assert_eq!(starts(&back(&mut d, park(0), 0, 1, 2)), [0; 0]);
-    assert_eq!(keys(&mut d, 0, &[1]), [1]);
-    assert_eq!(starts(&d.done(1)), [0; 0], "another one of its key may stand at offset 1");
-    assert_eq!(keys(&mut d, 1, &[1]), [2]);
-    assert_eq!(starts(&d.done(2)), [0; 0]);
-    assert_eq!(keys(&mut d, 3, &[2]), [0, 3]);
-}
-
-#[test]
-fn a_parked_record_waits_for_no_input_that_there_is_not() {
-    let mut d = ordered(true, false);
-    back(&mut d, park(0), 0, 1, 7);
-    back(&mut d, park(0), 1, 2, 1_000);
-    let effects = d.tell(Event::CaughtUp(input(0), 5));
-    assert_eq!(starts(&effects), [0, 1], "their origins may be of an input that was cut or made anew");
-}
-
-/// A stage with a record of key 1 on its rung, and one of key 2 that Kafka does not take.
-fn ordered_and_stuck() -> Driver {
-    let mut d = ordered(true, false);
-    keys(&mut d, 0, &[2, 1]);
-    d.ran(0, Ran::Output);
-    d.refused(0, Code::OutputUnwritable);
-    d.fails(1, Code::LlmTimeout);
-    d.published(1);
-    d
-}
-
-#[test]
-fn while_kafka_does_not_take_what_it_is_given_no_follower_is_parked() {
-    let mut d = ordered_and_stuck();
-    for offset in 2..6 {
-        assert_eq!(back(&mut d, input(0), offset, 1, offset), []);
-    }
-    let effects = d.pass(SECOND);
-    assert_eq!((effects.last(), parked(&effects)), (Some(&output(0)), vec![]), "one record tries");
-    assert_eq!(parked(&d.published(0)), [5, 4], "now they are");
-}
-
-#[test]
-fn while_kafka_does_not_take_what_it_is_given_no_parking_partition_is_turned_over() {
-    let mut d = ordered_and_stuck();
-    for n in 0..16 {
-        back(&mut d, park(0), n, 1, n + 2);
-    }
-    assert_eq!(parked(&d.pass(SECOND * 60)), [0; 0]);
-    assert_eq!(parked(&d.published(0))[..1], [2], "it is long due");
-}
-
-#[test]
-fn a_stage_that_stops_parks_nothing() {
-    let mut d = ordered(true, false);
-    keys(&mut d, 0, &[1, 1, 1, 1]);
-    d.tell(Event::Stop);
-    d.fails(0, Code::LlmTimeout);
-    assert_eq!(parked(&d.published(0)), [0; 0]);
 }
 
 #[test]
