@@ -203,6 +203,15 @@ fn a_revoked_partition_commits_what_the_ledger_knew_before_it_goes() {
 }
 
 #[test]
+fn the_last_offsets_of_a_revoked_partition_wait_for_its_last_record_and_not_beyond_the_deadline() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..2);
+    d.ran(0, Ran::Ended(Rest::Over));
+    assert_eq!(d.tell(Event::Revoked(vec![input(0)])), [], "record 1 still runs");
+    assert_eq!(d.tell(Event::DrainDeadline), [forget(1), drained(input(0), None)]);
+}
+
+#[test]
 fn when_the_time_for_draining_is_over_no_transaction_is_waited_for() {
     let mut d = exactly_once(|_| {});
     d.fill(0..1);
