@@ -5,7 +5,7 @@
 //! <input topic> ─► stage 1 ─► <pipeline>.<stage 2> ─► stage 2 ─► … ─► <output topic>
 //!                    ├─ <pipeline>.<stage>.retry.<delay>   one per rung
 //!                    ├─ <pipeline>.<stage>.redrive
-//!                    ├─ <pipeline>.<stage>.park            where order is kept
+//!                    ├─ <pipeline>.<stage>.park            where order is kept, or tenants share
 //!                    └─ <pipeline>.<stage>.dlq
 //! ```
 
@@ -231,7 +231,8 @@ fn stages_of(group_prefix: &str, name: &str, pipeline: &Pipeline) -> Vec<StageTo
             next: next.unwrap_or_else(|| pipeline.output.topic.clone()),
             rungs: rungs_of(&base, retry_of(pipeline, stage)),
             redrive: format!("{base}.redrive"),
-            park: (stage.ordering != Ordering::None).then(|| format!("{base}.park")),
+            park: (stage.ordering != Ordering::None || stage.fairness.is_some())
+                .then(|| format!("{base}.park")),
             dlq: format!("{base}.dlq"),
         }
     };

@@ -70,7 +70,8 @@ impl Hands {
     pub fn take(&mut self, record: Record, own_topic: bool, family: (i32, i64)) -> Arrival {
         let slot = SlotId(self.next_slot);
         self.next_slot += 1;
-        let work = Work::new(record, own_topic, family, self.kit.ordering);
+        let Kit { ordering, fair_by, .. } = &*self.kit;
+        let work = Work::new(record, own_topic, family, *ordering, fair_by.as_ref());
         let arrival = work.arrival(slot);
         self.held.insert(slot, self.hold(work));
         arrival

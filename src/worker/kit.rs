@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::tally::Tally;
-use crate::config::Ordering;
+use crate::config::{FairBy, Ordering};
 use crate::flow::rule::Rule;
 use crate::flow::topology::StageTopics;
 use crate::kafka::Producer;
@@ -20,6 +20,8 @@ pub struct Kit {
     pub revision: String,
     pub stage: Arc<dyn Stage>,
     pub ordering: Ordering,
+    /// What says whose a record is, where the stage is fair.
+    pub fair_by: Option<FairBy>,
     /// Which jobs hold up later records of their key.
     pub holding: Holding,
     /// Numbers of partitions of the stage's own topics.

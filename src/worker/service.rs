@@ -174,6 +174,7 @@ fn kit(
         revision: revision(stage, config),
         stage: built,
         ordering: stage.ordering,
+        fair_by: stage.fairness.as_ref().map(|fairness| fairness.by.clone()),
         holding: holding(stage),
         satellites,
         rules: rules(stage),

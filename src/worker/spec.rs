@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::config::{self, AfterDead, ClassRule, Config, Followers, Pipeline, Retry, RetryOverride, Stage};
+use super::work::tenant;
+use crate::config::{
+    self, AfterDead, ClassRule, Config, Fairness, Followers, Pipeline, Retry, RetryOverride, Stage,
+};
 use crate::flow::Ladder;
-use crate::flow::engine::{Delivery, Ordering, Spec};
+use crate::flow::engine::{Delivery, Fair, Ordering, Spec};
 use crate::flow::ladder::Limits;
 use crate::flow::rule::Rule;
 use crate::ledger::Holding;
@@ -13,6 +16,9 @@ use crate::ledger::Holding;
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// Bytes of records that a stage holds at least, whatever their size.
 const BYTES_MIN: u64 = 64 << 20;
+
+/// Bytes of records that wait on rungs and are held to be served by due time, of all partitions of a stage.
+const WAITING_MAX: usize = 16 << 20;
 
 /// Followers of failing records held in memory per partition: this share of the window, so that other keys have the
 /// rest.
@@ -32,6 +38,9 @@ pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
             wait: stage.followers == Followers::Wait,
             hold: stage.after_dead == AfterDead::Hold,
         }),
+        fair: stage.fairness.as_ref().map(fair),
+        comeback: retry.per_second,
+        waiting: WAITING_MAX,
         followers: stage.window / FOLLOWERS_SHARE,
         outstanding: OUTSTANDING_MAX,
         concurrency: stage.concurrency,
@@ -41,6 +50,11 @@ pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
         rules: rules(stage),
         commit_every: COMMIT_EVERY,
     }
+}
+
+fn fair(fairness: &Fairness) -> Fair {
+    let weights = fairness.weights.iter().map(|(name, weight)| (tenant(name.as_bytes()), *weight));
+    Fair { weights: weights.collect(), share: fairness.share }
 }
 
 /// The stage's own way of delivery, or the pipeline's.

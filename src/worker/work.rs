@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::Ordering;
-use crate::flow::engine::{Arrival, OrderKey, SlotId};
+use crate::config::{FairBy, Ordering};
+use crate::flow::engine::{Arrival, OrderKey, SlotId, Tenant};
 use crate::flow::ladder::Past;
 use crate::ledger::{End, Lease};
 use crate::message::{Correlation, Envelope, OutRecord, Record, trail};
@@ -27,6 +27,8 @@ pub struct Work {
     pub family: i32,
     /// The family's term in which it was read.
     pub term: i64,
+    /// Whose it is, where the stage is fair.
+    pub tenant: Tenant,
     /// Its key in the terms of the stage's order.
     pub order: Option<OrderKey>,
     /// What goes to Kafka, and what the ledger is told afterwards.
@@ -43,10 +45,17 @@ pub struct Prepared {
 }
 
 impl Work {
-    /// `own_topic` as in [`trail::open`]; then the family of partitions through which it came, and its term.
-    pub fn new(record: Record, own_topic: bool, (family, term): (i32, i64), ordering: Ordering) -> Self {
+    /// Its order and whose it is follow from the last two. `own_topic` as in [`trail::open`]; then the family of partitions through which it came, and its term.
+    pub fn new(
+        record: Record,
+        own_topic: bool,
+        (family, term): (i32, i64),
+        ordering: Ordering,
+        fair_by: Option<&FairBy>,
+    ) -> Self {
         let envelope = trail::open(&record, own_topic);
         Self {
+            tenant: fair_by.map(|by| whose(&record, &envelope, by)).unwrap_or_default(),
             order: order(&record, ordering),
             record: Arc::new(record),
             envelope,
@@ -66,13 +75,14 @@ impl Work {
             slot,
             partition: self.record.topic_partition(),
             offset: self.record.at.offset,
-            size: self.record.size(),
+            size: self.record.size() + OVERHEAD,
             due: trail.due,
             past: Past {
                 failures: trail.attempt,
                 first_failure: trail.first_failure,
                 seed: seed(correlation, trail.attempt),
             },
+            tenant: self.tenant,
             order: self.order,
             origin: trail.origin.offset,
             discard: trail.discard.is_some(),
@@ -88,6 +98,26 @@ impl Work {
         let resource = self.envelope.correlation.resource.as_ref();
         resource.map(|id| id.clone().into_bytes()).or_else(|| self.record.key.clone())
     }
+}
+
+/// What a record in hand weighs beside its bytes: headers taken apart, span, places in queues.
+const OVERHEAD: usize = 2048;
+
+fn whose(record: &Record, envelope: &Envelope, by: &FairBy) -> Tenant {
+    match by {
+        FairBy::Tenant => envelope.correlation.tenant.as_deref().map(|name| tenant(name.as_bytes())),
+        FairBy::Key => record.key.as_deref().map(tenant),
+        FairBy::Header(name) => {
+            let header = envelope.original.iter().filter(|(of, _)| of == name).last();
+            header.and_then(|(_, value)| value).map(tenant)
+        }
+    }
+    .unwrap_or_default()
+}
+
+/// Stands for a tenant of this name.
+pub fn tenant(name: &[u8]) -> Tenant {
+    Tenant(first_8_bytes(&blake3::hash(name)))
 }
 
 /// A record without a key has no order among those with keys, but has its place in its partition.
@@ -135,7 +165,13 @@ mod tests {
         let at = Coordinates { topic: "documents".into(), partition: 2, offset: 7, timestamp: None };
         let headers =
             headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec()))).collect();
-        Work::new(Record { at, key: Some(b"k".to_vec()), value: None, headers }, false, (2, 1), Ordering::Key)
+        Work::new(
+            Record { at, key: Some(b"k".to_vec()), value: None, headers },
+            false,
+            (2, 1),
+            Ordering::Key,
+            None,
+        )
     }
 
     #[test]
@@ -179,6 +215,23 @@ mod tests {
         assert_eq!(with(Some(b"a"), Ordering::None), None);
         assert_eq!(with(None, Ordering::Partition), with(Some(b"a"), Ordering::Partition));
         assert!(with(None, Ordering::Partition).is_some());
+    }
+
+    #[test]
+    fn whose_a_record_is_is_said_by_its_tenant_its_key_or_a_header_and_else_by_nobody() {
+        let headers = [("tenant-id", "acme"), ("team", "red"), ("team", "blue")];
+        let of = |headers: &[(&str, &str)], by: FairBy| {
+            let at = Coordinates { topic: "documents".into(), partition: 2, offset: 7, timestamp: None };
+            let headers =
+                headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec())));
+            let record = Record { at, key: Some(b"k".to_vec()), value: None, headers: headers.collect() };
+            Work::new(record, false, (2, 1), Ordering::None, Some(&by)).tenant
+        };
+        assert_eq!(of(&headers, FairBy::Tenant), tenant(b"acme"));
+        assert_eq!(of(&headers, FairBy::Key), tenant(b"k"));
+        assert_eq!(of(&headers, FairBy::Header("team".into())), tenant(b"blue"));
+        assert_eq!(of(&[], FairBy::Tenant), Tenant::default());
+        assert_eq!(work(&headers).tenant, Tenant::default(), "nobody asks where all are alike");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod avro;
 mod crash;
 mod dead;
+mod fairness;
 mod ladder;
 mod map;
 mod order;

@@ -4,6 +4,7 @@ use lazaret::flow::Topology;
 use lazaret::kafka::admin::Admin;
 use lazaret::ops::topics::{Change, Outcome, apply, drift};
 
+use crate::rig::eventually;
 use crate::support::{bootstrap, config, unique};
 
 fn yaml(pipeline: &str, partitions: u32, dlq_retention: &str) -> String {
@@ -52,9 +53,12 @@ async fn a_changed_setting_is_set_and_the_settings_of_others_stay() {
     let applied = apply(&after, false).await.expect("applied");
     assert_eq!(applied.len(), 2, "one change for each dlq: {applied:#?}");
     assert!(applied.iter().all(|a| a.outcome == Outcome::Done));
-    let state = admin.describe(&[&dlq]).await.expect("described").remove(&dlq).expect("the topic");
-    let settings = state.configs.expect("readable settings");
-    assert_eq!(settings["retention.ms"].value, "2678400000");
+    // A broker learns of it a moment after the controller has said that it is done.
+    let settings = eventually("the change is seen", async || {
+        let state = admin.describe(&[&dlq]).await.expect("described").remove(&dlq).expect("the topic");
+        state.configs.filter(|settings| settings["retention.ms"].value == "2678400000")
+    });
+    let settings = settings.await;
     assert_eq!(settings["segment.ms"].value, "3600000");
     assert_eq!(settings["message.timestamp.type"].value, "CreateTime");
 }

@@ -13,6 +13,13 @@ pub fn check(retry: &Retry, path: &str, found: &mut Findings) {
         );
     }
     found.not_zero(&at("base"), retry.base);
+    if retry.per_second == Some(0) {
+        found.error(
+            at("per_second"),
+            "nothing would ever come back from a rung",
+            "leave it out for no limit",
+        );
+    }
     if retry.base > retry.cap {
         found.error(
             at("base"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Findings, retry};
-use crate::config::model::{Chunk, Config, Format, Kind, Pipeline, Stage, Subject};
+use crate::config::model::{Chunk, Config, Fairness, Format, Kind, Pipeline, Stage, Subject};
 use crate::config::suggest;
 
 pub fn check(config: &Config, pipeline: &Pipeline, path: &str, found: &mut Findings) {
@@ -49,6 +49,9 @@ fn one(config: &Config, stage: &Stage, path: &str, found: &mut Findings) {
     if let Some(policy) = &stage.retry {
         retry::check(policy, &format!("{path}.retry"), found);
     }
+    if let Some(fairness) = &stage.fairness {
+        fair(fairness, &format!("{path}.fairness"), found);
+    }
     for (n, rule) in stage.classify.iter().enumerate() {
         if rule.code.is_none() && rule.status.is_none() && rule.message.is_none() {
             found.error(
@@ -59,6 +62,23 @@ fn one(config: &Config, stage: &Stage, path: &str, found: &mut Findings) {
         }
     }
     kind(config, &stage.kind, path, found);
+}
+
+fn fair(fairness: &Fairness, path: &str, found: &mut Findings) {
+    if !(1..=100).contains(&fairness.share) {
+        found.error(
+            format!("{path}.share"),
+            format!("{} is no percentage that a tenant can work with", fairness.share),
+            "write 1 to 100; 100 leaves no place free for others",
+        );
+    }
+    for (name, _) in fairness.weights.iter().filter(|(_, weight)| **weight == 0) {
+        found.error(
+            format!("{path}.weights.{name}"),
+            format!("'{name}' would never have a turn"),
+            "write at least 1",
+        );
+    }
 }
 
 fn kind(config: &Config, kind: &Kind, path: &str, found: &mut Findings) {

@@ -97,6 +97,37 @@ pub enum AfterDead {
     Hold,
 }
 
+/// How a stage shares its places among tenants.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fairness {
+    pub by: FairBy,
+    /// The most that one tenant may have of the places (`concurrency`), and of a partition's window, while others are
+    /// there; percent. What crowds a full window goes to the stage's parking topic.
+    pub share: u8,
+    /// Records that a tenant begins in its turn; 1 for those that are not named.
+    pub weights: BTreeMap<String, u32>,
+}
+
+impl Default for Fairness {
+    fn default() -> Self {
+        Self { by: FairBy::Tenant, share: 50, weights: BTreeMap::new() }
+    }
+}
+
+/// What says whose a record is. Records that do not say it are one tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FairBy {
+    /// The header `tenant-id`.
+    #[default]
+    Tenant,
+    /// The record's key.
+    Key,
+    /// The header of this name.
+    Header(String),
+}
+
 /// A topic that others share with us.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -148,6 +179,9 @@ pub struct Stage {
     pub followers: Followers,
     #[serde(default)]
     pub after_dead: AfterDead,
+    /// All records are alike, when absent.
+    #[serde(default)]
+    pub fairness: Option<Fairness>,
     #[serde(default)]
     pub partitions: Option<u32>,
     #[serde(default)]
@@ -191,6 +225,9 @@ pub struct Retry {
     pub jitter: f64,
     /// From the first failure; a wait that would end later is not begun.
     pub max_elapsed: Span,
+    /// Most records a second of one process that come back from rungs, redrives included. After an outage many are due
+    /// at once. No limit when absent; they take turns with fresh records in any case.
+    pub per_second: Option<u32>,
     /// Delays of the rung topics, ascending. A wait goes to the first rung that is at least as long.
     pub rungs: Vec<Span>,
     /// Other limits for single codes.
@@ -206,6 +243,7 @@ impl Default for Retry {
             cap: Span::secs(600),
             jitter: 0.2,
             max_elapsed: Span::secs(6 * 3600),
+            per_second: None,
             rungs: vec![Span::secs(1), Span::secs(5), Span::secs(30), Span::secs(120), Span::secs(600)],
             overrides: BTreeMap::new(),
         }

@@ -1,5 +1,6 @@
 //! The words between the engine and the worker: what the engine is told, what it says is to be done. Data only.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,6 +19,10 @@ pub struct SlotId(pub u64);
 /// Stands for a key whose records keep their order. Two keys that share one only wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderKey(pub u64);
+
+/// Stands for a tenant, or whatever else a stage is fair among. Two that share one are treated as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tenant(pub u64);
 
 /// Which of a stage's topics a partition belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub struct Arrival {
     /// Not before this time.
     pub due: Option<Timestamp>,
     pub past: Past,
+    /// Whose it is, where the stage is fair.
+    pub tenant: Tenant,
     /// Its key, where the stage keeps an order.
     pub order: Option<OrderKey>,
     /// Its offset on the input partition: its place among the records of its key.
@@ -244,12 +251,25 @@ pub struct Ordering {
     pub hold: bool,
 }
 
+/// How a stage is fair among tenants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fair {
+    /// Records that a tenant begins in its turn; 1 for those that are not named.
+    pub weights: BTreeMap<Tenant, u32>,
+    /// The most that one tenant may have of the places, and of a partition's window, while others are there; percent.
+    pub share: u8,
+}
+
 /// Bounds and policy of one stage.
 #[derive(Clone, Debug)]
 pub struct Spec {
     pub delivery: Delivery,
     /// `None` for a stage that keeps no order.
     pub ordering: Option<Ordering>,
+    /// `None` for a stage that treats all records alike.
+    pub fair: Option<Fair>,
+    /// Most records a second that come back from rungs, when many are due at once.
+    pub comeback: Option<u32>,
     /// Records run at the same time.
     pub concurrency: usize,
     /// Records held per partition.
@@ -260,6 +280,8 @@ pub struct Spec {
     pub outstanding: usize,
     /// Bytes held of all input partitions together, and again of all others together.
     pub bytes: usize,
+    /// Bytes of records that wait on rungs, of all rungs together.
+    pub waiting: usize,
     pub ladder: Ladder,
     pub rules: Vec<Rule>,
     pub commit_every: Duration,

@@ -10,6 +10,7 @@
 //!
 //! - `window`: the records held, by partition; which are ready, which wait; what may be committed.
 //! - `order`: whose turn it is among the records of a key.
+//! - `turns`: whose turn it is among those that are ready: fresh ones and retries, tenants, partitions.
 //! - `leaving`: the way of a record out: prepared, produced with its offset, settled in the ledger.
 //! - `health`: when the stage pauses, which record tries whether it is well again, when it resumes.
 //! - `pauses`: how long it paused, which no record is charged for.
@@ -21,6 +22,7 @@ mod leaving;
 mod order;
 mod partitions;
 mod pauses;
+mod turns;
 mod window;
 
 use std::collections::VecDeque;
@@ -127,10 +129,17 @@ impl Engine {
 
     /// When to send a `Tick` at the latest.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let probe = self.health.next_probe().filter(|_| self.window.has_ready());
+        let start = match self.health.paused() {
+            Some(_) => self
+                .health
+                .next_probe()
+                .zip(self.window.next_start(true))
+                .map(|(probe, start)| probe.max(start)),
+            None => self.window.next_start(false).filter(|_| self.has_places()),
+        };
         let rotation = self.window.next_rotation().map(|(at, _)| at).filter(|_| self.may_park());
         let times =
-            [self.window.next_due(), probe, self.health.next_republish(), self.next_commit(), rotation];
+            [self.window.next_due(), start, self.health.next_republish(), self.next_commit(), rotation];
         times.into_iter().flatten().min()
     }
 
@@ -203,18 +212,15 @@ impl Engine {
             self.publish_again(id, what, step);
         }
         while self.health.may_probe(now)
-            && let Some(id) = self.window.next_ready()
+            && let Some(id) = self.window.next_ready(true, now)
         {
             if self.begin(id) {
                 self.health.probe(id);
             }
         }
-        // When Kafka is slow, outputs must not pile up behind a quick stage.
-        let leaving_max = self.spec.concurrency.max(self.spec.window);
         while self.health.paused().is_none()
-            && self.window.running() < self.spec.concurrency
-            && self.window.leaving() < leaving_max
-            && let Some(id) = self.window.next_ready()
+            && self.has_places()
+            && let Some(id) = self.window.next_ready(false, now)
         {
             self.begin(id);
         }
@@ -222,10 +228,22 @@ impl Engine {
             for id in self.window.surplus(self.spec.followers) {
                 self.publish(id, Publish::Park);
             }
+            if self.health.paused().is_none() {
+                for id in self.window.crowd() {
+                    self.window.unready(id);
+                    self.publish(id, Publish::Park);
+                }
+            }
             while let Some((_, id)) = self.window.next_rotation().filter(|(at, _)| *at <= now) {
                 self.publish(id, Publish::Park);
             }
         }
+    }
+
+    /// When Kafka is slow, outputs must not pile up behind a quick stage.
+    fn has_places(&self) -> bool {
+        let leaving_max = self.spec.concurrency.max(self.spec.window);
+        self.window.running() < self.spec.concurrency && self.window.leaving() < leaving_max
     }
 
     /// Nothing is parked while Kafka does not take what it is given. When the stage stops, all that it holds drains,

@@ -1,5 +1,6 @@
 mod driver;
 mod failures;
+mod fairness;
 mod flow;
 mod order;
 mod parking;

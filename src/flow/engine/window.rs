@@ -4,12 +4,13 @@ mod bounds;
 mod commits;
 mod partitions;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::order::{Order, Place};
-use super::{Arrival, Lane, Publish, SlotId, Spec};
+use super::turns::{Entry, Turns};
+use super::{Arrival, Fair, Lane, Publish, SlotId, Spec, Tenant};
 use crate::flow::ladder::Past;
 use crate::flow::offsets::{Offsets, Read};
 use crate::message::TopicPartition;
@@ -47,6 +48,7 @@ pub struct Slot {
     pub offset: i64,
     pub size: usize,
     pub past: Past,
+    pub tenant: Tenant,
     pub place: Option<Place>,
     pub discard: bool,
     /// When it was taken in.
@@ -69,8 +71,10 @@ struct Partition {
     lane: Lane,
     family: i32,
     offsets: Offsets,
-    ready: VecDeque<SlotId>,
+    /// Of each tenant, where the stage is fair.
+    ready: BTreeMap<Tenant, BTreeSet<SlotId>>,
     held: BTreeSet<SlotId>,
+    bytes: usize,
     blocked: usize,
     draining: bool,
 }
@@ -81,12 +85,14 @@ pub struct Window {
     per_partition: usize,
     bytes_max: usize,
     outstanding_max: usize,
+    waiting_max: usize,
+    fair: Option<Fair>,
     input_bytes: usize,
     other_bytes: usize,
     slots: BTreeMap<SlotId, Slot>,
     partitions: BTreeMap<TopicPartition, Partition>,
-    /// Partitions with ready records, in the order of their turns.
-    turns: VecDeque<TopicPartition>,
+    /// Whose turn it is among those that are ready.
+    turns: Turns,
     waiting: BTreeSet<(Timestamp, SlotId)>,
     stuck: BTreeSet<SlotId>,
     running: usize,
@@ -117,11 +123,13 @@ impl Window {
             per_partition: spec.window,
             bytes_max: spec.bytes,
             outstanding_max: spec.outstanding,
+            waiting_max: spec.waiting,
+            fair: spec.fair.clone(),
             input_bytes: 0,
             other_bytes: 0,
             slots: BTreeMap::new(),
             partitions: BTreeMap::new(),
-            turns: VecDeque::new(),
+            turns: Turns::new(spec.fair.clone(), spec.concurrency, spec.comeback),
             waiting: BTreeSet::new(),
             stuck: BTreeSet::new(),
             running: 0,
@@ -135,7 +143,8 @@ impl Window {
 
     /// Takes a record in.
     pub fn admit(&mut self, arrival: Arrival, now: Timestamp) -> Admitted {
-        let Arrival { slot: id, partition, offset, size, due, past, order, origin, discard } = arrival;
+        let Arrival { slot: id, partition, offset, size, due, past, tenant, order, origin, discard } =
+            arrival;
         let Some(p) = self.partitions.get_mut(&partition).filter(|p| !p.draining) else {
             return Admitted::No;
         };
@@ -143,6 +152,7 @@ impl Window {
         let read = p.offsets.read(offset);
         if read == Read::Fresh {
             p.held.insert(id);
+            p.bytes += size;
         }
         if lane == Lane::Input {
             self.has_read(family, offset.saturating_add(1));
@@ -164,8 +174,10 @@ impl Window {
             }
             place
         });
-        let slot = Slot { partition, offset, size, past, place, discard, since: now, phase: Phase::Ready };
+        let phase = Phase::Ready;
+        let slot = Slot { partition, offset, size, past, tenant, place, discard, since: now, phase };
         self.slots.insert(id, slot);
+        self.turns.came(tenant, now);
         match due.filter(|due| *due > now) {
             Some(due) => self.wait(id, due),
             None => self.ready(id),
@@ -184,7 +196,12 @@ impl Window {
     pub fn set_phase(&mut self, id: SlotId, phase: Phase) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let old = std::mem::replace(&mut slot.phase, phase);
-        let (partition, new) = (slot.partition.clone(), slot.phase.clone());
+        let (partition, new, tenant) = (slot.partition.clone(), slot.phase.clone(), slot.tenant);
+        match (old == Phase::Running, new == Phase::Running) {
+            (false, true) => self.turns.began(tenant),
+            (true, false) => self.turns.stopped(tenant),
+            _ => {}
+        }
         self.count(&partition, &old, usize::wrapping_sub);
         self.count(&partition, &new, usize::wrapping_add);
         if let Phase::Stuck(..) = new {
@@ -207,7 +224,7 @@ impl Window {
     /// To the end of its partition's queue when it is its turn, otherwise to where it waits for that.
     pub fn ready(&mut self, id: SlotId) {
         let Some(slot) = self.slots.get(&id) else { return };
-        let (partition, place) = (slot.partition.clone(), slot.place);
+        let place = slot.place;
         if let Some((order, place)) = self.order.as_mut().zip(place) {
             order.give_turn_back(place, id);
             if !order.is_first(place, id) {
@@ -217,11 +234,35 @@ impl Window {
             }
         }
         self.set_phase(id, Phase::Ready);
-        let Some(p) = self.partitions.get_mut(&partition) else { return };
-        if p.ready.is_empty() {
-            self.turns.push_back(partition);
+        if let Some(entry) = self.entry(id) {
+            self.turns.push(&entry);
+            self.note_ready(&entry, true);
         }
-        p.ready.push_back(id);
+    }
+
+    fn entry(&self, id: SlotId) -> Option<Entry> {
+        let Slot { partition, tenant, .. } = self.slots.get(&id)?;
+        let back = matches!(self.partitions.get(partition)?.lane, Lane::Rung | Lane::Redrive);
+        Some(Entry { slot: id, tenant: *tenant, partition: partition.clone(), back })
+    }
+
+    fn note_ready(&mut self, entry: &Entry, is: bool) {
+        let Some(p) = self.partitions.get_mut(&entry.partition).filter(|_| self.fair.is_some()) else {
+            return;
+        };
+        let of = p.ready.entry(entry.tenant).or_default();
+        let _ = if is { of.insert(entry.slot) } else { of.remove(&entry.slot) };
+        if of.is_empty() {
+            p.ready.remove(&entry.tenant);
+        }
+    }
+
+    /// It does not wait for its turn any more.
+    pub fn unready(&mut self, id: SlotId) {
+        if let Some(entry) = self.entry(id) {
+            self.turns.remove(&entry);
+            self.note_ready(&entry, false);
+        }
     }
 
     pub fn wait(&mut self, id: SlotId, due: Timestamp) {
@@ -249,14 +290,12 @@ impl Window {
         self.waiting.first().map(|(due, _)| *due)
     }
 
-    /// The next record that may begin; partitions take turns, so that no backlog starves another.
-    pub fn next_ready(&mut self) -> Option<SlotId> {
+    /// The next record that may begin. As a `probe` it may be anybody's.
+    pub fn next_ready(&mut self, probe: bool, now: Timestamp) -> Option<SlotId> {
         loop {
-            let partition = self.turns.pop_front()?;
-            let p = self.partitions.get_mut(&partition)?;
-            let id = p.ready.pop_front()?;
-            if !p.ready.is_empty() {
-                self.turns.push_back(partition);
+            let id = self.turns.pop(probe, now)?;
+            if let Some(entry) = self.entry(id) {
+                self.note_ready(&entry, false);
             }
             let place = self.slots.get(&id).and_then(|slot| slot.place);
             let Some((order, place)) = self.order.as_mut().zip(place) else { return Some(id) };
@@ -294,27 +333,30 @@ impl Window {
 
     /// Drops a record, whether its offset has ended or not.
     pub fn remove(&mut self, id: SlotId) -> Option<Slot> {
+        if self.slots.get(&id)?.phase == Phase::Ready {
+            self.unready(id);
+        }
         let slot = self.slots.remove(&id)?;
         self.stuck.remove(&id);
         self.count(&slot.partition, &slot.phase, usize::wrapping_sub);
+        if slot.phase == Phase::Running {
+            self.turns.stopped(slot.tenant);
+        }
         if let Phase::Waiting(due) = slot.phase {
             self.waiting.remove(&(due, id));
         }
         if let Some(p) = self.partitions.get_mut(&slot.partition) {
             p.held.remove(&id);
+            p.bytes -= slot.size;
             *Self::bytes(&mut self.input_bytes, &mut self.other_bytes, p.lane) -= slot.size;
-            if slot.phase == Phase::Ready {
-                p.ready.retain(|other| *other != id);
-                if p.ready.is_empty() {
-                    self.turns.retain(|turn| turn != &slot.partition);
-                }
-            }
         }
         Some(slot)
     }
 
-    pub fn has_ready(&self) -> bool {
-        !self.turns.is_empty()
+    /// When a record could begin that has only time to wait for; as a `probe` it may be anybody's. `None`: none is
+    /// ready.
+    pub fn next_start(&self, probe: bool) -> Option<Timestamp> {
+        self.turns.next_start(probe)
     }
 
     pub fn has_stuck(&self) -> bool {

@@ -249,6 +249,7 @@ impl Member {
                         first_failure: copy.first_failure,
                         seed: copy.job as u64 * 31 + u64::from(copy.attempt),
                     },
+                    tenant: Tenant(copy.job as u64 % 3),
                     order: rec.order,
                     origin: rec.origin,
                     discard: copy.discard,

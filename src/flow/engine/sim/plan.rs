@@ -186,6 +186,9 @@ fn spec(dice: &mut Dice, line: Line) -> Spec {
             .of(&[Delivery::ExactlyOnce, Delivery::ExactlyOnce, Delivery::AtLeastOnce])
             .unwrap_or_default(),
         ordering: (line != Line::None).then_some(ordering),
+        fair: dice.percent(50).then(|| fair(dice)),
+        comeback: dice.of(&[None, None, Some(1), Some(50)]).flatten(),
+        waiting: dice.of(&[0, 300, 1_000_000]).unwrap_or(0),
         concurrency: dice.within(1, 6) as usize,
         window,
         followers: dice.below(window / 2 + 1),
@@ -201,6 +204,11 @@ fn spec(dice: &mut Dice, line: Line) -> Spec {
         rules: Vec::new(),
         commit_every: Duration::from_millis(dice.of(&[0, 20, 500]).unwrap_or(20)),
     }
+}
+
+fn fair(dice: &mut Dice) -> Fair {
+    let weights = [(Tenant(0), dice.within(1, 4) as u32)].into();
+    Fair { weights, share: dice.of(&[1, 30, 50, 100]).unwrap_or(50) }
 }
 
 fn script(trouble: usize, dice: &mut Dice) -> Vec<Outcome> {

@@ -33,6 +33,9 @@ pub fn spec() -> Spec {
     Spec {
         delivery: Delivery::AtLeastOnce,
         ordering: None,
+        fair: None,
+        comeback: None,
+        waiting: 1_000_000,
         followers: 2,
         outstanding: 100,
         concurrency: 4,
@@ -184,6 +187,7 @@ impl Driver {
             size: 100,
             due: None,
             past,
+            tenant: Tenant::default(),
             order: None,
             origin: offset,
             discard: false,

@@ -74,15 +74,36 @@ fn the_bytes_of_waiting_records_take_no_room_from_the_input() {
 }
 
 #[test]
-fn a_rung_holds_no_more_than_64_records_however_wide_the_window_is() {
-    let mut d = Driver::new(|spec| spec.window = 1000);
+fn rungs_share_the_memory_for_waiting_records_and_an_empty_one_may_always_take_one() {
+    let mut d = Driver::new(|spec| (spec.window, spec.waiting) = (4, 2000));
     d.assign(rung(0), Lane::Rung);
-    for offset in 0..64 {
-        assert!(d.engine.wants(&rung(0)));
-        let due = d.after(SECOND);
+    d.assign(rung(1), Lane::Rung);
+    let due = d.after(SECOND);
+    for offset in 0..10 {
+        assert!(d.engine.wants(&rung(0)), "half of the memory has room for ten records of 100 bytes");
         d.arrive(rung(0), offset, |a| a.due = Some(due));
     }
     assert!(!d.engine.wants(&rung(0)));
+    d.arrive(rung(1), 0, |a| (a.size, a.due) = (9000, Some(due)));
+    assert!(!d.engine.wants(&rung(1)));
+}
+
+#[test]
+fn records_on_a_rung_are_served_by_their_due_times_and_not_by_their_places() {
+    let mut d = Driver::new(|spec| spec.concurrency = 1);
+    d.assign(rung(0), Lane::Rung);
+    for (offset, wait) in (0..).zip([50, 20, 40, 10, 30]) {
+        let due = d.after(ms(wait));
+        d.arrive(rung(0), offset, |a| a.due = Some(due));
+    }
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        for slot in starts(&d.pass(ms(10))) {
+            order.push(slot);
+            d.done(slot);
+        }
+    }
+    assert_eq!(order, [3, 1, 4, 2, 0]);
 }
 
 #[test]

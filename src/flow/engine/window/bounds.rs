@@ -7,8 +7,8 @@ use super::{Partition, Phase, Slot, SlotId, Window};
 use crate::flow::engine::{Lane, ROTATE_FULL, ROTATE_OLD};
 use crate::message::TopicPartition;
 
-/// Records of one rung or redrive partition held at the same time, most of them waiting.
-const WAITING_WINDOW: usize = 64;
+/// Records of one rung or redrive partition held at the same time at most, however small they are.
+const WAITING_MAX: usize = 10_000;
 /// Of what may be held of a partition, this share may be followers of failing records at most.
 const FOLLOWERS_SHARE: usize = 2;
 
@@ -17,8 +17,8 @@ impl Window {
     /// that holds nothing may always take one record, so that waiting ones, however large, cannot starve the others.
     pub fn wants(&self, partition: &TopicPartition) -> bool {
         let Some(p) = self.partitions.get(partition).filter(|p| !p.draining) else { return false };
-        let room = p.held.is_empty() || (p.held.len() < self.limit(p) && !self.is_out_of_bytes(p));
-        room && p.offsets.has_room() && !self.has_too_many_elsewhere(p)
+        let room = p.held.len() < self.limit(p) && !self.is_out_of_bytes(p) && !self.is_out_of_share(p);
+        (room || p.held.is_empty()) && p.offsets.has_room() && !self.has_too_many_elsewhere(p)
     }
 
     pub(super) fn is_out_of_bytes(&self, p: &Partition) -> bool {
@@ -29,8 +29,33 @@ impl Window {
     pub(super) fn limit(&self, p: &Partition) -> usize {
         match p.lane {
             Lane::Input | Lane::Park => self.per_partition,
-            Lane::Rung | Lane::Redrive => self.per_partition.min(WAITING_WINDOW),
+            Lane::Rung | Lane::Redrive => WAITING_MAX,
         }
+    }
+
+    /// Those that wait are held to be served by their due times, not by their places on the rung; as many as go into
+    /// the partition's share of the memory for that.
+    fn is_out_of_share(&self, p: &Partition) -> bool {
+        let waits = |p: &&Partition| matches!(p.lane, Lane::Rung | Lane::Redrive);
+        waits(&p) && p.bytes >= self.waiting_max / self.partitions.values().filter(waits).count().max(1)
+    }
+
+    /// Records of tenants that crowd a full partition of the input: those that are ready beyond a tenant's share, the
+    /// latest first. Parked, they make room for the records of others behind them.
+    pub fn crowd(&self) -> Vec<SlotId> {
+        let Some(fair) = self.fair.as_ref().filter(|_| self.turns.is_shared()) else { return Vec::new() };
+        let full = |p: &&Partition| {
+            let full = p.held.len() >= self.limit(p) || self.is_out_of_bytes(p);
+            p.lane == Lane::Input && !p.draining && full
+        };
+        let mut crowd = Vec::new();
+        for p in self.partitions.values().filter(full) {
+            let most = fair.most(self.limit(p));
+            for ready in p.ready.values() {
+                crowd.extend(ready.iter().rev().take(ready.len().saturating_sub(most)));
+            }
+        }
+        crowd
     }
 
     /// What had begun before this assignment is read whatever the number: those elsewhere may wait for it.
@@ -45,8 +70,11 @@ impl Window {
     pub fn surplus(&self, followers: usize) -> Vec<SlotId> {
         let mut surplus = Vec::new();
         for p in self.partitions.values().filter(|p| p.lane != Lane::Park && !p.draining) {
-            let most =
-                if self.is_out_of_bytes(p) { 0 } else { followers.min(self.limit(p) / FOLLOWERS_SHARE) };
+            let most = if self.is_out_of_bytes(p) || self.is_out_of_share(p) {
+                0
+            } else {
+                followers.min(self.limit(p) / FOLLOWERS_SHARE)
+            };
             let sick = |id: &SlotId| {
                 let slot = self.slots.get(id).filter(|slot| slot.phase == Phase::Blocked);
                 slot.is_some_and(|slot| self.is_behind_a_sick_one(slot))

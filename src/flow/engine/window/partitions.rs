@@ -1,6 +1,6 @@
 //! Partitions that are ours: taken, drained, let go.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Partition, SlotId, Window};
 use crate::flow::engine::order::Place;
@@ -29,8 +29,9 @@ impl Window {
             lane,
             family,
             offsets: Offsets::resume(committed.as_ref()),
-            ready: VecDeque::new(),
+            ready: BTreeMap::new(),
             held: BTreeSet::new(),
+            bytes: 0,
             blocked: 0,
             draining: false,
         };
