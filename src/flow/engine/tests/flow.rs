@@ -63,6 +63,18 @@ fn bytes_are_bounded_over_all_input_partitions_but_an_empty_partition_may_take_o
 }
 
 #[test]
+fn a_record_that_ends_gives_back_its_own_bytes_and_no_more() {
+    let mut d = Driver::new(|spec| spec.bytes = 300);
+    d.assign(input(1), Lane::Input);
+    d.fill(0..3);
+    d.poll(input(1), 0);
+    d.done(0);
+    assert!(!d.engine.wants(&input(0)), "three of 100 bytes are left");
+    d.done(1);
+    assert!(d.engine.wants(&input(0)));
+}
+
+#[test]
 fn the_bytes_of_waiting_records_take_no_room_from_the_input() {
     let mut d = Driver::new(|spec| spec.bytes = 1000);
     d.assign(rung(0), Lane::Rung);
