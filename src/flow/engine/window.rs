@@ -178,7 +178,8 @@ impl Window {
         let slot = Slot { partition, offset, size, past, tenant, place, discard, since: now, phase };
         self.slots.insert(id, slot);
         self.turns.came(tenant, now);
-        match due.filter(|due| *due > now) {
+        // What is due already is woken with the others that are.
+        match due {
             Some(due) => self.wait(id, due),
             None => self.ready(id),
         }

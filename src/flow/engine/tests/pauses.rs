@@ -297,6 +297,22 @@ fn a_stuck_stage_that_loses_what_was_refused_goes_on_with_the_rest() {
 }
 
 #[test]
+fn a_stuck_stage_that_loses_one_of_two_refused_records_pauses_for_the_other() {
+    let mut d = Driver::new(|_| {});
+    d.assign(input(1), Lane::Input);
+    d.fill(0..1);
+    d.poll(input(1), 0);
+    for slot in 0..2 {
+        d.ran(slot, Ran::Output);
+    }
+    for slot in 0..2 {
+        d.refused(slot, Code::OutputUnwritable);
+    }
+    assert_eq!(d.tell(Event::Lost(vec![input(0)])), [forget(0)]);
+    assert_eq!(d.pass(SECOND), [output(1)]);
+}
+
+#[test]
 fn a_stuck_stage_that_loses_other_records_waits_for_the_answer_to_its_try() {
     let mut d = stuck();
     d.assign(input(1), Lane::Input);
