@@ -4,7 +4,7 @@
 #
 #   scripts/core.sh check                     compile it, and run its tests
 #   scripts/core.sh simulate SEEDS [FROM]     run so many seeds of the engine's simulator, optimised, beginning at FROM
-#   scripts/core.sh mutants [FILE…]           change the code in every small way and see which change no test notices;
+#   scripts/core.sh mutants [FILE…] [-- TEST] change the code in every small way and see which change no test notices;
 #                                             docs/mutants.md says what came of it
 #
 # `flow::topology` is left out: it turns the configuration file into names, and the configuration is no part of the core.
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-usage() { fail "usage: scripts/core.sh check | simulate SEEDS [FROM] | mutants [FILE…]" 2; }
+usage() { fail "usage: scripts/core.sh check | simulate SEEDS [FROM] | mutants [FILE…] [-- TEST]" 2; }
 
 # Everything that the core may use. A new name here is a decision, not a detail.
 dependencies='base64 blake3 httpdate jiff schemars serde serde_json thiserror'
@@ -88,11 +88,13 @@ simulate() {
 }
 
 # The sources are copied, because they are changed in place. Every mutant is tried with a few cases and seeds, which takes
-# two or three seconds; those that nothing notices are tried again with many. Chance is the same in every run.
+# two or three seconds, or less with those tests alone whose names have TEST in them; those that nothing notices are
+# tried again with all tests and many cases and seeds. Chance is the same in every run.
 mutants() {
-	local files=() file code=0
-	for file; do
-		files+=(--file "$file")
+	local files=() code=0
+	while (($#)) && [[ $1 != -- ]]; do
+		files+=(--file "$1")
+		shift
 	done
 	if ! cargo mutants --version >/dev/null 2>&1; then
 		say "installing cargo-mutants; this takes some minutes"
@@ -101,7 +103,7 @@ mutants() {
 	assemble cp -r
 	rm -rf "$CARGO_TARGET_DIR"/mutants.out*
 	export PROPTEST_RNG_SEED=1 PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=true
-	PROPTEST_CASES=12 LAZARET_SIM_SEEDS=100 try_mutants quick 20 || code=$?
+	PROPTEST_CASES=12 LAZARET_SIM_SEEDS=100 try_mutants quick 20 "$@" || code=$?
 	# 2: nothing noticed some of them; 3: some did not end.
 	if ((code == 2 || code == 3)); then
 		code=0
@@ -115,7 +117,7 @@ mutants() {
 # try_mutants PROFILE SECONDS [FLAG…]: those of the files, each with so much time for the tests.
 try_mutants() {
 	cargo mutants --in-place --profile "$1" --output "$CARGO_TARGET_DIR" --timeout "$2" --cargo-arg=--lib \
-		"${@:3}" "${files[@]}"
+		"${files[@]}" "${@:3}"
 }
 
 # How many of each file there were, and what became of them in both rounds.

@@ -84,6 +84,12 @@ mod tests {
         assert_eq!(["null", "text", "tex"].map(|name| headers.contains(name)), [true, true, false]);
     }
 
+    #[test]
+    fn collected_headers_keep_their_order_and_repeat_their_names() {
+        let all = [("b", None), ("a", Some(vec![1])), ("b", Some(vec![]))].map(|(n, v)| (n.to_owned(), v));
+        assert_eq!(Headers::from_iter(all.clone()).0, all);
+    }
+
     proptest! {
         #[test]
         fn a_split_loses_nothing_and_stands_before_the_last_of_the_name(

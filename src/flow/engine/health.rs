@@ -77,6 +77,11 @@ impl Health {
         self.sick.as_ref().is_some_and(|sick| sick.fault.code == Code::LlmUnavailable)
     }
 
+    /// Whether the stage pauses because Kafka does not take what it produces: also while one record tries it.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
     /// Takes note of how a record fared.
     pub fn ran(&mut self, id: SlotId, result: &Ran, now: Timestamp) {
         match result {

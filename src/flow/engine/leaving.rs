@@ -186,13 +186,9 @@ impl Engine {
 
     /// When offsets are committed, or the next transaction begins, if it is time that is waited for.
     pub(super) fn next_commit(&self) -> Option<Timestamp> {
-        if self.transaction.is_some() {
-            return None;
-        }
-        match self.again {
-            Some(again) if !self.outbox.is_empty() || self.drains_need_a_commit() => Some(again),
-            again => self.next_commit.map(|at| again.map_or(at, |again| again.max(at))),
-        }
+        // When the pause is over, what was due in it is due.
+        let next = self.again.or(self.next_commit);
+        next.filter(|_| self.transaction.is_none())
     }
 
     fn transact(&mut self, due: bool, now: Timestamp) {
@@ -248,10 +244,10 @@ impl Engine {
         let pause =
             if abort == Abort::Stale { Some(STALE_WAIT) } else { slots.is_empty().then_some(COMMIT_AGAIN) };
         self.again = pause.and_then(|pause| now.saturating_add(pause).ok());
-        let held: Vec<(SlotId, Publish)> =
+        let mut held: Vec<(SlotId, Publish)> =
             slots.into_iter().filter_map(|id| Some((id, self.leaving_at(id, Step::Send)?))).collect();
         let culprit = match &abort {
-            Abort::Record(id, _) => held.iter().find(|(other, _)| other == id).cloned(),
+            Abort::Record(id, _) => held.extract_if(.., |(other, _)| other == id).next(),
             _ => None,
         };
         let (shared, kind) = match (&abort, &culprit) {
@@ -262,10 +258,8 @@ impl Engine {
             _ => (None, None),
         };
         for (id, what) in held.into_iter().rev() {
-            let is_culprit = culprit.as_ref().is_some_and(|(other, _)| *other == id);
             let shares = kind.is_none_or(|kind| kind == discriminant(&what));
             match &shared {
-                _ if is_culprit => {}
                 Some(fault) if shares => self.stick(id, what, Step::Prepare, fault.clone(), now),
                 _ => {
                     self.window.set_phase(id, Phase::Leaving(what, Step::Queue));

@@ -246,9 +246,10 @@ impl Engine {
         self.window.running() < self.spec.concurrency && self.window.leaving() < leaving_max
     }
 
-    /// Nothing is parked while Kafka does not take what it is given.
+    /// Nothing is parked while Kafka does not take what it is given. When the stage stops, all that it holds drains,
+    /// and nothing of that is parked either.
     fn may_park(&self) -> bool {
-        !self.window.has_stuck() && !self.stopping
+        !self.health.is_stuck()
     }
 
     /// False when there was nothing to run.

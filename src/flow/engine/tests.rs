@@ -3,6 +3,7 @@ mod failures;
 mod fairness;
 mod flow;
 mod order;
+mod parking;
 mod pauses;
 mod rebalances;
 mod transactions;

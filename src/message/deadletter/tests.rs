@@ -64,6 +64,12 @@ fn shedding_drops_causes_first_then_the_message_and_never_the_identity() {
 }
 
 #[test]
+fn detail_is_shed_step_by_step_until_there_is_no_less() {
+    let steps: Vec<Detail> = std::iter::successors(Some(Detail::Full), |detail| detail.less()).collect();
+    assert_eq!(steps, [Detail::Full, Detail::NoChain, Detail::Brief]);
+}
+
+#[test]
 fn a_record_without_the_block_is_no_dead_letter() {
     let error = DeadLetter::read(&dead(Headers::new())).unwrap_err();
     assert_eq!(error.missing, "dlq.id");

@@ -101,6 +101,15 @@ fn a_retry_that_does_not_fit_its_rung_is_a_dead_letter() {
 }
 
 #[test]
+fn a_retry_that_its_rung_refuses_for_the_record_s_sake_is_a_dead_letter_too() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.fails(0, Code::LlmTimeout);
+    assert_eq!(what(&d.refused(0, Code::RecordUndecodable)), dead_letter(1, fault(Code::RecordUndecodable)));
+    assert_eq!(d.engine.paused(), None);
+}
+
+#[test]
 fn a_dead_letter_that_does_not_fit_tells_less_and_if_that_is_not_enough_it_stops_the_stage_and_is_kept() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
@@ -151,4 +160,17 @@ fn answers_about_records_that_do_not_run_change_nothing() {
     assert_eq!(d.ran(77, Ran::Failed(Fault::new(Code::LlmUnauthorized, "x"))), [], "never seen");
     assert_eq!(d.engine.paused(), None);
     assert_eq!(numbers(&d), (2, 1, 0));
+}
+
+#[test]
+fn an_answer_to_a_question_that_was_not_asked_changes_nothing() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    d.ran(0, Ran::Output);
+    let slot = SlotId(0);
+    assert_eq!(d.tell(Event::Settled { slot, result: Ok(()) }), [], "Kafka does not have it yet");
+    assert_eq!(d.tell(Event::Prepared { slot, result: Ok(()) }), []);
+    assert_eq!(d.tell(Event::Sent { slot, result: Ok(()) }), [Effect::Settle(slot)]);
+    assert_eq!(d.refused(0, Code::OutputUnwritable), [], "Kafka has it");
+    assert_eq!(d.tell(Event::Settled { slot, result: Ok(()) }), [ended(0)]);
 }

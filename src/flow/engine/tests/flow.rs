@@ -238,3 +238,15 @@ fn a_quick_stage_does_not_pile_up_outputs_that_kafka_has_not_taken() {
     assert!(starts(&d.ran(3, Ran::Output)).is_empty(), "three are on their way already");
     assert_eq!(starts(&d.published(0)).len(), 1);
 }
+
+#[test]
+fn the_load_says_how_far_the_committed_position_is_behind() {
+    let mut d = Driver::new(|_| {});
+    d.assign(input(1), Lane::Input);
+    d.poll(input(1), 0);
+    d.fill(0..4);
+    d.done(2);
+    d.pass(COMMIT_EVERY);
+    let load = d.engine.load();
+    assert_eq!((load.span, load.map_bytes > 0), (4, true), "of the partition where it is most");
+}

@@ -4,16 +4,16 @@ use super::driver::*;
 use crate::flow::Code;
 use crate::flow::engine::*;
 
-fn park(partition: i32) -> crate::message::TopicPartition {
+pub fn park(partition: i32) -> crate::message::TopicPartition {
     crate::message::TopicPartition::new("p.s.park", partition)
 }
 
-fn redrive(partition: i32) -> crate::message::TopicPartition {
+pub fn redrive(partition: i32) -> crate::message::TopicPartition {
     crate::message::TopicPartition::new("p.s.redrive", partition)
 }
 
 /// A stage that keeps the order of keys, with all topics of family 0.
-fn ordered(wait: bool, hold: bool) -> Driver {
+pub fn ordered(wait: bool, hold: bool) -> Driver {
     let mut d = Driver::new(|spec| {
         spec.ordering = Some(Ordering { wait, hold });
         spec.window = 16;
@@ -26,7 +26,7 @@ fn ordered(wait: bool, hold: bool) -> Driver {
 }
 
 /// Records of the input with these keys, offset by offset.
-fn keys(d: &mut Driver, from: i64, keys: &[u64]) -> Vec<u64> {
+pub fn keys(d: &mut Driver, from: i64, keys: &[u64]) -> Vec<u64> {
     let polled = (from..)
         .zip(keys)
         .flat_map(|(offset, key)| d.arrive(input(0), offset, |a| a.order = Some(OrderKey(*key))));
@@ -34,7 +34,7 @@ fn keys(d: &mut Driver, from: i64, keys: &[u64]) -> Vec<u64> {
 }
 
 /// The record with this origin comes back from one of the stage's own topics.
-fn back(
+pub fn back(
     d: &mut Driver,
     from: crate::message::TopicPartition,
     offset: i64,
@@ -44,7 +44,7 @@ fn back(
     d.arrive(from, offset, |a| (a.order, a.origin) = (Some(OrderKey(key)), origin))
 }
 
-fn parked(effects: &[Effect]) -> Vec<u64> {
+pub fn parked(effects: &[Effect]) -> Vec<u64> {
     let parked = |effect: &Effect| match effect {
         Effect::Prepare { slot, what: Publish::Park } => Some(slot.0),
         _ => None,

@@ -98,6 +98,25 @@ fn a_probe_that_fails_for_its_own_sake_shows_that_the_stage_is_well() {
 }
 
 #[test]
+fn a_probe_that_fails_as_any_call_may_shows_that_what_the_stage_was_sick_of_is_over() {
+    let mut d = sick();
+    d.pass(SECOND);
+    let effects = d.fails(0, Code::LlmTimeout);
+    assert!(matches!(effects[0], Effect::Prepare { what: Publish::Retry { attempt: 1, .. }, .. }));
+    assert!(effects.contains(&Effect::Resumed), "{effects:?}");
+}
+
+#[test]
+fn a_probe_that_does_no_work_shows_that_the_ledger_answers() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..2);
+    assert_eq!(paused_by(&d.fails(0, Code::LedgerUnavailable)), Some(Code::LedgerUnavailable));
+    assert_eq!(d.ran(1, Ran::Ended(Rest::Over)), [ended(1)], "it was begun before the pause");
+    assert_eq!(starts(&d.pass(SECOND)), [0]);
+    assert_eq!(d.ran(0, Ran::Ended(Rest::Over)), [ended(0), Effect::Resumed]);
+}
+
+#[test]
 fn a_success_that_was_begun_before_the_pause_does_not_end_it() {
     let mut d = Driver::new(|_| {});
     d.fill(0..3);
@@ -185,6 +204,17 @@ fn in_an_outage_no_attempt_is_counted() {
     assert_eq!(d.fails(9, Code::LlmConnection), []);
     assert_eq!(starts(&d.pass(SECOND * 2)), [10]);
     assert_eq!(d.ran(10, Ran::Output), [output(10), Effect::Resumed, start(9)]);
+}
+
+#[test]
+fn in_an_outage_the_provider_decides_when_it_is_tried_again_and_the_reason_stays_the_same() {
+    let mut d = Driver::new(|_| {});
+    broken_connections(&mut d, 10, 100);
+    let reason = d.engine.paused().cloned().unwrap();
+    assert_eq!(starts(&d.pass(SECOND)), [9]);
+    d.ran(9, Ran::Failed(fault(Code::LlmOverloaded).with_retry_after(Some(SECOND * 20))));
+    assert_eq!(d.engine.paused(), Some(&reason.with_retry_after(Some(SECOND * 20))));
+    assert_eq!(until_next_try(&mut d), SECOND * 20);
 }
 
 #[test]

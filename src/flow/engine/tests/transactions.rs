@@ -44,6 +44,18 @@ fn what_becomes_ready_while_a_transaction_is_under_way_goes_into_the_next_one_to
 }
 
 #[test]
+fn no_transaction_has_more_than_a_thousand_records() {
+    let mut d = exactly_once(|spec| (spec.window, spec.concurrency) = (1200, 1200));
+    d.fill(0..1101);
+    for slot in 0..1101 {
+        d.ran(slot, Ran::Output);
+    }
+    let sizes: Vec<usize> =
+        (0..3).flat_map(|_| transactions(&d.committed())).map(|(slots, _)| slots.len()).collect();
+    assert_eq!(sizes, [1000, 100]);
+}
+
+#[test]
 fn a_record_is_in_no_end_before_its_transaction_is_committed() {
     let mut d = exactly_once(|_| {});
     d.fill(0..1);
@@ -113,6 +125,21 @@ fn records_for_the_topic_that_takes_nothing_are_kept_back_together() {
 }
 
 #[test]
+fn a_record_that_is_itself_to_blame_keeps_no_other_back() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..3);
+    for slot in 0..3 {
+        d.ran(slot, Ran::Output);
+    }
+    assert_eq!(transactions(&d.committed()), [(vec![1, 2], vec![3])]);
+    let effects = d.aborted(Abort::Record(SlotId(1), refusal(Code::StageTimeout)));
+    assert!(matches!(what(&effects), Publish::Retry { attempt: 1, .. }));
+    assert_eq!(transactions(&effects), [(vec![2], vec![1])], "an output as well");
+    assert_eq!(transactions(&d.committed()), [(vec![1], vec![3])]);
+    assert_eq!(d.engine.paused(), None);
+}
+
+#[test]
 fn an_output_that_is_too_large_is_a_dead_letter_in_the_next_transaction() {
     let mut d = exactly_once(|_| {});
     d.fill(0..1);
@@ -158,12 +185,30 @@ fn a_revoked_partition_goes_when_its_transaction_is_through() {
 }
 
 #[test]
+fn a_revoked_partition_does_not_wait_for_a_transaction_of_others() {
+    let mut d = exactly_once(|_| {});
+    d.assign(input(1), Lane::Input);
+    d.fill(0..1);
+    assert_eq!(transactions(&d.ran(0, Ran::Output)), [(vec![0], vec![1])]);
+    assert_eq!(d.tell(Event::Revoked(vec![input(1)])), [drained(input(1), None)]);
+}
+
+#[test]
 fn a_revoked_partition_commits_what_the_ledger_knew_before_it_goes() {
     let mut d = exactly_once(|_| {});
     d.fill(0..1);
     d.ran(0, Ran::Ended(Rest::Over));
     assert_eq!(transactions(&d.tell(Event::Revoked(vec![input(0)]))), [(vec![], vec![1])]);
     assert_eq!(d.committed(), [drained(input(0), None)]);
+}
+
+#[test]
+fn the_last_offsets_of_a_revoked_partition_wait_for_its_last_record_and_not_beyond_the_deadline() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..2);
+    d.ran(0, Ran::Ended(Rest::Over));
+    assert_eq!(d.tell(Event::Revoked(vec![input(0)])), [], "record 1 still runs");
+    assert_eq!(d.tell(Event::DrainDeadline), [forget(1), drained(input(0), None)]);
 }
 
 #[test]
