@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::{self, AfterDead, ClassRule, Config, Followers, Pipeline, Retry, RetryOverride, Stage};
+use crate::config::{
+    self, AfterDead, ClassRule, Config, Followers, Kind, Pipeline, Retry, RetryOverride, Stage,
+};
 use crate::flow::Ladder;
 use crate::flow::engine::{Delivery, Ordering, Spec};
 use crate::flow::ladder::Limits;
@@ -60,6 +62,9 @@ pub fn holding(stage: &Stage) -> Holding {
 /// Names what a stage does and with what: it changes with the settings and with Lazaret's version, and is the
 /// same on every machine.
 pub fn revision(stage: &Stage, config: &Config) -> String {
+    if let Kind::Own(own) = &stage.kind {
+        return own.revision.clone();
+    }
     // The providers' addresses decide what a model call means; their secrets are only named here.
     let settings =
         serde_json::to_string(&(&stage.kind, &stage.classify, &config.providers)).unwrap_or_default();
@@ -86,6 +91,7 @@ fn ladder(retry: &Retry) -> Ladder {
         factor: retry.factor,
         jitter: retry.jitter,
         rungs: retry.rungs.iter().map(|rung| rung.0).collect(),
+        stepwise: retry.stepwise,
     }
 }
 
