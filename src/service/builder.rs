@@ -1,25 +1,24 @@
 //! What a program says about its service. Nothing is checked before [`Builder::build`], and nobody is asked before the
 //! service is started.
 
+mod build;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::{Error, Setting};
+use super::LedgerChoice;
 use super::ladder::Ladder;
-use super::{LedgerChoice, Service};
 use crate::config::{
     self, AfterDead, Assignor, ClassRule, Config, Delivery, Followers, GroupProtocol, Kind, Ordering, Own,
     Pipeline, Security, Size, Span, Topic,
 };
-use crate::flow::{Class, Code, Topology};
+use crate::flow::{Class, Code};
 use crate::ledger::Ledger;
 use crate::stage::own::{BatchStage, Batched, OwnStage, Stage};
 
-/// Records of one partition held at the same time, for each one that may be run.
-const WINDOW_FACTOR: usize = 2;
-
-/// Settings of a [`Service`]. See [`Service::builder`] for what must be given; all else has a default.
+/// Settings of a service. See [`Service::builder`](super::Service::builder) for what must be given; all else has a
+/// default.
 pub struct Builder {
     kafka: config::Kafka,
     instance: Option<String>,
@@ -260,65 +259,5 @@ impl Builder {
     pub fn dlq_retention(mut self, time: Duration) -> Self {
         self.pipeline.dlq_retention = Some(Span(time));
         self
-    }
-
-    /// Checks the settings. [`Error::Settings`] lists all that is wrong.
-    pub fn build(self) -> Result<Service, Error> {
-        let mut wrong = self.own_rules();
-        let stage = self.stage.clone();
-        let (create_topics, group, ledger) = (self.create_topics, self.group.clone(), self.ledger.clone());
-        let config = self.config();
-        wrong.extend(config::check(&config).into_iter().filter_map(Setting::of));
-        let mut topology = Topology::derive(&config);
-        if let (Some(group), Some(topics)) = (group, topology.stages.first_mut()) {
-            topics.group = group;
-        }
-        match stage {
-            Some(stage) if wrong.is_empty() => Ok(Service { config, topology, stage, ledger, create_topics }),
-            _ => Err(Error::Settings(wrong)),
-        }
-    }
-
-    /// What cannot be wrong in a file.
-    fn own_rules(&self) -> Vec<Setting> {
-        let mut wrong = Vec::new();
-        if self.stage.is_none() {
-            wrong.push(Setting::new(
-                "stage",
-                "there is nothing to run",
-                "give a stage, or an async function",
-            ));
-        }
-        if matches!(self.ledger, LedgerChoice::None) && self.settings.ordering != Ordering::None {
-            let cause = "an order cannot be kept without a ledger: after a restart nobody could tell which keys have \
-                         records on rungs or parked, and later ones would overtake them";
-            wrong.push(Setting::new("ordering", cause, "add sqlite_ledger(path), or leave the order out"));
-        }
-        if self.kafka.membership.is_static && self.instance.is_none() {
-            let cause = "a static member needs a name that is the same after a restart";
-            wrong.push(Setting::new("static_membership", cause, "add instance(name), such as the host's"));
-        }
-        if self.group.as_ref().is_some_and(String::is_empty) {
-            wrong.push(Setting::new("group", "the group has no name", "name it, or leave it out"));
-        }
-        wrong
-    }
-
-    fn config(mut self) -> Config {
-        let concurrency = self.settings.concurrency;
-        let roomy = concurrency.saturating_mul(WINDOW_FACTOR).max(self.settings.window);
-        self.settings.window = self.window.unwrap_or(roomy);
-        self.pipeline.stages = vec![self.settings];
-        let mut config = Config {
-            kafka: self.kafka,
-            instance: self.instance,
-            pipelines: [(self.names.0, self.pipeline)].into(),
-            ..Config::blank()
-        };
-        config.shutdown.drain = self.drain;
-        if let LedgerChoice::Sqlite(path) = self.ledger {
-            config.ledger.path = path;
-        }
-        config
     }
 }

@@ -45,6 +45,15 @@ pub struct Service {
     create_topics: bool,
 }
 
+/// The names of the service's topics, with its group's if it has another than they say.
+fn topology(config: &Config, group: Option<String>) -> Topology {
+    let mut topology = Topology::derive(config);
+    if let (Some(group), Some(topics)) = (group, topology.stages.first_mut()) {
+        topics.group = group;
+    }
+    topology
+}
+
 #[derive(Clone)]
 pub(crate) enum LedgerChoice {
     None,
@@ -74,9 +83,13 @@ impl Service {
     /// # }
     /// ```
     pub async fn run(self, shutdown: impl Future) -> Result<(), Error> {
-        let mut handle = self.start().await?;
+        tokio::pin!(shutdown);
+        let mut handle = tokio::select! {
+            started = self.start() => started?,
+            _ = &mut shutdown => return Ok(()),
+        };
         let broken = tokio::select! {
-            _ = shutdown => false,
+            _ = &mut shutdown => false,
             () = handle.broken() => true,
         };
         handle.stop().await;
@@ -110,10 +123,7 @@ impl Service {
             let inputs = cluster.topics.get(&pipeline.input.topic).and_then(|n| u32::try_from(*n).ok());
             pipeline.input.partitions = inputs.or(pipeline.input.partitions);
         }
-        self.topology = Topology::derive(&self.config);
-        if let (Some(topics), Some(group)) = (self.topology.stages.first_mut(), group) {
-            topics.group = group;
-        }
+        self.topology = topology(&self.config, group);
         let missing = |name: &str| !cluster.topics.contains_key(name);
         if !self.topology.topics.iter().any(|plan| missing(&plan.name)) {
             return Ok(());
