@@ -20,6 +20,7 @@ impl Kind {
             Kind::Retrieve(_) => "retrieve",
             Kind::Generate(_) => "generate",
             Kind::Ground(_) => "ground",
+            Kind::Own(_) => "own",
         }
     }
 }

@@ -21,6 +21,7 @@ mod source;
 pub mod suggest;
 mod variables;
 
+pub(crate) use check::check;
 pub use load::{DEFAULT_FILE, Loaded, load_file, load_text};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity};

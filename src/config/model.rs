@@ -73,6 +73,40 @@ pub struct Kafka {
     pub properties: BTreeMap<String, String>,
 }
 
+impl Config {
+    /// A configuration with nothing in it but defaults.
+    pub(crate) fn blank() -> Self {
+        Self {
+            version: 1,
+            instance: None,
+            kafka: Kafka::blank(),
+            registry: None,
+            ledger: Store::default(),
+            index: IndexStore::default(),
+            providers: BTreeMap::new(),
+            sources: Sources::default(),
+            http: Http::default(),
+            shutdown: Shutdown::default(),
+            pipelines: BTreeMap::new(),
+        }
+    }
+}
+
+impl Kafka {
+    fn blank() -> Self {
+        Self {
+            bootstrap: String::new(),
+            group_prefix: defaults::group_prefix(),
+            security: Security::default(),
+            timeout: defaults::kafka_timeout(),
+            delivery_timeout: defaults::delivery_timeout(),
+            transaction_timeout: defaults::transaction_timeout(),
+            membership: GroupMembership::default(),
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
 /// How to authenticate. Secrets are named by environment variable or file, never written down.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

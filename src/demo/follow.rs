@@ -45,7 +45,12 @@ impl Follower {
                 true => Subject::Question,
                 false => Subject::Document,
             };
-            topics.insert(pipeline.output.topic.clone(), Meaning { is_dead: false, subject });
+            topics.extend(
+                pipeline
+                    .output
+                    .iter()
+                    .map(|output| (output.topic.clone(), Meaning { is_dead: false, subject })),
+            );
             for stage in topology.stages.iter().filter(|stage| stage.pipeline == *name) {
                 topics.insert(stage.dlq.clone(), Meaning { is_dead: true, subject });
             }

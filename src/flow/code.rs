@@ -108,6 +108,9 @@ codes! {
 
     AnswerUngrounded "answer.ungrounded" Permanent "the answer cites nothing that was retrieved";
 
+    StageFailed "stage.failed" Transient "the stage failed and says nothing more exact";
+    StageRejected "stage.rejected" Permanent "the stage refuses the record";
+    StageUnavailable "stage.unavailable" Systemic "the stage cannot work, whatever the record";
     StagePanicked "stage.panicked" Permanent "the stage's code panicked on this record";
     StageTimeout "stage.timeout" Transient "the stage did not finish within its time";
 

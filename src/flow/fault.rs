@@ -66,6 +66,11 @@ impl Fault {
     }
 }
 
+/// A panic as the record's failure. The message may quote data, but no more than any other fault does.
+pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
+    Fault::new(Code::StagePanicked, format!("the stage panicked: {}", panic_text(panic)))
+}
+
 /// What a panic said, as far as it said it in words. It may quote data.
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();

@@ -32,6 +32,9 @@ pub struct Ladder {
     pub jitter: f64,
     /// Delays of the rungs, ascending, at least one.
     pub rungs: Vec<Duration>,
+    /// The waits are the rungs' delays, one after the other and then the last one again and again, of which the jitter
+    /// share is taken off at random.
+    pub stepwise: bool,
 }
 
 /// What has happened to a record before this failure.
@@ -82,6 +85,12 @@ impl Ladder {
     }
 
     fn backoff(&self, limits: &Limits, past: Past) -> Duration {
+        if self.stepwise {
+            let step = usize::try_from(past.failures).unwrap_or(usize::MAX);
+            let delay = self.rungs.get(step).or(self.rungs.last()).copied().unwrap_or(limits.cap);
+            let wait = delay.as_secs_f64() * (1.0 - self.jitter * unit(past.seed));
+            return Duration::try_from_secs_f64(wait).map_or(delay, |wait| wait.min(delay)).min(limits.cap);
+        }
         let growth = self.factor.powi(i32::try_from(past.failures).unwrap_or(i32::MAX));
         let cap = limits.cap.as_secs_f64();
         // A huge exponent gives infinity, and infinity is capped like any other number.

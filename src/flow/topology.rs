@@ -46,8 +46,8 @@ pub struct StageTopics {
     pub input: String,
     /// True when producers outside the pipeline write the input: control headers found there are not ours.
     pub input_is_shared: bool,
-    /// Where the stage's output goes: the next stage's input, or the pipeline's output topic.
-    pub next: String,
+    /// Where the stage's output goes: the next stage's input, or the pipeline's output topic, if it has one.
+    pub next: Option<String>,
     /// True when consumers outside the pipeline read `next`.
     pub next_is_shared: bool,
     /// Ascending by delay.
@@ -228,7 +228,7 @@ fn stages_of(group_prefix: &str, name: &str, pipeline: &Pipeline) -> Vec<StageTo
             input: if at == 0 { pipeline.input.topic.clone() } else { base.clone() },
             input_is_shared: at == 0,
             next_is_shared: next.is_none(),
-            next: next.unwrap_or_else(|| pipeline.output.topic.clone()),
+            next: next.or_else(|| pipeline.output.as_ref().map(|output| output.topic.clone())),
             rungs: rungs_of(&base, retry_of(pipeline, stage)),
             redrive: format!("{base}.redrive"),
             park: (stage.ordering != Ordering::None || stage.fairness.is_some())
@@ -270,10 +270,9 @@ fn plans_of(pipeline: &Pipeline, stages: &[StageTopics]) -> Vec<TopicPlan> {
     let flow = |name: &str, purpose, partitions| {
         plan(name, purpose, partitions, Some(pipeline.retention), pipeline.record_max)
     };
-    let mut plans = vec![
-        flow(&pipeline.input.topic, Purpose::Input, pipeline.input.partitions),
-        flow(&pipeline.output.topic, Purpose::Output, pipeline.output.partitions),
-    ];
+    let mut plans = vec![flow(&pipeline.input.topic, Purpose::Input, pipeline.input.partitions)];
+    plans
+        .extend(pipeline.output.iter().map(|output| flow(&output.topic, Purpose::Output, output.partitions)));
     for (stage, topics) in pipeline.stages.iter().zip(stages) {
         if !topics.input_is_shared {
             plans.push(flow(&topics.input, Purpose::Stage, stage.partitions));

@@ -1,11 +1,13 @@
 //! What is done already: one row per (pipeline, stage, job id), so that a redelivery never runs a finished
 //! stage again and a stored answer is replayed instead of being paid for twice.
 
+mod none;
 mod read;
 pub mod recovery;
 pub mod sqlite;
 pub mod state;
 
+pub use none::NoLedger;
 pub use read::{JobRow, LedgerReader, RowId};
 pub use recovery::{Ended, Family, Holding, Outstanding, Recovery, Seen};
 pub use state::State;
@@ -183,6 +185,11 @@ pub enum LedgerError {
 #[async_trait]
 pub trait Ledger: Send + Sync {
     async fn begin(&self, claim: Claim) -> Result<Begin, LedgerError>;
+
+    /// False for a ledger that keeps nothing: no result need be written out for it.
+    fn remembers(&self) -> bool {
+        true
+    }
 
     /// Stores the result before anything is produced, and renews the lease. Storing it again only renews the lease.
     async fn store(&self, lease: &Lease, result: Vec<u8>, now: Timestamp) -> Result<(), LedgerError>;

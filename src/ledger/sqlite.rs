@@ -7,6 +7,7 @@
 
 pub(super) mod columns;
 mod events;
+mod ground;
 mod recover;
 mod rows;
 mod terms;

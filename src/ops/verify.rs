@@ -102,7 +102,7 @@ async fn look(
     for (at, stage) in stages.iter().enumerate() {
         let topics = &stage.topics;
         let all: BTreeSet<&str> =
-            topics.read().into_iter().chain([topics.next.as_str(), &topics.dlq]).collect();
+            topics.read().into_iter().chain(topics.next.as_deref()).chain([topics.dlq.as_str()]).collect();
         for topic in all {
             readers.entry(topic.to_owned()).or_default().push(at);
         }

@@ -21,7 +21,7 @@ impl Plan {
         format!("{}-value", self.topic)
     }
 
-    /// What a stage reads and what it writes; `None` when the pipeline has no such stage.
+    /// What a stage reads and what it writes; `None` when the pipeline has no such stage, or it is one of one's own.
     ///
     /// Rungs, the redrive topic and the dead letter topic carry what the stage read, byte for byte.
     pub fn around(pipeline: &Pipeline, topics: &StageTopics) -> Option<(Plan, Plan)> {
@@ -29,13 +29,13 @@ impl Plan {
         let read = Plan {
             topic: topics.input.clone(),
             format: if topics.input_is_shared { pipeline.input.format } else { pipeline.between },
-            shape: Shape::read_by(&stage.kind),
+            shape: Shape::read_by(&stage.kind)?,
             ours: !topics.input_is_shared,
         };
         let written = Plan {
-            topic: topics.next.clone(),
-            format: if topics.next_is_shared { pipeline.output.format } else { pipeline.between },
-            shape: Shape::written_by(&stage.kind),
+            topic: topics.next.clone()?,
+            format: if topics.next_is_shared { pipeline.output.as_ref()?.format } else { pipeline.between },
+            shape: Shape::written_by(&stage.kind)?,
             ours: true,
         };
         Some((read, written))
@@ -45,7 +45,7 @@ impl Plan {
     pub fn of_input(pipeline: &Pipeline) -> Option<Plan> {
         let first = pipeline.stages.first()?;
         let Topic { topic, format, .. } = &pipeline.input;
-        Some(Plan { topic: topic.clone(), format: *format, shape: Shape::read_by(&first.kind), ours: false })
+        Some(Plan { topic: topic.clone(), format: *format, shape: Shape::read_by(&first.kind)?, ours: false })
     }
 
     /// Every topic whose values have a schema in the registry, once, in the order of the flow.

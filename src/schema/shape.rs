@@ -41,9 +41,9 @@ shapes! {
 }
 
 impl Shape {
-    /// What a stage of this kind reads.
-    pub fn read_by(kind: &Kind) -> Self {
-        match kind {
+    /// What a stage of this kind reads; `None` for a stage of one's own, which has bytes.
+    pub fn read_by(kind: &Kind) -> Option<Self> {
+        Some(match kind {
             Kind::Validate(validate) => Self::of_subject(validate.of),
             Kind::Parse(_) => Shape::Document,
             Kind::Chunk(_) => Shape::Parsed,
@@ -51,12 +51,13 @@ impl Shape {
             Kind::Retrieve(_) => Shape::Question,
             Kind::Generate(_) => Shape::Retrieved,
             Kind::Ground(_) => Shape::Draft,
-        }
+            Kind::Own(_) => return None,
+        })
     }
 
-    /// What a stage of this kind writes.
-    pub fn written_by(kind: &Kind) -> Self {
-        match kind {
+    /// What a stage of this kind writes; `None` as for [`read_by`](Self::read_by).
+    pub fn written_by(kind: &Kind) -> Option<Self> {
+        Some(match kind {
             Kind::Validate(validate) => Self::of_subject(validate.of),
             Kind::Parse(_) => Shape::Parsed,
             Kind::Chunk(_) | Kind::Embed(_) => Shape::Passages,
@@ -64,7 +65,8 @@ impl Shape {
             Kind::Retrieve(_) => Shape::Retrieved,
             Kind::Generate(_) => Shape::Draft,
             Kind::Ground(_) => Shape::Answer,
-        }
+            Kind::Own(_) => return None,
+        })
     }
 
     /// The schema, parsed. Fails only when the file that was compiled in is not Avro, which a test rules out.

@@ -39,6 +39,8 @@ pub enum BuildError {
     Provider(String),
     #[error("the stage needs the search index and none is open")]
     NoIndex,
+    #[error("a stage of one's own is part of a program and cannot be made from settings")]
+    Own,
     #[error("the prompt template {place} cannot be used: {cause}")]
     Prompt { place: String, cause: String },
 }
@@ -67,6 +69,7 @@ pub fn build(kind: &Kind, with: &Resources) -> Result<Arc<dyn Stage>, BuildError
         }
         Kind::Generate(settings) => Arc::new(Generate::new(settings, with.model(&settings.provider)?)?),
         Kind::Ground(settings) => Arc::new(Ground::new(settings)),
+        Kind::Own(_) => return Err(BuildError::Own),
     })
 }
 

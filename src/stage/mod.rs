@@ -8,6 +8,7 @@ pub mod generate;
 pub mod ground;
 pub mod index;
 mod marks;
+pub mod own;
 pub mod parse;
 mod prompt;
 pub mod retrieve;

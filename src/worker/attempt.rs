@@ -7,20 +7,19 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::kit::Kit;
-use super::work::{Work, complete};
+use super::runner::{Made, Opened};
+use super::work::Work;
 use crate::config::Span;
 use crate::flow::engine::{Ran, Rest};
-use crate::flow::fault::panic_text;
+pub use crate::flow::fault::panicked;
 use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::state::State;
 use crate::ledger::{Begin, Claim, End, LedgerError};
 use crate::message::TopicPartition;
-use crate::stage::{Job, Output};
 use crate::telemetry::{log, metrics};
 
 /// Runs the record and keeps in `work` what was gained. A cancelled attempt comes back as `Busy`.
@@ -39,7 +38,7 @@ pub async fn run(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Ran 
 /// Gives the job back to the ledger without a verdict.
 pub async fn release(kit: &Kit, work: &mut Work, fault: Option<Fault>) {
     if let Some(lease) = work.lease.take()
-        && let Err(error) = kit.ledger.settle(&lease, End::Released { fault }, Timestamp::now()).await
+        && let Err(error) = kit.ledger.settle(&lease, End::Released { fault }, kit.clock.now()).await
     {
         // Kept: without it the ledger would take us for somebody else who has the job.
         tracing::debug!(job_id = lease.job, "the job could not be given back: {error}");
@@ -48,24 +47,22 @@ pub async fn release(kit: &Kit, work: &mut Work, fault: Option<Fault>) {
 }
 
 async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Result<Ran, Fault> {
-    let decode = AssertUnwindSafe(kit.read.decode(&work.record)).catch_unwind();
-    let decoded = decode.await.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
-    let payload = match decoded {
+    let correlation = &work.envelope.correlation;
+    let said = correlation.tenant.is_some() && correlation.resource.is_some();
+    let open = AssertUnwindSafe(kit.runner.open(work)).catch_unwind();
+    let opened = open.await.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+    let opened = match opened {
         Err(fault) if fault.class == Class::Systemic => return Err(fault),
         other => other,
     };
-    if let Ok(payload) = &payload {
-        let said = (work.envelope.correlation.tenant.is_some(), work.envelope.correlation.resource.is_some());
-        complete(&mut work.envelope.correlation, payload);
-        if said != (true, true) {
-            log::record_subject(&tracing::Span::current(), &work.envelope.correlation);
-        }
+    if matches!(opened, Ok(Opened::Value(_))) && !said {
+        log::record_subject(&tracing::Span::current(), &work.envelope.correlation);
     }
     if let Some(ran) = begin(kit, work).await? {
         return Ok(ran);
     }
     if work.outputs.is_none() {
-        let Some(outputs) = stage(kit, work, payload?, cancel).await? else { return Ok(Ran::Busy) };
+        let Some(outputs) = stage(kit, work, opened?, cancel).await? else { return Ok(Ran::Busy) };
         work.outputs = Some(Arc::new(outputs));
     }
     store(kit, work).await
@@ -73,7 +70,7 @@ async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Resu
 
 /// Asks the ledger for the job. `None` means: run it.
 async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
-    if work.lease.as_ref().is_some_and(|lease| !lease.is_over(Timestamp::now())) {
+    if work.lease.as_ref().is_some_and(|lease| !lease.is_over(kit.clock.now())) {
         return Ok(None);
     }
     match kit.ledger.begin(claim(kit, work)).await.map_err(|e| unavailable("begin", &e))? {
@@ -114,7 +111,7 @@ pub fn claim(kit: &Kit, work: &Work) -> Claim {
         family: TopicPartition::new(&kit.topics.input, work.family),
         term: work.term,
         lease: kit.lease,
-        now: Timestamp::now(),
+        now: kit.clock.now(),
     }
 }
 
@@ -134,13 +131,11 @@ pub fn rest(state: State) -> Rest {
 async fn stage(
     kit: &Kit,
     work: &Work,
-    payload: Value,
+    opened: Opened,
     cancel: &CancellationToken,
-) -> Result<Option<Vec<Output>>, Fault> {
-    let origin_timestamp = work.envelope.trail.origin.timestamp.unwrap_or(0);
-    let job = Job { correlation: work.envelope.correlation.clone(), origin_timestamp, payload };
+) -> Result<Option<Vec<Made>>, Fault> {
     let begun = Instant::now();
-    let run = AssertUnwindSafe(kit.stage.run(&job)).catch_unwind();
+    let run = AssertUnwindSafe(kit.runner.run(work, opened)).catch_unwind();
     let outcome = tokio::select! {
         biased;
         () = cancel.cancelled() => return Ok(None),
@@ -158,11 +153,6 @@ async fn stage(
     result.map(Some)
 }
 
-/// A panic as the record's failure. The message may quote data, but no more than any other fault does.
-pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
-    Fault::new(Code::StagePanicked, format!("the stage panicked: {}", panic_text(panic)))
-}
-
 /// The result is durable before anything is produced, so that it is never made, or paid for, twice.
 async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
     let kept = keep(kit, work).await?;
@@ -173,9 +163,13 @@ async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
 /// Stores the result, or if it is stored already, renews the lease. False: somebody else has the job.
 pub async fn keep(kit: &Kit, work: &mut Work) -> Result<bool, Fault> {
     let (Some(lease), Some(outputs)) = (&work.lease, &work.outputs) else { return Ok(false) };
-    let result = serde_json::to_vec(outputs.as_ref())
+    let result = match kit.ledger.remembers() {
+        true => serde_json::to_vec(outputs.as_ref()),
+        false => Ok(Vec::new()),
+    };
+    let result = result
         .map_err(|e| Fault::new(Code::RecordSchemaViolation, format!("the output is not JSON: {e}")))?;
-    let now = Timestamp::now();
+    let now = kit.clock.now();
     let kept = kit.ledger.store(lease, result, now).await;
     held(work, kept, now).map_err(|e| unavailable("store", &e))
 }

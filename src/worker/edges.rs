@@ -22,15 +22,24 @@ use crate::schema::Registry;
 use crate::schema::registry::SettingsError;
 use crate::stage::Resources;
 use crate::stage::fetch::{Fetcher, FetcherError};
+use crate::stage::own::OwnStage;
 
 /// See the module.
 pub struct Edges {
     pub topology: Topology,
     pub ledger: Arc<dyn Ledger>,
     pub registry: Option<Arc<Registry>>,
-    pub resources: Resources,
+    pub stages: Stages,
     /// Held as long as the process uses the ledger under this name.
     pub instance: Instance,
+}
+
+/// Where the stages come from.
+pub enum Stages {
+    /// They are made as the configuration says, and work with these.
+    Shipped(Resources),
+    /// The one of a program that uses the library.
+    Own(OwnStage),
 }
 
 /// Something outside cannot be used as configured. Each message names the place.
@@ -64,7 +73,7 @@ impl Edges {
         Ok(Self {
             ledger: Arc::new(ledger),
             registry: Registry::of(config)?,
-            resources: resources(config, which, program)?,
+            stages: Stages::Shipped(resources(config, which, program)?),
             topology,
             instance,
         })

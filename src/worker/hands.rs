@@ -167,7 +167,9 @@ impl Hands {
         if let Some(held) = self.held.get_mut(&slot)
             && let Some(due) = held.due.take()
         {
-            self.kit.tally.late(Duration::try_from(Timestamp::now().duration_since(due)).unwrap_or_default());
+            self.kit
+                .tally
+                .late(Duration::try_from(self.kit.clock.now().duration_since(due)).unwrap_or_default());
         }
         self.spawn(slot, Job::Attempt);
     }

@@ -14,7 +14,7 @@ const NAMES_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Instance {
     name: String,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// No name could be had.
@@ -51,6 +51,11 @@ impl Instance {
         Err(InstanceError::TooMany(ledger.clone()))
     }
 
+    /// A name that nobody else may have, where no ledger's folder could tell.
+    pub fn unlocked(name: impl Into<String>) -> Self {
+        Self { name: name.into(), _lock: None }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -71,13 +76,13 @@ fn lock(ledger: &Path, name: &str) -> Result<Option<Instance>, InstanceError> {
     }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(unwritable)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Instance { name: name.to_owned(), _lock: file })),
+        Ok(()) => Ok(Some(Instance { name: name.to_owned(), _lock: Some(file) })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(cause)) => Err(unwritable(cause)),
     }
 }
 
-fn host() -> String {
+pub(crate) fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "lazaret".into() } else { name.to_owned() }

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::Clock;
+use super::runner::Runner;
 use super::tally::Tally;
 use crate::config::{FairBy, Ordering};
 use crate::flow::rule::Rule;
 use crate::flow::topology::StageTopics;
 use crate::kafka::Producer;
 use crate::ledger::{Holding, Ledger};
-use crate::schema::Codec;
-use crate::stage::Stage;
 
 /// See the module.
 pub struct Kit {
     pub topics: StageTopics,
     /// Changes with the stage's settings and with Lazaret's version; stands in every dead letter.
     pub revision: String,
-    pub stage: Arc<dyn Stage>,
+    pub runner: Runner,
     pub ordering: Ordering,
     /// What says whose a record is, where the stage is fair.
     pub fair_by: Option<FairBy>,
@@ -32,13 +32,11 @@ pub struct Kit {
     pub timeout: Duration,
     /// How long the ledger keeps a job for us.
     pub lease: Duration,
-    /// Reads the stage's input.
-    pub read: Codec,
-    /// Writes what goes to the next stage.
-    pub write: Codec,
     /// Largest record of the next topic, bytes.
     pub output_max: usize,
     pub ledger: Arc<dyn Ledger>,
-    pub producer: Arc<Producer>,
+    /// Produces outside of transactions; `None` where there are none but in a test kit.
+    pub producer: Option<Arc<Producer>>,
+    pub clock: Clock,
     pub tally: Arc<Tally>,
 }

@@ -14,6 +14,7 @@
 
 mod arrivals;
 mod attempt;
+mod clock;
 mod drain;
 mod edges;
 mod hands;
@@ -21,6 +22,7 @@ mod instance;
 mod kit;
 mod publish;
 mod report;
+mod runner;
 mod selection;
 mod service;
 mod shell;
@@ -29,7 +31,17 @@ mod tally;
 mod transactions;
 mod work;
 
-pub use edges::{EdgeError, Edges, this_program};
+/// What the test kit drives in place of the shell.
+pub(crate) mod testable {
+    pub use super::clock::Clock;
+    pub use super::hands::Hands;
+    pub use super::kit::Kit;
+    pub use super::service::kit;
+    pub use super::spec::spec;
+    pub use crate::flow::engine::{Delivery, Spec};
+}
+
+pub use edges::{EdgeError, Edges, Stages, this_program};
 pub use instance::{Instance, InstanceError};
 pub use selection::{Selection, SelectionError};
 pub use service::{Service, StartError};

@@ -13,11 +13,11 @@ use crate::flow::{Code, Fault};
 use crate::kafka::ProduceError;
 use crate::ledger::{Begin, End, LedgerError};
 use crate::message::deadletter::{Detail, Scene};
-use crate::message::{Correlation, DeadLetter, Headers, OutRecord, Trail, trail};
+use crate::message::{DeadLetter, OutRecord, Trail, trail};
 
 /// Makes ready what the engine decided: `work.prepared` has the records and what the ledger is told afterwards.
 pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
-    let now = Timestamp::now();
+    let now = kit.clock.now();
     let prepared = match what {
         Publish::Output => {
             // Tried again for long, another copy of the job may have it by now.
@@ -65,7 +65,11 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
 /// Produces what was prepared, outside of a transaction, and waits until all in-sync replicas have it.
 pub async fn send(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
     let records = work.prepared.as_ref().map(|prepared| prepared.records.clone()).unwrap_or_default();
-    let sent = try_join_all(records.into_iter().map(|record| kit.producer.send(record))).await;
+    let Some(producer) = &kit.producer else {
+        let message = "this worker produces in transactions only";
+        return Err(Refusal::Fault(Fault::new(Code::OutputUnwritable, message)));
+    };
+    let sent = try_join_all(records.into_iter().map(|record| producer.send(record))).await;
     sent.map_err(|error| refusal(kit, what, &error))?;
     work.produced = true;
     Ok(())
@@ -74,7 +78,7 @@ pub async fn send(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refu
 /// Tells the ledger where the record went, now that Kafka has it.
 pub async fn settle(kit: &Kit, work: &mut Work) -> Result<(), Fault> {
     let (Some(lease), Some(prepared)) = (&work.lease, &work.prepared) else { return Ok(()) };
-    match kit.ledger.settle(lease, prepared.end.clone(), Timestamp::now()).await {
+    match kit.ledger.settle(lease, prepared.end.clone(), kit.clock.now()).await {
         // Taken over while we produced: its copy is settled by whoever took it.
         Ok(()) | Err(LedgerError::Fenced(_)) => {
             work.lease = None;
@@ -109,24 +113,15 @@ async fn outputs(kit: &Kit, work: &Work) -> Result<Vec<OutRecord>, Refusal> {
     let outputs = work.outputs.as_deref().map(Vec::as_slice).unwrap_or_default();
     let mut records = Vec::with_capacity(outputs.len());
     for output in outputs {
-        let job = &work.envelope.correlation.job;
-        let job = output.child.map_or_else(|| job.clone(), |n| job.child(n));
-        let correlation = Correlation { job, ..work.envelope.correlation.clone() };
-        let mut headers = Headers::new();
-        trail::push_missing(&mut headers, &correlation);
-        records.push(OutRecord {
-            topic: kit.topics.next.clone(),
-            partition: None,
-            key: work.output_key(),
-            value: Some(kit.write.encode(&output.payload).await.map_err(Refusal::Fault)?),
-            headers,
-            // The time of producing. An old document's own time would make Kafka delete its records early.
-            timestamp: None,
-        });
+        let record = kit.runner.write(work, output, kit.topics.next.as_deref()).await;
+        records.push(record.map_err(Refusal::Fault)?);
     }
     // All or none: a fan-out must not be half downstream and half a dead letter.
-    if let Some(size) = records.iter().map(OutRecord::size).find(|size| *size > kit.output_max) {
-        let (topic, max) = (&kit.topics.next, kit.output_max);
+    let next = records.iter().filter(|record| kit.topics.next.as_ref() == Some(&record.topic));
+    if let Some((topic, size)) =
+        next.map(|record| (&record.topic, record.size())).find(|(_, size)| *size > kit.output_max)
+    {
+        let max = kit.output_max;
         let message = format!(
             "an output of {size} bytes is more than the {max} that topic '{topic}' takes (record_max)"
         );
@@ -203,7 +198,7 @@ fn still_ours(ours: bool) -> Result<(), Refusal> {
 /// What becomes of a record that was not run is noted before it leaves (see [`End`]). Its lease is taken for that, and
 /// ends with it.
 async fn note(kit: &Kit, work: &mut Work, end: End) -> Result<(), Refusal> {
-    let now = Timestamp::now();
+    let now = kit.clock.now();
     if work.lease.as_ref().is_none_or(|lease| lease.is_over(now)) {
         let begun = kit.ledger.begin(attempt::claim(kit, work)).await;
         match begun.map_err(|e| Refusal::Fault(unavailable("begin", &e)))? {

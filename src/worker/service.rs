@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::edges::{EdgeError, Edges};
+use super::clock::Clock;
+use super::edges::{EdgeError, Edges, Stages};
 use super::kit::Kit;
 use super::report::Report;
+use super::runner::Runner;
 use super::selection::{Selection, SelectionError};
 use super::shell::Shell;
 use super::spec::{delivery_of, holding, revision, rules, spec};
@@ -37,7 +39,7 @@ pub struct Service {
     tallies: Vec<Arc<Tally>>,
     shells: JoinSet<()>,
     stop: CancellationToken,
-    producer: Arc<Producer>,
+    producer: Option<Arc<Producer>>,
     // Closed after the shells; the instance's name is given up last.
     _edges: Edges,
 }
@@ -87,11 +89,16 @@ impl Service {
         if !missing.is_empty() {
             return Err(StartError::MissingTopics(missing));
         }
-        let producer = Arc::new(Producer::new(&config.kafka, &edges.topology, "run")?);
+        let mut deliveries = chosen.iter().map(|(pipeline, stage, _)| delivery_of(pipeline, stage));
+        let producer = match deliveries.any(|delivery| delivery == Delivery::AtLeastOnce) {
+            true => Some(Arc::new(Producer::new(&config.kafka, &edges.topology, "run")?)),
+            false => None,
+        };
         let (mut tallies, mut ready) = (Vec::new(), Vec::new());
         for (pipeline, stage, topics) in chosen {
             let partitions = partitions(stage, topics, &cluster)?;
-            let kit = Arc::new(kit(config, pipeline, stage, topics.clone(), &edges, &producer, partitions)?);
+            let kit = kit(config, (pipeline, stage), topics.clone(), &edges, partitions)?;
+            let kit = Arc::new(Kit { producer: producer.clone(), ..kit });
             tallies.push(kit.tally.clone());
             ready.push((kit, delivery_of(pipeline, stage), Engine::new(spec(pipeline, stage))));
         }
@@ -120,14 +127,16 @@ impl Service {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.shells.join_next().await.is_some() {}
-        self.producer.flush(Duration::from_secs(5)).await;
+        if let Some(producer) = &self.producer {
+            producer.flush(Duration::from_secs(5)).await;
+        }
     }
 }
 
 /// Every topic a stage reads or writes.
 fn needed(topics: &StageTopics) -> Vec<String> {
-    let own = [&topics.next, &topics.dlq];
-    topics.read().into_iter().map(str::to_owned).chain(own.into_iter().cloned()).collect()
+    let written = topics.next.as_deref().into_iter().chain([topics.dlq.as_str()]);
+    topics.read().into_iter().chain(written).map(str::to_owned).collect()
 }
 
 /// Numbers of partitions of the stage's own topics.
@@ -152,27 +161,18 @@ fn partitions(
     }
 }
 
-fn kit(
+/// All but the producer outside of transactions.
+pub fn kit(
     config: &Config,
-    pipeline: &crate::config::Pipeline,
-    stage: &crate::config::Stage,
+    (pipeline, stage): (&crate::config::Pipeline, &crate::config::Stage),
     topics: StageTopics,
     edges: &Edges,
-    producer: &Arc<Producer>,
     satellites: BTreeMap<String, i32>,
 ) -> Result<Kit, StartError> {
-    let (read, write) = Plan::around(pipeline, &topics).ok_or_else(|| {
-        let name = topics.stage.clone();
-        SelectionError::Stage { pipeline: topics.pipeline.clone(), name, known: String::new() }
-    })?;
-    let built = stage::build(&stage.kind, &edges.resources).map_err(|cause| StartError::Stage {
-        pipeline: topics.pipeline.clone(),
-        stage: stage.name.clone(),
-        cause,
-    })?;
+    let next = topics.next.as_deref().and_then(|next| edges.topology.topic(next));
     Ok(Kit {
         revision: revision(stage, config),
-        stage: built,
+        runner: runner((pipeline, stage), &topics, edges)?,
         ordering: stage.ordering,
         fair_by: stage.fairness.as_ref().map(|fairness| fairness.by.clone()),
         holding: holding(stage),
@@ -180,17 +180,36 @@ fn kit(
         rules: rules(stage),
         timeout: stage.timeout.0,
         lease: stage.timeout.0 + config.kafka.delivery_timeout.0 + LEASE_ROOM,
-        read: Codec::new(&read, edges.registry.as_ref())?,
-        write: Codec::new(&write, edges.registry.as_ref())?,
-        output_max: edges
-            .topology
-            .topic(&topics.next)
-            .map_or(usize::MAX, |plan| usize::try_from(plan.message_max.0).unwrap_or(usize::MAX)),
+        output_max: next.map_or(usize::MAX, |plan| usize::try_from(plan.message_max.0).unwrap_or(usize::MAX)),
         ledger: edges.ledger.clone(),
-        producer: producer.clone(),
+        producer: None,
+        clock: Clock::System,
         tally: Arc::new(Tally::new(&topics)),
         topics,
     })
+}
+
+fn runner(
+    (pipeline, stage): (&crate::config::Pipeline, &crate::config::Stage),
+    topics: &StageTopics,
+    edges: &Edges,
+) -> Result<Runner, StartError> {
+    let resources = match &edges.stages {
+        Stages::Own(stage) => return Ok(Runner::Bytes(stage.clone())),
+        Stages::Shipped(resources) => resources,
+    };
+    let built = stage::build(&stage.kind, resources).map_err(|cause| StartError::Stage {
+        pipeline: topics.pipeline.clone(),
+        stage: stage.name.clone(),
+        cause,
+    })?;
+    let (read, write) = Plan::around(pipeline, topics).ok_or_else(|| {
+        let name = topics.stage.clone();
+        SelectionError::Stage { pipeline: topics.pipeline.clone(), name, known: String::new() }
+    })?;
+    let read = Codec::new(&read, edges.registry.as_ref())?;
+    let write = Codec::new(&write, edges.registry.as_ref())?;
+    Ok(Runner::Values { read, write, stage: built })
 }
 
 async fn transactions(

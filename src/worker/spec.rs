@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::work::tenant;
 use crate::config::{
-    self, AfterDead, ClassRule, Config, Fairness, Followers, Pipeline, Retry, RetryOverride, Stage,
+    self, AfterDead, ClassRule, Config, Fairness, Followers, Kind, Pipeline, Retry, RetryOverride, Stage,
 };
 use crate::flow::Ladder;
 use crate::flow::engine::{Delivery, Fair, Ordering, Spec};
@@ -74,6 +74,9 @@ pub fn holding(stage: &Stage) -> Holding {
 /// Names what a stage does and with what: it changes with the settings and with Lazaret's version, and is the
 /// same on every machine.
 pub fn revision(stage: &Stage, config: &Config) -> String {
+    if let Kind::Own(own) = &stage.kind {
+        return own.revision.clone();
+    }
     // The providers' addresses decide what a model call means; their secrets are only named here.
     let settings =
         serde_json::to_string(&(&stage.kind, &stage.classify, &config.providers)).unwrap_or_default();
@@ -100,6 +103,7 @@ fn ladder(retry: &Retry) -> Ladder {
         factor: retry.factor,
         jitter: retry.jitter,
         rungs: retry.rungs.iter().map(|rung| rung.0).collect(),
+        stepwise: retry.stepwise,
     }
 }
 

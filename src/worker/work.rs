@@ -6,23 +6,23 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::runner::Made;
 use crate::config::{FairBy, Ordering};
 use crate::flow::engine::{Arrival, OrderKey, SlotId, Tenant};
 use crate::flow::ladder::Past;
 use crate::ledger::{End, Lease};
 use crate::message::{Correlation, Envelope, OutRecord, Record, trail};
-use crate::stage::Output;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Work {
     pub record: Arc<Record>,
     /// Its headers taken apart. The correlation is completed from the payload once that is decoded.
-    pub envelope: Envelope,
+    pub envelope: Arc<Envelope>,
     /// The right to finish the job, from the ledger.
     pub lease: Option<Lease>,
     /// What the stage made, once it has. Kept when the ledger cannot store it, so that it is not made again.
-    pub outputs: Option<Arc<Vec<Output>>>,
+    pub outputs: Option<Arc<Vec<Made>>>,
     /// The input partition whose records come through the record's partition.
     pub family: i32,
     /// The family's term in which it was read.
@@ -45,7 +45,8 @@ pub struct Prepared {
 }
 
 impl Work {
-    /// Its order and whose it is follow from the last two. `own_topic` as in [`trail::open`]; then the family of partitions through which it came, and its term.
+    /// Its order and whose it is follow from the last two. `own_topic` as in [`trail::open`]; then the family of
+    /// partitions through which it came, and its term.
     pub fn new(
         record: Record,
         own_topic: bool,
@@ -53,7 +54,7 @@ impl Work {
         ordering: Ordering,
         fair_by: Option<&FairBy>,
     ) -> Self {
-        let envelope = trail::open(&record, own_topic);
+        let envelope = Arc::new(trail::open(&record, own_topic));
         Self {
             tenant: fair_by.map(|by| whose(&record, &envelope, by)).unwrap_or_default(),
             order: order(&record, ordering),
@@ -70,7 +71,7 @@ impl Work {
 
     /// What the engine has to know of it.
     pub fn arrival(&self, slot: SlotId) -> Arrival {
-        let Envelope { trail, correlation, .. } = &self.envelope;
+        let Envelope { trail, correlation, .. } = &*self.envelope;
         Arrival {
             slot,
             partition: self.record.topic_partition(),
@@ -176,22 +177,22 @@ mod tests {
 
     #[test]
     fn tenant_and_resource_come_from_the_payload_where_the_headers_are_silent() {
-        let mut silent = work(&[]).envelope.correlation;
+        let mut silent = work(&[]).envelope.correlation.clone();
         complete(&mut silent, &json!({ "id": "handbook", "tenant": "acme" }));
         assert_eq!((silent.tenant.as_deref(), silent.resource.as_deref()), (Some("acme"), Some("handbook")));
 
-        let mut later = work(&[]).envelope.correlation;
+        let mut later = work(&[]).envelope.correlation.clone();
         complete(&mut later, &json!({ "document": { "id": "handbook", "tenant": "acme" }, "part": 0 }));
         assert_eq!(later.resource.as_deref(), Some("handbook"));
 
-        let mut said = work(&[("tenant-id", "t"), ("resource-id", "r")]).envelope.correlation;
+        let mut said = work(&[("tenant-id", "t"), ("resource-id", "r")]).envelope.correlation.clone();
         complete(&mut said, &json!({ "id": "handbook", "tenant": "acme" }));
         assert_eq!((said.tenant.as_deref(), said.resource.as_deref()), (Some("t"), Some("r")));
     }
 
     #[test]
     fn an_id_that_cannot_stand_in_a_header_is_not_taken_from_the_payload() {
-        let mut correlation = work(&[]).envelope.correlation;
+        let mut correlation = work(&[]).envelope.correlation.clone();
         complete(&mut correlation, &json!({ "id": "a\nb", "tenant": "x".repeat(10_000) }));
         assert_eq!((correlation.tenant, correlation.resource), (None, None));
     }
@@ -236,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_replay_of_an_attempt_has_the_same_seed_and_the_next_attempt_another() {
-        let correlation = work(&[]).envelope.correlation;
+        let correlation = work(&[]).envelope.correlation.clone();
         assert_eq!(seed(&correlation, 1), seed(&correlation, 1));
         assert_ne!(seed(&correlation, 1), seed(&correlation, 2));
     }

@@ -10,6 +10,7 @@ mod dlq;
 mod docs;
 mod extract;
 mod kafka;
+mod library;
 mod registry;
 mod rig;
 mod run;

@@ -17,6 +17,7 @@ enum Payload {
     Retrieved,
     Draft,
     Answer,
+    Bytes,
 }
 
 impl fmt::Display for Payload {
@@ -31,6 +32,7 @@ impl fmt::Display for Payload {
             Payload::Retrieved => "questions with evidence",
             Payload::Draft => "draft answers",
             Payload::Answer => "answers",
+            Payload::Bytes => "bytes",
         })
     }
 }
@@ -47,6 +49,7 @@ fn signature(kind: &Kind) -> (Payload, Payload) {
         Kind::Retrieve(_) => (Payload::Question, Payload::Retrieved),
         Kind::Generate(_) => (Payload::Retrieved, Payload::Draft),
         Kind::Ground(_) => (Payload::Draft, Payload::Answer),
+        Kind::Own(_) => (Payload::Bytes, Payload::Bytes),
     }
 }
 
@@ -62,6 +65,7 @@ fn writer_of(payload: Payload) -> &'static str {
         Payload::Retrieved => "retrieve",
         Payload::Draft => "generate",
         Payload::Answer => "ground",
+        Payload::Bytes => "own",
     }
 }
 

@@ -103,7 +103,7 @@ fn kind(config: &Config, kind: &Kind, path: &str, found: &mut Findings) {
             }
         }
         Kind::Parse(parse) => found.not_zero(&format!("{path}.time_max"), parse.time_max),
-        Kind::Validate(_) | Kind::Index(_) | Kind::Ground(_) => {}
+        Kind::Validate(_) | Kind::Index(_) | Kind::Ground(_) | Kind::Own(_) => {}
     }
 }
 
@@ -161,7 +161,7 @@ fn numbers(pipeline: &Pipeline, path: &str, found: &mut Findings) {
     let partitions = [
         ("partitions", Some(pipeline.partitions)),
         ("input.partitions", pipeline.input.partitions),
-        ("output.partitions", pipeline.output.partitions),
+        ("output.partitions", pipeline.output.as_ref().and_then(|output| output.partitions)),
         ("replication", pipeline.replication),
     ];
     for (name, value) in partitions {
@@ -196,7 +196,7 @@ fn formats(config: &Config, pipeline: &Pipeline, path: &str, found: &mut Finding
     let uses = [
         ("input.format", pipeline.input.format),
         ("between", pipeline.between),
-        ("output.format", pipeline.output.format),
+        ("output.format", pipeline.output.as_ref().map(|output| output.format).unwrap_or_default()),
     ];
     for (name, format) in uses {
         let path = format!("{path}.{name}");

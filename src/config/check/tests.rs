@@ -31,7 +31,7 @@ fn a_pipeline_may_feed_another() {
 fn a_side_branch_of_a_circle_is_not_part_of_it() {
     let mut config =
         config(&(pipeline("a", "x", "one") + &pipeline("b", "one", "two") + &pipeline("c", "two", "z")));
-    config.pipelines.get_mut("c").unwrap().output.topic = "one".into();
+    config.pipelines.get_mut("c").unwrap().output.as_mut().unwrap().topic = "one".into();
     let found = check(&config);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].message.ends_with("b → c → b"), "{}", found[0].message);

@@ -11,7 +11,8 @@ pub fn check(config: &Config, found: &mut Findings) {
     let own = own_topics(config, found);
     for (name, pipeline) in &config.pipelines {
         let path = format!("pipelines.{name}");
-        for (key, topic) in [("input", &pipeline.input.topic), ("output", &pipeline.output.topic)] {
+        let topics = [("input", Some(&pipeline.input)), ("output", pipeline.output.as_ref())];
+        for (key, topic) in topics.into_iter().filter_map(|(key, topic)| Some((key, &topic?.topic))) {
             let path = format!("{path}.{key}.topic");
             legal(topic, "topic", &path, found);
             if topic.len() > NAME_MAX {
@@ -26,7 +27,7 @@ pub fn check(config: &Config, found: &mut Findings) {
                 );
             }
         }
-        if pipeline.input.topic == pipeline.output.topic {
+        if pipeline.output.as_ref().is_some_and(|output| output.topic == pipeline.input.topic) {
             found.error(
                 format!("{path}.output.topic"),
                 format!(
@@ -139,8 +140,8 @@ fn way_back<'a>(config: &'a Config, start: &'a str) -> Option<Vec<&'a str>> {
     let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
     let mut queue = std::collections::VecDeque::from([start]);
     while let Some(name) = queue.pop_front() {
-        let output = &config.pipelines.get(name)?.output.topic;
-        if output == goal && name != start {
+        let output = config.pipelines.get(name)?.output.as_ref().map(|output| &output.topic);
+        if output == Some(goal) && name != start {
             let mut way = vec![name];
             let mut at = name;
             while at != start {
@@ -151,7 +152,10 @@ fn way_back<'a>(config: &'a Config, start: &'a str) -> Option<Vec<&'a str>> {
             return Some(way);
         }
         for (next, pipeline) in &config.pipelines {
-            if pipeline.input.topic == *output && next != start && !came_from.contains_key(next.as_str()) {
+            if Some(&pipeline.input.topic) == output
+                && next != start
+                && !came_from.contains_key(next.as_str())
+            {
                 came_from.insert(next, name);
                 queue.push_back(next);
             }

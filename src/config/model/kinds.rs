@@ -22,6 +22,16 @@ pub enum Kind {
     Retrieve(Retrieve),
     Generate(Generate),
     Ground(Ground),
+    /// A stage of one's own. It is part of a program that uses the library, and cannot stand in a file.
+    #[serde(skip)]
+    Own(Own),
+}
+
+/// What is known of a stage of one's own.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// Names what the stage does; stands in every dead letter.
+    pub revision: String,
 }
 
 /// Checks a document or a question before anything is spent on it.

@@ -14,7 +14,10 @@ use crate::flow::{Class, Code};
 #[serde(deny_unknown_fields)]
 pub struct Pipeline {
     pub input: Topic,
-    pub output: Topic,
+    // `None` where the last stage writes nothing, which only a stage of one's own may. The file has to say it.
+    #[serde(deserialize_with = "present")]
+    #[schemars(with = "Topic")]
+    pub output: Option<Topic>,
     /// Format of the topics between the stages.
     #[serde(default)]
     pub between: Format,
@@ -50,6 +53,58 @@ pub struct Pipeline {
     #[serde(default)]
     pub delivery: Delivery,
     pub stages: Vec<Stage>,
+}
+
+impl Pipeline {
+    /// A pipeline of this one stage, with defaults for the rest.
+    pub(crate) fn of(stage: Stage) -> Self {
+        Self {
+            input: Topic::named(String::new()),
+            output: None,
+            between: Format::default(),
+            partitions: defaults::partitions(),
+            replication: None,
+            retention: defaults::retention(),
+            dlq_retention: None,
+            record_max: defaults::record_max(),
+            owner: None,
+            runbook: None,
+            sla: None,
+            retry: Retry::default(),
+            delivery: Delivery::default(),
+            stages: vec![stage],
+        }
+    }
+}
+
+impl Topic {
+    pub(crate) fn named(topic: String) -> Self {
+        Self { topic, format: Format::default(), partitions: None }
+    }
+}
+
+impl Stage {
+    /// A stage with defaults for all but name and kind.
+    pub(crate) fn of(name: String, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            concurrency: defaults::concurrency(),
+            window: defaults::window(),
+            timeout: defaults::stage_timeout(),
+            retry: None,
+            delivery: None,
+            ordering: Ordering::default(),
+            followers: Followers::default(),
+            after_dead: AfterDead::default(),
+            fairness: None,
+            partitions: None,
+            owner: None,
+            runbook: None,
+            sla: None,
+            classify: Vec::new(),
+        }
+    }
 }
 
 /// How a record, what it becomes, and its offset are written.
@@ -230,6 +285,9 @@ pub struct Retry {
     pub per_second: Option<u32>,
     /// Delays of the rung topics, ascending. A wait goes to the first rung that is at least as long.
     pub rungs: Vec<Span>,
+    /// The waits are the rungs, one after the other, instead of `base × factor^failures`.
+    #[serde(skip)]
+    pub stepwise: bool,
     /// Other limits for single codes.
     pub overrides: BTreeMap<Code, RetryOverride>,
 }
@@ -245,6 +303,7 @@ impl Default for Retry {
             max_elapsed: Span::secs(6 * 3600),
             per_second: None,
             rungs: vec![Span::secs(1), Span::secs(5), Span::secs(30), Span::secs(120), Span::secs(600)],
+            stepwise: false,
             overrides: BTreeMap::new(),
         }
     }
@@ -258,6 +317,11 @@ pub struct RetryOverride {
     pub base: Option<Span>,
     pub cap: Option<Span>,
     pub max_elapsed: Option<Span>,
+}
+
+/// An output topic has to stand in the file.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Topic>, D::Error> {
+    Topic::deserialize(deserializer).map(Some)
 }
 
 mod defaults {

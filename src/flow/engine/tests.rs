@@ -2,6 +2,7 @@ mod driver;
 mod failures;
 mod fairness;
 mod flow;
+mod lines;
 mod order;
 mod parking;
 mod pauses;

@@ -12,6 +12,7 @@ fn ladder() -> Ladder {
         factor: 4.0,
         jitter: 0.0,
         rungs: vec![SECOND, 10 * SECOND, 60 * SECOND],
+        stepwise: false,
     }
 }
 
@@ -115,12 +116,24 @@ fn any_ladder() -> impl Strategy<Value = Ladder> {
     let limits = (prop_oneof![1u32..20, 1..=u32::MAX], span(), span(), span())
         .prop_map(|(max_attempts, base, cap, max_elapsed)| Limits { max_attempts, base, cap, max_elapsed });
     let rungs = proptest::collection::vec((0u64..1_000_000).prop_map(ms), 1..6);
-    (limits, prop_oneof![1.0f64..4.0, Just(1e300)], 0.0f64..=1.0, rungs).prop_map(
-        |(limits, factor, jitter, mut rungs)| {
+    (limits, prop_oneof![1.0f64..4.0, Just(1e300)], 0.0f64..=1.0, rungs, any::<bool>()).prop_map(
+        |(limits, factor, jitter, mut rungs, stepwise)| {
             rungs.sort();
-            Ladder { limits, overrides: BTreeMap::new(), factor, jitter, rungs }
+            Ladder { limits, overrides: BTreeMap::new(), factor, jitter, rungs, stepwise }
         },
     )
+}
+
+#[test]
+fn a_stepwise_ladder_climbs_one_rung_with_each_failure_and_stays_on_the_last() {
+    let ladder = Ladder { stepwise: true, ..ladder() };
+    let steps: Vec<Step> = (0..4).map(|n| ladder.next(&timeout(), past(n), now())).collect();
+    let wait = |rung, seconds| Step::Wait { rung, due: now() + seconds * SECOND };
+    assert_eq!(steps, [wait(0, 1), wait(1, 10), wait(2, 60), wait(2, 60)]);
+
+    let spread = Ladder { jitter: 0.5, ..ladder };
+    let wait = spread.backoff(&spread.limits, past(1));
+    assert!(wait <= 10 * SECOND && wait >= 5 * SECOND, "{wait:?}");
 }
 
 proptest! {

@@ -34,8 +34,8 @@ fn setting(topology: &Topology, topic: &str, name: &str) -> Option<String> {
 fn the_first_stage_reads_the_input_and_the_last_writes_the_output() {
     let topology = Topology::derive(&two_stages());
     let [validate, parse] = topology.stages.as_slice() else { panic!("two stages") };
-    assert_eq!((validate.input.as_str(), validate.next.as_str()), ("documents", "rag.parse"));
-    assert_eq!((parse.input.as_str(), parse.next.as_str()), ("rag.parse", "indexed"));
+    assert_eq!((validate.input.as_str(), validate.next.as_deref()), ("documents", Some("rag.parse")));
+    assert_eq!((parse.input.as_str(), parse.next.as_deref()), ("rag.parse", Some("indexed")));
     assert!(validate.input_is_shared && !validate.next_is_shared);
     assert!(!parse.input_is_shared && parse.next_is_shared);
 }
@@ -126,7 +126,7 @@ fn a_topic_that_two_pipelines_share_gets_the_larger_demand_of_each() {
     let mut first = two_stages();
     let mut second = first.pipelines["rag"].clone();
     second.input.topic = "indexed".into();
-    second.output.topic = "done".into();
+    second.output.as_mut().unwrap().topic = "done".into();
     second.record_max = Size::mib(5);
     second.partitions = 2;
     first.pipelines.insert("after".into(), second);
@@ -159,14 +159,14 @@ proptest! {
 
         prop_assert_eq!(topology.topics.len(), 2 + (stages.len() - 1) + stages.len() * (rungs.len() + 2));
         for stage in &topology.stages {
-            for name in stage.read().into_iter().chain([stage.dlq.as_str(), stage.next.as_str()]) {
+            for name in stage.read().into_iter().chain([stage.dlq.as_str()]).chain(stage.next.as_deref()) {
                 prop_assert_eq!(topology.topics.iter().filter(|t| t.name == name).count(), 1, "{}", name);
                 prop_assert_eq!(name_problem(name), None);
             }
             prop_assert!(stage.rungs.is_sorted_by_key(|r| r.delay));
         }
         for (stage, next) in topology.stages.iter().zip(topology.stages.iter().skip(1)) {
-            prop_assert_eq!(&stage.next, &next.input);
+            prop_assert_eq!(stage.next.as_ref(), Some(&next.input));
         }
         for rung in topology.topics.iter().filter(|t| t.purpose == Purpose::Rung) {
             prop_assert!(rung.retention >= Some(WAITING_RETENTION_MIN));

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::columns::place;
 use super::events::Note;
-use super::rows::Answer;
+use super::ground::Answer;
 use super::terms;
 use crate::ledger::LedgerError;
 use crate::ledger::recovery::{Ended, Family, Holding, OUTSTANDING_MAX, Outstanding, Recovery};

@@ -3,15 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::events::Note;
+use super::ground::{Answer, still_current, token};
 use super::{Who, millis, terms};
 use crate::flow::fault::{MESSAGE_MAX, one_line};
 use crate::flow::{Code, Fault};
 use crate::ledger::state::{Known, Ruling, State, rule};
 use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
 use crate::message::Coordinates;
-
-/// An answer of the ledger inside an answer of SQLite.
-pub type Answer<T> = rusqlite::Result<Result<T, LedgerError>>;
 
 pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64) -> Answer<Begin> {
     if let Err(error) = still_current(db, who)? {
@@ -58,23 +56,6 @@ fn verdict(fault: Option<&str>) -> Fault {
     })
 }
 
-/// A process whose instance was opened again elsewhere must not take jobs: the two would void each other's
-/// leases for ever.
-pub fn still_current(db: &Connection, who: &Who) -> Answer<()> {
-    let epoch: i64 = db
-        .prepare_cached("SELECT epoch FROM instances WHERE name = ?1")?
-        .query_row([&who.instance], |row| row.get(0))?;
-    Ok(if epoch == who.epoch {
-        Ok(())
-    } else {
-        Err(LedgerError::Unavailable(format!(
-            "another process has opened the job ledger as instance '{}'; end one of them, or give each its own \
-             `instance` in the configuration",
-            who.instance
-        )))
-    })
-}
-
 /// After so long without a word from its holder, a job is any copy's: its record may not be there any more.
 const ABANDONED: i64 = 86_400_000;
 
@@ -117,11 +98,6 @@ struct Taken {
     token: i64,
     result: Option<Vec<u8>>,
     fault: Option<String>,
-}
-
-/// A number that was never given out before.
-pub fn token(db: &Connection) -> rusqlite::Result<i64> {
-    db.prepare_cached("UPDATE tokens SET last = last + 1 RETURNING last")?.query_row([], |row| row.get(0))
 }
 
 /// Gives the job to `who` under a new token, whoever had it.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Who;
-use super::rows::{Answer, still_current, token};
+use super::ground::{Answer, still_current, token};
 use crate::ledger::{Claim, LedgerError};
 use crate::message::TopicPartition;
 

@@ -88,7 +88,7 @@ impl Stage {
         for (name, (low, _)) in bounds.iter().filter(|(_, (low, _))| *low > 0) {
             if name.topic == self.topics.input {
                 self.deleted += low.unsigned_abs();
-            } else if name.topic == self.topics.next || name.topic == self.topics.dlq {
+            } else if self.topics.next.as_ref() == Some(&name.topic) || name.topic == self.topics.dlq {
                 self.cut.insert(name.clone());
             }
         }
@@ -99,7 +99,7 @@ impl Stage {
         let topic = record.at.topic.as_str();
         if topic == self.topics.input {
             self.input(record);
-        } else if topic == self.topics.next {
+        } else if self.topics.next.as_deref() == Some(topic) {
             self.output(record);
         } else if topic == self.topics.dlq {
             self.letter(record);
@@ -207,7 +207,7 @@ impl Stage {
     /// Of a partition from which all was deleted nobody knows how late that was.
     fn close(&mut self) {
         for name in std::mem::take(&mut self.cut) {
-            if name.topic == self.topics.next {
+            if self.topics.next.as_ref() == Some(&name.topic) {
                 self.sight.outputs_from = Some(i64::MAX);
             } else {
                 self.sight.letters_from = Some(i64::MAX);
@@ -227,6 +227,7 @@ fn may_send_nothing(kind: &Kind) -> bool {
         | Kind::Retrieve(_)
         | Kind::Generate(_)
         | Kind::Ground(_) => false,
+        Kind::Own(_) => true,
     }
 }
 

@@ -96,7 +96,7 @@ fn a_topic_is_ours_when_any_stage_of_ours_writes_it() {
         plans.iter().find(|plan| plan.topic == "questions").unwrap().ours
     };
     assert!(!ours(&config));
-    config.pipelines.get_mut("ingest").unwrap().output.topic = "questions".into();
+    config.pipelines.get_mut("ingest").unwrap().output.as_mut().unwrap().topic = "questions".into();
     assert!(ours(&config));
 }
 

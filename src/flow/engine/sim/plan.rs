@@ -200,6 +200,7 @@ fn spec(dice: &mut Dice, line: Line) -> Spec {
             factor: 2.0,
             jitter: dice.of(&[0.0, 0.5]).unwrap_or(0.0),
             rungs: [secs(2), secs(10)].into_iter().take(dice.within(1, 2) as usize).collect(),
+            stepwise: false,
         },
         rules: Vec::new(),
         commit_every: Duration::from_millis(dice.of(&[0, 20, 500]).unwrap_or(20)),

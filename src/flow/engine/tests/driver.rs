@@ -26,6 +26,7 @@ pub fn ladder() -> Ladder {
         factor: 2.0,
         jitter: 0.0,
         rungs: vec![SECOND * 3, SECOND * 30],
+        stepwise: false,
     }
 }
 
