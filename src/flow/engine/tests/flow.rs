@@ -119,6 +119,20 @@ fn records_on_a_rung_are_served_by_their_due_times_and_not_by_their_places() {
 }
 
 #[test]
+fn what_comes_back_and_ends_gives_its_rung_its_own_bytes_back_and_no_more() {
+    let mut d = Driver::new(|spec| spec.waiting = 300);
+    d.assign(rung(0), Lane::Rung);
+    for (offset, size) in [(0, 100), (1, 100), (2, 250)] {
+        assert!(d.engine.wants(&rung(0)));
+        d.arrive(rung(0), offset, |a| a.size = size);
+    }
+    d.done(0);
+    assert!(!d.engine.wants(&rung(0)), "350 bytes are left");
+    d.done(1);
+    assert!(d.engine.wants(&rung(0)), "250 are");
+}
+
+#[test]
 fn nothing_is_wanted_of_a_partition_that_is_not_assigned() {
     let mut d = Driver::new(|_| {});
     assert!(!d.engine.wants(&input(9)));
