@@ -16,7 +16,7 @@ impl Engine {
     pub(super) fn assigned(&mut self, partitions: Vec<Assigned>) {
         for assigned in partitions {
             let name = assigned.partition.clone();
-            if self.window.is_assigned(&name) && self.window.is_draining(&name) {
+            if self.window.is_draining(&name) {
                 self.lost(&[name]);
             }
             self.window.assign(assigned);

@@ -110,6 +110,15 @@ fn a_retry_that_its_rung_refuses_for_the_record_s_sake_is_a_dead_letter_too() {
 }
 
 #[test]
+fn a_retry_that_its_rung_does_not_take_for_another_reason_is_kept_and_not_run_again() {
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    let retry = what(&d.fails(0, Code::LlmTimeout));
+    assert_eq!(d.refused(0, Code::OutputUnwritable), [Effect::Paused(fault(Code::OutputUnwritable))]);
+    assert_eq!(what(&d.pass(SECOND)), retry);
+}
+
+#[test]
 fn a_dead_letter_that_does_not_fit_tells_less_and_if_that_is_not_enough_it_stops_the_stage_and_is_kept() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);

@@ -97,13 +97,17 @@ fn what_had_begun_before_is_read_however_many_are_elsewhere() {
 
 #[test]
 fn what_had_begun_is_forgotten_with_its_partition() {
-    let mut d = ordered(true, false);
-    assign(&mut d, 0, vec![(OrderKey(7), 1_000_000)]);
+    let mut d = ordered(true, true);
+    assign(&mut d, 0, (0..200).map(|n| (OrderKey(7), n)).collect());
     d.tell(Event::Lost(vec![input(1)]));
     assert_eq!(d.engine.load().outstanding, 0);
-    assign(&mut d, 0, (0..100).map(|n| (OrderKey(7), n)).collect());
-    d.poll(input(1), 99);
-    assert!(!d.engine.wants(&input(1)));
+    assign(&mut d, 0, vec![]);
+    for n in 0..100 {
+        let effects = d.arrive(input(1), n, |a| a.order = Some(OrderKey(n.unsigned_abs())));
+        d.fails(starts(&effects)[0], Code::ParseCorrupt);
+        d.published(starts(&effects)[0]);
+    }
+    assert!(!d.engine.wants(&input(1)), "as many are elsewhere as may be");
 }
 
 #[test]
@@ -150,6 +154,14 @@ fn a_parked_record_is_written_anew_after_an_hour_where_there_is_room() {
     assert_eq!(parked(&d.pass(SECOND)), [1], "before Kafka deletes it");
     d.published(1);
     assert_eq!(d.engine.next_wake().filter(|at| *at > d.after(SECOND)), None, "nothing else is blocked");
+}
+
+#[test]
+fn an_input_full_of_followers_is_not_turned_over() {
+    let mut d = ordered(true, true);
+    keys(&mut d, 0, &[1; 16]);
+    assert!(!d.engine.wants(&input(0)));
+    assert_eq!(d.pass(SECOND * 7200), [], "they wait for a record that runs, and keep their places");
 }
 
 #[test]

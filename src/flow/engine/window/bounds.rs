@@ -96,7 +96,8 @@ impl Window {
     /// When the longest blocked record of a full parking partition, or one that has been here for very long, is to go
     /// to the end of its topic.
     pub fn next_rotation(&self) -> Option<(Timestamp, SlotId)> {
-        let parks = self.partitions.values().filter(|p| p.lane == Lane::Park && !p.draining && p.blocked > 0);
+        let parks =
+            self.partitions.values().filter(|p| p.lane == Lane::Park && !p.draining && p.blocked != 0);
         let rotations = parks.filter_map(|p| {
             let blocked = |id: &&SlotId| self.slots.get(id).is_some_and(|slot| slot.phase == Phase::Blocked);
             let id = *p.held.iter().find(blocked)?;

@@ -50,13 +50,11 @@ impl Window {
     pub fn unassign(&mut self, partition: &TopicPartition) -> Option<Position> {
         let mut gone = self.partitions.remove(partition)?;
         self.dirty.remove(partition);
-        if gone.lane == Lane::Input
-            && let Some(order) = &mut self.order
-        {
-            order.disband(gone.family);
-        }
         if gone.lane == Lane::Input {
             self.begun.remove(&gone.family);
+            if let Some(order) = &mut self.order {
+                order.disband(gone.family);
+            }
         }
         gone.offsets.commit()
     }
@@ -72,12 +70,9 @@ impl Window {
         partitions.iter().flat_map(|partition| self.slots_of(partition)).filter(idle).collect()
     }
 
+    /// Whether it is being drained, or is not ours at all.
     pub fn is_draining(&self, partition: &TopicPartition) -> bool {
         self.partitions.get(partition).is_none_or(|p| p.draining)
-    }
-
-    pub fn is_assigned(&self, partition: &TopicPartition) -> bool {
-        self.partitions.contains_key(partition)
     }
 
     pub fn slots_of(&self, partition: &TopicPartition) -> Vec<SlotId> {
