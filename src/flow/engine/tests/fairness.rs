@@ -77,6 +77,14 @@ fn a_tenant_that_has_gone_leaves_its_places_to_the_others() {
 }
 
 #[test]
+fn a_tenant_whose_record_runs_is_there_however_long_that_takes() {
+    let mut d = fair(|spec| (spec.concurrency, spec.window) = (4, 100));
+    come(&mut d, QUIET, 0..1);
+    d.pass(SECOND * 3600);
+    assert_eq!(starts(&come(&mut d, NOISY, 1..5)), [1, 2], "its half");
+}
+
+#[test]
 fn records_that_crowd_a_full_partition_are_parked_the_latest_first() {
     let mut d = fair(|spec| (spec.concurrency, spec.window) = (1, 8));
     come(&mut d, QUIET, 0..1);
