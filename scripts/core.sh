@@ -87,9 +87,9 @@ simulate() {
 	LAZARET_SIM_SEEDS=$1 LAZARET_SIM_FROM=${2:-0} cargo test --release --lib -- --nocapture seeds
 }
 
-# The sources are copied, because they are changed in place. Every mutant is tried with a few cases and seeds, which takes
-# two or three seconds, or less with those tests alone whose names have TEST in them; those that nothing notices are
-# tried again with all tests and many cases and seeds. Chance is the same in every run.
+# The sources are copied, because they are changed in place. Every mutant is tried with a few cases and seeds, which
+# takes two or three seconds, or less with those tests alone whose names have TEST in them; those that nothing notices
+# are tried again with all tests and many cases and seeds. Chance is the same in every run.
 mutants() {
 	local files=() code=0
 	while (($#)) && [[ $1 != -- ]]; do
