@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rdkafka::Message;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, OwnedHeaders};
-use rdkafka::producer::FutureRecord;
+use rdkafka::producer::BaseRecord;
+use rdkafka::util::IntoOpaque;
 
 use crate::message::{Coordinates, Headers, OutRecord, Record};
 
@@ -37,15 +38,16 @@ fn headers(borrowed: &BorrowedHeaders) -> Headers {
     (0..borrowed.count()).filter_map(one).collect()
 }
 
-/// A record as the producers take it.
-pub fn outgoing(record: &OutRecord) -> FutureRecord<'_, [u8], [u8]> {
-    FutureRecord {
+/// A record as the producers take it. `opaque` comes back with its acknowledgement.
+pub fn outgoing<D: IntoOpaque>(record: &OutRecord, opaque: D) -> BaseRecord<'_, [u8], [u8], D> {
+    BaseRecord {
         topic: &record.topic,
         partition: record.partition,
         payload: record.value.as_deref(),
         key: record.key.as_deref(),
         timestamp: record.timestamp,
         headers: (!record.headers.is_empty()).then(|| owned_headers(&record.headers)),
+        delivery_opaque: opaque,
     }
 }
 

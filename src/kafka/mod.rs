@@ -5,6 +5,7 @@ pub mod client;
 pub mod consumer;
 pub mod context;
 pub mod convert;
+pub mod delivery;
 pub mod look;
 pub mod problem;
 mod produce_error;
@@ -14,7 +15,8 @@ pub mod transaction;
 
 pub use consumer::Consumer;
 pub use context::Context;
+pub use delivery::Sent;
 pub use problem::KafkaProblem;
 pub use produce_error::ProduceError;
-pub use producer::{Producer, Sent};
+pub use producer::Producer;
 pub use transaction::{Piece, TransactError, Transactor};

@@ -1,9 +1,9 @@
 //! Why a record was not written: one reading of librdkafka's errors for the producer and for transactions.
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 
 use super::context::Context;
-use crate::message::OutRecord;
+use super::delivery::Refused;
 
 /// Why a record was not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,22 +29,19 @@ impl ProduceError {
     /// Sorts the error of a record. `fatal` is why the client failed for good, if it did: the record's own error says
     /// no more than that then. `context` is the client's, which knows more of what is wrong with the connection.
     pub(super) fn sort(
-        record: &OutRecord,
-        error: &KafkaError,
+        refused: Refused,
         fatal: Option<(RDKafkaErrorCode, String)>,
         context: &Context,
     ) -> Self {
         use RDKafkaErrorCode as Code;
-        let topic = record.topic.clone();
+        let Refused { error, topic, size } = refused;
         let own = error.rdkafka_error_code();
         let code = match (own, &fatal) {
             (Some(Code::Fatal | Code::PurgeQueue | Code::PurgeInflight), Some((code, _))) => Some(*code),
             _ => own,
         };
         match code {
-            Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => {
-                Self::TooLarge { topic, size: record.size() }
-            }
+            Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => Self::TooLarge { topic, size },
             Some(
                 Code::UnknownTopicOrPartition
                 | Code::UnknownTopic
@@ -60,7 +57,7 @@ impl ProduceError {
             }
             // What else can happen concerns the way to the broker or its state, not this record.
             _ => {
-                let cause = fatal.map_or_else(|| context.explain(error), |(_, reason)| reason);
+                let cause = fatal.map_or_else(|| context.explain(&error), |(_, reason)| reason);
                 Self::Unavailable { topic, cause }
             }
         }

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::FutureProducer;
 use tokio::sync::Mutex;
 
 use self::steps::Steps;
 use super::client;
 use super::consumer::{Commit, Consumer, Member};
 use super::context::Context;
+use super::delivery::{Client, Deliveries};
 use super::problem::KafkaProblem;
 use super::produce_error::ProduceError;
 use crate::config::Kafka;
@@ -30,7 +30,7 @@ use crate::message::OutRecord;
 pub struct Piece {
     /// The caller's name for it, which comes back when one of its records cannot be written.
     pub tag: u64,
-    pub records: Vec<OutRecord>,
+    pub records: Arc<[OutRecord]>,
 }
 
 /// Why nothing was committed.
@@ -68,7 +68,7 @@ impl Transactor {
     pub async fn open(kafka: &Kafka, topology: &Topology, id: &str) -> Result<Self, KafkaProblem> {
         let config = config(kafka, topology, id)?;
         let context = Context::default();
-        let made: Result<FutureProducer<Context>, _> = config.create_with_context(context.clone());
+        let made: Result<Client, _> = config.create_with_context(Deliveries(context.clone()));
         let client = made.map_err(|e| KafkaProblem::properties(&e))?;
         let limit = kafka.transaction_timeout.0;
         let patience = limit + kafka.timeout.0;

@@ -198,7 +198,7 @@ impl Builder {
         self
     }
 
-    /// Records of one partition held in memory, waiting ones included; at least `in_flight`. Unless said otherwise 256,
+    /// Records of one partition held in memory, waiting ones included; at least `in_flight`. Unless said otherwise 1,024,
     /// or twice `in_flight` if that is more.
     pub fn window(mut self, records: usize) -> Self {
         self.window = Some(records);

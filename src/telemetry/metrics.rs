@@ -5,6 +5,7 @@
 //! stays: it goes to zero, it does not vanish. No label carries an id of a record, job or tenant.
 
 mod catalogue;
+mod stage;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use self::catalogue::{Kind, Metric};
-use crate::flow::engine::Lane;
+pub use self::stage::StageMetrics;
 use crate::flow::{Class, Code};
 
 /// Bounds of duration histograms, in seconds. A model may take minutes, so they end at ten.
@@ -144,11 +145,8 @@ fn describe() {
 
 /// Shows a stage's series at zero before anything happened, so that a first failure is an increase from 0 and
 /// an alert sees it.
-pub fn stage_known(pipeline: &str, stage: &str) {
+fn stage_known(pipeline: &str, stage: &str) {
     let labels = stage_labels(pipeline, stage);
-    for outcome in Outcome::ALL {
-        processed(pipeline, stage, outcome).increment(0);
-    }
     counter!(Metric::DlqPublishFailures.name(), &labels).increment(0);
     counter!(Metric::LedgerDuplicatesSuppressed.name(), &labels).increment(0);
     for gauge in [
@@ -165,39 +163,9 @@ pub fn stage_known(pipeline: &str, stage: &str) {
     counter!(Metric::OffsetMapDamaged.name(), &labels).increment(0);
 }
 
-/// A record was taken in.
-pub fn record_read(pipeline: &str, stage: &str, lane: Lane) {
-    let lane = match lane {
-        Lane::Input => "input",
-        Lane::Rung => "rung",
-        Lane::Redrive => "redrive",
-        Lane::Park => "park",
-    };
-    counter!(Metric::RecordsRead.name(),
-        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "lane" => lane)
-    .increment(1);
-}
-
 /// Whether what was read adds up.
 pub fn unaccounted(pipeline: &str, stage: &str, records: f64) {
     gauge!(Metric::RecordsUnaccounted.name(), &stage_labels(pipeline, stage)).set(records);
-}
-
-/// A record reached a durable end.
-pub fn record_processed(pipeline: &str, stage: &str, outcome: Outcome) {
-    processed(pipeline, stage, outcome).increment(1);
-}
-
-fn processed(pipeline: &str, stage: &str, outcome: Outcome) -> metrics::Counter {
-    counter!(Metric::RecordsProcessed.name(),
-        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "outcome" => outcome.as_str())
-}
-
-/// An attempt took this long.
-pub fn stage_duration(pipeline: &str, stage: &str, outcome: Outcome, took: Duration) {
-    histogram!(Metric::StageDuration.name(),
-        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "outcome" => outcome.as_str())
-    .record(took);
 }
 
 /// The stage paused, or resumed, because of this failure.
@@ -249,11 +217,6 @@ pub fn retry_waiting(pipeline: &str, stage: &str, rung: &str, records: usize) {
     .set(records as f64);
 }
 
-/// A retry began this long after it was due.
-pub fn retry_lateness(pipeline: &str, stage: &str, late: Duration) {
-    histogram!(Metric::RetryLateness.name(), &stage_labels(pipeline, stage)).record(late);
-}
-
 /// A dead letter was written.
 pub fn dlq_record(pipeline: &str, stage: &str, code: Code, class: Class) {
     counter!(Metric::DlqRecords.name(),
@@ -285,11 +248,6 @@ pub fn provider_tokens(provider: &str, model: &str, usage: crate::message::paylo
             "provider" => provider.to_owned(), "model" => model.to_owned(), "token_type" => token_type)
         .increment(tokens);
     }
-}
-
-/// A finished job came again and its stored result was used.
-pub fn ledger_duplicate_suppressed(pipeline: &str, stage: &str) {
-    counter!(Metric::LedgerDuplicatesSuppressed.name(), &stage_labels(pipeline, stage)).increment(1);
 }
 
 /// A ledger operation failed. `operation` is the ledger's method.

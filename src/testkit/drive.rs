@@ -109,9 +109,9 @@ impl TestKit {
             Effect::Ended(slot) => self.hands.let_go(slot),
             Effect::Transact { slots, commit } => {
                 for record in
-                    self.hands.begin_transaction(&slots).into_iter().flat_map(|(_, records)| records)
+                    self.hands.begin_transaction(&slots).iter().flat_map(|(_, records)| records.iter())
                 {
-                    let OutRecord { topic, partition, key, value, headers, timestamp } = record;
+                    let OutRecord { topic, partition, key, value, headers, timestamp } = record.clone();
                     self.append(topic, partition.unwrap_or(0), timestamp, (key, value, headers));
                 }
                 self.committed.extend(commit);

@@ -136,10 +136,14 @@ async fn stage(
 ) -> Result<Option<Vec<Made>>, Fault> {
     let begun = Instant::now();
     let run = AssertUnwindSafe(kit.runner.run(work, opened)).catch_unwind();
+    if cancel.is_cancelled() {
+        return Ok(None);
+    }
     let outcome = tokio::select! {
+        // What ends at once need not ask whether it may be told to stop.
         biased;
-        () = cancel.cancelled() => return Ok(None),
         outcome = tokio::time::timeout(kit.timeout, run) => outcome,
+        () = cancel.cancelled() => return Ok(None),
     };
     let result = match outcome {
         Ok(Ok(result)) => result,

@@ -3,7 +3,7 @@
 
 mod task;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,9 @@ use super::attempt::{self, panicked};
 use super::kit::Kit;
 use super::publish;
 use super::work::Work;
-use crate::flow::Fault;
+use crate::flow::{Code, Fault};
 use crate::flow::engine::{Arrival, Event, Publish, Ran, Refusal, SlotId};
+use crate::kafka::delivery::{Report, Reports};
 use crate::message::{OutRecord, Record, TopicPartition};
 use crate::telemetry::log;
 
@@ -41,6 +42,11 @@ pub struct Hands {
     kit: Arc<Kit>,
     held: HashMap<SlotId, Held>,
     tasks: JoinSet<Back>,
+    /// Records on their way to Kafka, and its answers.
+    sent: HashMap<SlotId, Work>,
+    reports: Arc<Reports>,
+    /// What came of steps that had nothing to wait for.
+    done: VecDeque<Event>,
     next_slot: u64,
     /// Records in the transaction that Kafka has not answered yet.
     in_transaction: HashSet<SlotId>,
@@ -58,6 +64,9 @@ impl Hands {
             kit,
             held: HashMap::new(),
             tasks: JoinSet::new(),
+            sent: HashMap::new(),
+            reports: Arc::default(),
+            done: VecDeque::new(),
             next_slot: 0,
             in_transaction: HashSet::new(),
             limbo: HashMap::new(),
@@ -84,20 +93,46 @@ impl Hands {
         }
     }
 
-    /// The next end of a task, as the engine is told of it. `None` without a task that runs. Safe to cancel.
+    /// The next end of a step, as the engine is told of it. `None` while nothing is being done. Safe to cancel.
     pub async fn next(&mut self) -> Option<Option<Event>> {
-        let back = self.tasks.join_next().await?;
-        Some(self.back(back))
+        if let Some(event) = self.done.pop_front() {
+            return Some(Some(event));
+        }
+        tokio::select! {
+            Some(back) = self.tasks.join_next() => Some(self.back(back)),
+            reports = self.reports.next(), if !self.sent.is_empty() => {
+                self.reported(reports);
+                Some(self.done.pop_front())
+            }
+            else => None,
+        }
     }
 
-    /// Waits for the last tasks. The engine holds nothing any more; what comes back goes to the ledger.
+    /// Ends of steps that have come already. Never waits.
+    pub fn ready(&mut self) -> Option<Event> {
+        while self.done.is_empty() {
+            if let Some(back) = self.tasks.try_join_next() {
+                let event = self.back(back);
+                self.done.extend(event);
+            } else {
+                let reports = self.reports.take();
+                if reports.is_empty() {
+                    return None;
+                }
+                self.reported(reports);
+            }
+        }
+        self.done.pop_front()
+    }
+
+    /// Waits for the last steps. The engine holds nothing any more; what comes back goes to the ledger.
     pub async fn finish(&mut self) {
         while self.next().await.is_some() {}
     }
 
-    /// Number of tasks that run.
-    pub fn tasks(&self) -> usize {
-        self.tasks.len()
+    /// Number of steps that are being done.
+    pub fn busy(&self) -> usize {
+        self.tasks.len() + self.sent.len()
     }
 
     /// The topics of the records that have not been started since they were taken in, and have a due time.
@@ -121,7 +156,10 @@ impl Hands {
 
     fn back(&mut self, back: Result<Back, JoinError>) -> Option<Event> {
         // Tasks catch panics and are never aborted, so there is always an end to report.
-        let Back { slot, work, from } = back.ok()?;
+        self.ended(back.ok()?)
+    }
+
+    fn ended(&mut self, Back { slot, work, from }: Back) -> Option<Event> {
         let Some(held) = self.held.get_mut(&slot) else {
             self.hand_back(slot, work);
             return None;
@@ -138,7 +176,8 @@ impl Hands {
             }
             Task::Prepare(result) => {
                 complain_of_refusal(held, &result);
-                Event::Prepared { slot, result }
+                let records = work.prepared.iter().flat_map(|prepared| prepared.records.iter());
+                Event::Prepared { slot, result: result.map(|()| records.map(OutRecord::size).sum()) }
             }
             Task::Send(result) => {
                 complain_of_refusal(held, &result);
@@ -184,7 +223,36 @@ impl Hands {
 
     /// Begins to produce, without a transaction.
     pub fn send(&mut self, slot: SlotId) {
-        self.spawn(slot, Job::Send);
+        let Some(work) = self.held.get_mut(&slot).and_then(|held| held.work.take()) else { return };
+        let records = work.prepared.as_ref().map(|prepared| prepared.records.clone()).unwrap_or_default();
+        if let Some(producer) = &self.kit.producer {
+            producer.ship(records, slot.0, &self.reports);
+            self.sent.insert(slot, work);
+        } else {
+            let message = "this worker produces in transactions only";
+            let refusal = Refusal::Fault(Fault::new(Code::OutputUnwritable, message));
+            let event = self.ended(Back { slot, work, from: Task::Send(Err(refusal)) });
+            self.done.extend(event);
+        }
+    }
+
+    /// Kafka's answers.
+    fn reported(&mut self, reports: Vec<Report>) {
+        for (tag, report) in reports {
+            let slot = SlotId(tag);
+            let Some(mut work) = self.sent.remove(&slot) else { continue };
+            let result = match (report, &self.kit.producer) {
+                (Err(refused), Some(producer)) => {
+                    let what = self.held.get(&slot).and_then(|held| held.what.as_ref());
+                    let error = producer.explain(refused);
+                    Err(publish::refusal(&self.kit, what.unwrap_or(&Publish::Output), &error))
+                }
+                _ => Ok(()),
+            };
+            work.produced = result.is_ok();
+            let event = self.ended(Back { slot, work, from: Task::Send(result) });
+            self.done.extend(event);
+        }
     }
 
     /// Tells the ledger where the record went.
@@ -192,23 +260,34 @@ impl Hands {
         self.spawn(slot, Job::Settle);
     }
 
-    /// Hands the record to a task. A panic in it is the record's failure.
+    /// Hands the record to a task, or does at once what there is nothing to wait for. A panic in it is the record's
+    /// failure.
     fn spawn(&mut self, slot: SlotId, job: Job) {
         let Some(held) = self.held.get_mut(&slot) else { return };
         let Some(mut work) = held.work.take() else { return };
-        let (kit, cancel, before) = (self.kit.clone(), held.cancel.clone(), work.clone());
+        let (kit, cancel) = (self.kit.clone(), held.cancel.clone());
         let what = held.what.clone().unwrap_or(Publish::Output);
         let run = async move {
-            match AssertUnwindSafe(job.run(&kit, &mut work, &what, &cancel)).catch_unwind().await {
-                Ok(from) => Back { slot, work, from },
-                Err(panic) => Back { slot, work: before, from: job.panicked(panicked(panic.as_ref())) },
-            }
+            let run = AssertUnwindSafe(job.run(&kit, &mut work, &what, &cancel)).catch_unwind().await;
+            let from = run.unwrap_or_else(|panic| job.panicked(panicked(panic.as_ref())));
+            Back { slot, work, from }
         };
-        self.tasks.spawn(run.instrument(held.span.clone()));
+        let mut run = Box::pin(run.instrument(held.span.clone()));
+        // An attempt is the stage's own code, which may keep a thread busy: not this one.
+        let back = match job {
+            Job::Attempt => None,
+            Job::Prepare | Job::Settle => (&mut run).now_or_never(),
+        };
+        if let Some(back) = back {
+            let event = self.ended(back);
+            self.done.extend(event);
+        } else {
+            self.tasks.spawn(run);
+        }
     }
 
     /// What goes into a transaction for these records.
-    pub fn begin_transaction(&mut self, slots: &[SlotId]) -> Vec<(SlotId, Vec<OutRecord>)> {
+    pub fn begin_transaction(&mut self, slots: &[SlotId]) -> Vec<(SlotId, Arc<[OutRecord]>)> {
         self.in_transaction = slots.iter().copied().collect();
         let records = |slot: &SlotId| {
             let prepared = self.held.get(slot)?.work.as_ref()?.prepared.as_ref()?;

@@ -1,7 +1,8 @@
 //! The steps by which a record leaves: made ready (and noted in the ledger where that must come first), produced,
 //! settled in the ledger. Whether it is produced by itself or in a transaction is not known here.
 
-use futures::future::try_join_all;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::attempt::{self, unavailable};
@@ -24,7 +25,7 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
             if work.lease.as_ref().is_some_and(|lease| lease.is_over(now)) {
                 still_ours(attempt::keep(kit, work).await.map_err(Refusal::Fault)?)?;
             }
-            Prepared { records: outputs(kit, work).await?, end: End::Done }
+            Prepared { records: outputs(kit, work).await?.into(), end: End::Done }
         }
         Publish::Retry { rung, due, attempt, fault } => {
             let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
@@ -36,42 +37,29 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
                 noted(work, withheld, "withhold", now)?;
             }
             let end = End::Waiting { attempt: *attempt, due: *due, rung, fault: fault.clone() };
-            Prepared { records: vec![record], end }
+            Prepared { records: Arc::from([record]), end }
         }
         Publish::Dead { attempts, fault, detail, dated } => {
             condemn(kit, work, fault, now).await?;
             let letter = DeadLetter::new(scene(kit, work, *attempts, now), fault);
             let record = dead(kit, work, &letter, *detail, *dated);
             let end = End::Dead { attempt: *attempts, dead_letter: letter.id, fault: fault.clone() };
-            Prepared { records: vec![record], end }
+            Prepared { records: Arc::from([record]), end }
         }
         Publish::Park => {
             let record = park(kit, work)?;
             let end = End::Parked { topic: record.topic.clone() };
             note(kit, work, end.clone()).await?;
-            Prepared { records: vec![record], end }
+            Prepared { records: Arc::from([record]), end }
         }
         Publish::Discard => {
             let (by, reason) = work.envelope.trail.discard.clone().unwrap_or_default();
             let end = End::Discarded { by, reason };
             note(kit, work, end.clone()).await?;
-            Prepared { records: Vec::new(), end }
+            Prepared { records: Arc::default(), end }
         }
     };
     work.prepared = Some(prepared);
-    Ok(())
-}
-
-/// Produces what was prepared, outside of a transaction, and waits until all in-sync replicas have it.
-pub async fn send(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
-    let records = work.prepared.as_ref().map(|prepared| prepared.records.clone()).unwrap_or_default();
-    let Some(producer) = &kit.producer else {
-        let message = "this worker produces in transactions only";
-        return Err(Refusal::Fault(Fault::new(Code::OutputUnwritable, message)));
-    };
-    let sent = try_join_all(records.into_iter().map(|record| producer.send(record))).await;
-    sent.map_err(|error| refusal(kit, what, &error))?;
-    work.produced = true;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! carries effects out (attempts, records to produce, transactions, commits). It decides nothing.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 const REFRESH_EVERY: Duration = Duration::from_secs(3600);
 /// Longest sleep, so that a step of the system clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
+/// Most that is taken in at once, before others that wait have their turn.
+const TURN_MAX: usize = 512;
 /// How long tasks that cannot be cancelled (records on their way to Kafka) may take after the drain.
 const LAST_TASKS: Duration = Duration::from_secs(3);
 
@@ -55,6 +58,8 @@ pub struct Shell {
     refreshed: Instant,
     report: Report,
     connected: bool,
+    /// The last turn has left records to be polled.
+    more: bool,
     /// Fell out of the group and has not been assigned anything since.
     lost: bool,
     rejoin: bool,
@@ -88,6 +93,7 @@ impl Shell {
             refreshed: Instant::now(),
             report,
             connected: true,
+            more: false,
             lost: false,
             rejoin: false,
             joined_anew: None,
@@ -109,6 +115,7 @@ impl Shell {
                 }
                 change = self.consumer.change(), if self.connected => self.changed(change),
                 () = news => None,
+                () = ready(()), if self.more => None,
                 () = sleep_until(wake) => Some(self.tick()),
                 () = stop.cancelled(), if !self.stopping => Some(self.stop()),
                 _ = reports.tick() => {
@@ -116,10 +123,7 @@ impl Shell {
                     None
                 }
             };
-            if let Some(event) = event {
-                self.handle(event).await;
-            }
-            self.poll().await;
+            self.turn(event).await;
             if std::mem::take(&mut self.rejoin) {
                 self.join_anew().await;
             }
@@ -137,25 +141,59 @@ impl Shell {
         Event::Stop
     }
 
+    /// Tells the engine what has happened, and what else has meanwhile, and carries out what it says.
+    async fn turn(&mut self, event: Option<Event>) {
+        let now = Timestamp::now();
+        if let Some(event) = event {
+            self.engine.take(event, now);
+        }
+        for _ in 0..TURN_MAX {
+            let Some(event) = self.hands.ready() else { break };
+            self.engine.take(event, now);
+        }
+        self.decide().await;
+        if self.poll() {
+            self.decide().await;
+        }
+    }
+
     async fn handle(&mut self, event: Event) {
-        for effect in self.engine.handle(event, Timestamp::now()) {
+        self.engine.take(event, Timestamp::now());
+        self.decide().await;
+    }
+
+    async fn decide(&mut self) {
+        for effect in self.engine.decide(Timestamp::now()) {
             self.carry_out(effect).await;
         }
     }
 
-    /// Takes in what the engine wants, and no more.
-    async fn poll(&mut self) {
+    /// Takes in what the engine wants, and no more: of every partition the same share of a turn.
+    fn poll(&mut self) -> bool {
+        let now = Timestamp::now();
         let filled = self.partitions.values().filter(|p| p.is_filled());
         let family = |p: &Partition| (p.input.partition, self.arrivals.term(&p.input));
-        for (name, family) in filled.map(|p| (p.name.clone(), family(p))).collect::<Vec<_>>() {
+        let filled: Vec<_> = filled.map(|p| (p.name.clone(), family(p))).collect();
+        let share = TURN_MAX.div_ceil(filled.len().max(1));
+        let mut any = false;
+        self.more = false;
+        for (name, family) in filled {
+            let mut left = share;
             while self.engine.wants(&name)
                 && let Some(record) = self.partitions.get(&name).and_then(Partition::poll)
             {
+                any = true;
                 self.kit.tally.read(self.kit.topics.lane(&name.topic));
                 let arrival = self.hands.take(record, self.kit.topics.is_own(&name.topic), family);
-                self.handle(Event::Polled(arrival)).await;
+                self.engine.take(Event::Polled(arrival), now);
+                left -= 1;
+                if left == 0 {
+                    self.more = true;
+                    break;
+                }
             }
         }
+        any
     }
 
     fn changed(&mut self, change: Option<Change>) -> Option<Event> {
@@ -335,7 +373,7 @@ impl Shell {
             let _ = answer.map(|answer| Transactions::told(answer, &mut self.hands));
         }
         if timeout(LAST_TASKS, self.hands.finish()).await.is_err() {
-            tracing::warn!(tasks = self.hands.tasks(), "some records are still on their way to kafka");
+            tracing::warn!(records = self.hands.busy(), "some records are still on their way");
         }
         self.refresh().await;
         self.releases.clear();

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::flow::engine::{Lane, Load, Publish};
 use crate::flow::topology::StageTopics;
 use crate::flow::{Code, Fault};
-use crate::telemetry::metrics::{self, Outcome};
+use crate::telemetry::metrics::{self, Outcome, StageMetrics};
 
 /// Numbers of one stage in this process. Counts are records; a record that climbs the ladder counts once as read
 /// and once for each retry.
@@ -42,6 +42,7 @@ pub struct Counts {
 pub struct Tally {
     pub pipeline: String,
     pub stage: String,
+    metrics: StageMetrics,
     counts: Mutex<Counts>,
     paused_for: Mutex<Option<Code>>,
     /// Records taken in, and records that ended or were handed back: their difference is what is held.
@@ -51,11 +52,11 @@ pub struct Tally {
 
 impl Tally {
     pub fn new(topics: &StageTopics) -> Self {
-        metrics::stage_known(&topics.pipeline, &topics.stage);
         let waiting = topics.rungs.iter().map(|rung| (rung.topic.clone(), 0)).collect();
         Self {
             pipeline: topics.pipeline.clone(),
             stage: topics.stage.clone(),
+            metrics: StageMetrics::new(&topics.pipeline, &topics.stage),
             counts: Mutex::new(Counts { waiting, ..Counts::default() }),
             paused_for: Mutex::default(),
             taken: AtomicU64::new(0),
@@ -70,31 +71,30 @@ impl Tally {
 
     pub fn read(&self, lane: Lane) {
         self.taken.fetch_add(1, Relaxed);
-        metrics::record_read(&self.pipeline, &self.stage, lane);
+        self.metrics.read(lane);
         self.lock().read += u64::from(lane == Lane::Input);
     }
 
     /// A retry starts this long after it was due.
     pub fn late(&self, late: Duration) {
-        metrics::retry_lateness(&self.pipeline, &self.stage, late);
+        self.metrics.late(late);
     }
 
     /// An attempt of the stage itself ended.
     pub fn ran(&self, well: bool, took: Duration) {
-        let outcome = if well { Outcome::Ok } else { Outcome::Retry };
-        metrics::stage_duration(&self.pipeline, &self.stage, outcome, took);
+        self.metrics.attempt(well, took);
     }
 
     pub fn replayed(&self) {
         self.lock().replayed += 1;
-        metrics::ledger_duplicate_suppressed(&self.pipeline, &self.stage);
+        self.metrics.suppressed();
     }
 
     pub fn duplicate(&self) {
         let mut counts = self.lock();
         counts.duplicates += 1;
         counts.done += 1;
-        metrics::ledger_duplicate_suppressed(&self.pipeline, &self.stage);
+        self.metrics.suppressed();
         self.processed(Outcome::Duplicate);
     }
 
@@ -167,7 +167,7 @@ impl Tally {
     }
 
     fn processed(&self, outcome: Outcome) {
-        metrics::record_processed(&self.pipeline, &self.stage, outcome);
+        self.metrics.processed(outcome);
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {

@@ -43,7 +43,7 @@ impl Transactions {
     /// Begins the next transaction.
     pub fn begin(
         &mut self,
-        records: Vec<(SlotId, Vec<OutRecord>)>,
+        records: Vec<(SlotId, Arc<[OutRecord]>)>,
         offsets: Vec<Commit>,
         consumer: &Consumer,
     ) {

@@ -40,7 +40,7 @@ pub struct Work {
 /// See [`Work::prepared`].
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    pub records: Vec<OutRecord>,
+    pub records: Arc<[OutRecord]>,
     pub end: End,
 }
 

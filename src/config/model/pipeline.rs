@@ -340,7 +340,7 @@ mod defaults {
         32
     }
     pub fn window() -> usize {
-        256
+        1024
     }
     pub fn stage_timeout() -> Span {
         Span::secs(120)

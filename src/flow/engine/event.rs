@@ -171,9 +171,10 @@ pub enum Event {
         slot: SlotId,
         result: Ran,
     },
+    /// The bytes that are to be produced, or why not.
     Prepared {
         slot: SlotId,
-        result: Result<(), Refusal>,
+        result: Result<usize, Refusal>,
     },
     /// At least once: Kafka's answer.
     Sent {
@@ -278,7 +279,8 @@ pub struct Spec {
     pub followers: usize,
     /// Records of a family that are known to be outstanding; with more, its input waits.
     pub outstanding: usize,
-    /// Bytes held of all input partitions together, and again of all others together.
+    /// Bytes held of all input partitions together, again of all others together, and again of what was made of them
+    /// and is not written yet.
     pub bytes: usize,
     /// Bytes of records that wait on rungs, of all rungs together.
     pub waiting: usize,

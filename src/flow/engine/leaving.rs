@@ -50,14 +50,15 @@ impl Engine {
         }
     }
 
-    pub(super) fn prepared(&mut self, id: SlotId, result: Result<(), Refusal>, now: Timestamp) {
+    pub(super) fn prepared(&mut self, id: SlotId, result: Result<usize, Refusal>, now: Timestamp) {
         let Some(what) = self.leaving_at(id, Step::Prepare) else { return };
+        self.window.weigh(id, result.as_ref().copied().unwrap_or_default());
         match (result, self.spec.delivery) {
-            (Ok(()), Delivery::ExactlyOnce) => {
+            (Ok(_), Delivery::ExactlyOnce) => {
                 self.window.set_phase(id, Phase::Leaving(what, Step::Queue));
                 self.outbox.push_back(id);
             }
-            (Ok(()), Delivery::AtLeastOnce) => {
+            (Ok(_), Delivery::AtLeastOnce) => {
                 self.window.set_phase(id, Phase::Leaving(what, Step::Send));
                 self.effects.push(Effect::Send(id));
             }

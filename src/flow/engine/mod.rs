@@ -70,6 +70,8 @@ pub struct Engine {
     /// Another process has taken a partition over and we had not heard of it: everything begins anew as soon as no
     /// transaction is open.
     ousted: bool,
+    /// Why the stage pauses, as was said last.
+    told: Option<Code>,
     effects: Vec<Effect>,
 }
 
@@ -87,13 +89,19 @@ impl Engine {
             draining: Vec::new(),
             stopping: false,
             ousted: false,
+            told: None,
             effects: Vec::new(),
         }
     }
 
-    /// Takes an event in at a time and says what is to be done, in order.
+    /// Takes an event in and says what is to be done, in order.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
-        let before = self.health.paused().map(|fault| fault.code);
+        self.take(event, now);
+        self.decide(now)
+    }
+
+    /// Takes an event in. What is to be done says [`decide`](Self::decide), once for as many events as have come.
+    pub fn take(&mut self, event: Event, now: Timestamp) {
         match event {
             Event::Assigned(partitions) => self.assigned(partitions),
             Event::Revoked(partitions) => self.revoked(partitions),
@@ -114,7 +122,11 @@ impl Engine {
         if self.ousted && self.transaction.is_none() {
             self.begin_anew();
         }
-        self.tell(before);
+    }
+
+    /// Says what is to be done now, in order.
+    pub fn decide(&mut self, now: Timestamp) -> Vec<Effect> {
+        self.tell();
         self.pauses.note(self.health.paused().is_some(), now);
         self.dispatch(now);
         self.commit(now);
@@ -152,11 +164,12 @@ impl Engine {
         self.window.load()
     }
 
-    /// Says when the event paused or resumed the stage.
-    fn tell(&mut self, before: Option<Code>) {
-        match self.health.paused() {
-            Some(fault) if before != Some(fault.code) => self.effects.push(Effect::Paused(fault.clone())),
-            None if before.is_some() => self.effects.push(Effect::Resumed),
+    /// Says when what has come paused or resumed the stage.
+    fn tell(&mut self) {
+        let paused = self.health.paused();
+        match (paused, std::mem::replace(&mut self.told, paused.map(|fault| fault.code))) {
+            (Some(fault), told) if told != Some(fault.code) => self.effects.push(Effect::Paused(fault.clone())),
+            (None, Some(_)) => self.effects.push(Effect::Resumed),
             _ => {}
         }
     }
@@ -242,8 +255,7 @@ impl Engine {
 
     /// When Kafka is slow, outputs must not pile up behind a quick stage.
     fn has_places(&self) -> bool {
-        let leaving_max = self.spec.concurrency.max(self.spec.window);
-        self.window.running() < self.spec.concurrency && self.window.leaving() < leaving_max
+        self.window.running() < self.spec.concurrency && self.window.outputs() < self.spec.bytes
     }
 
     /// Nothing is parked while Kafka does not take what it is given. When the stage stops, all that it holds drains,

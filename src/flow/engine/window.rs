@@ -53,6 +53,8 @@ pub struct Slot {
     pub discard: bool,
     /// When it was taken in.
     pub since: Timestamp,
+    /// Bytes of what was made ready to be produced for it, while it leaves.
+    pub outputs: usize,
     pub phase: Phase,
 }
 
@@ -96,8 +98,8 @@ pub struct Window {
     waiting: BTreeSet<(Timestamp, SlotId)>,
     stuck: BTreeSet<SlotId>,
     running: usize,
-    /// Leaving or stuck: these hold outputs.
-    leaving: usize,
+    /// Bytes of all that was made ready and is not where it goes.
+    outputs: usize,
     blocked: usize,
     /// Partitions of which something has ended since their offsets were last handed out.
     dirty: BTreeSet<TopicPartition>,
@@ -133,7 +135,7 @@ impl Window {
             waiting: BTreeSet::new(),
             stuck: BTreeSet::new(),
             running: 0,
-            leaving: 0,
+            outputs: 0,
             blocked: 0,
             dirty: BTreeSet::new(),
             order: spec.ordering.map(Order::new),
@@ -175,7 +177,7 @@ impl Window {
             place
         });
         let phase = Phase::Ready;
-        let slot = Slot { partition, offset, size, past, tenant, place, discard, since: now, phase };
+        let slot = Slot { partition, offset, size, past, tenant, place, discard, since: now, outputs: 0, phase };
         self.slots.insert(id, slot);
         self.turns.came(tenant, now);
         // What is due already is woken with the others that are.
@@ -197,6 +199,9 @@ impl Window {
     pub fn set_phase(&mut self, id: SlotId, phase: Phase) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let old = std::mem::replace(&mut slot.phase, phase);
+        if !slot.phase.is_leaving() {
+            self.outputs -= std::mem::take(&mut slot.outputs);
+        }
         let (partition, new, tenant) = (slot.partition.clone(), slot.phase.clone(), slot.tenant);
         match (old == Phase::Running, new == Phase::Running) {
             (false, true) => self.turns.began(tenant),
@@ -215,7 +220,6 @@ impl Window {
     fn count(&mut self, partition: &TopicPartition, phase: &Phase, by: fn(usize, usize) -> usize) {
         let change = |n: &mut usize, is: bool| *n = by(*n, usize::from(is));
         change(&mut self.running, *phase == Phase::Running);
-        change(&mut self.leaving, phase.is_leaving());
         change(&mut self.blocked, *phase == Phase::Blocked);
         if let Some(p) = self.partitions.get_mut(partition) {
             change(&mut p.blocked, *phase == Phase::Blocked);
@@ -339,6 +343,7 @@ impl Window {
         }
         let slot = self.slots.remove(&id)?;
         self.stuck.remove(&id);
+        self.outputs -= slot.outputs;
         self.count(&slot.partition, &slot.phase, usize::wrapping_sub);
         if slot.phase == Phase::Running {
             self.turns.stopped(slot.tenant);
@@ -368,9 +373,17 @@ impl Window {
         self.running
     }
 
-    /// Records whose outputs are held until Kafka and the ledger have them.
-    pub fn leaving(&self) -> usize {
-        self.leaving
+    /// So many bytes were made ready to be produced for a record that leaves.
+    pub fn weigh(&mut self, id: SlotId, bytes: usize) {
+        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.phase.is_leaving()) {
+            self.outputs = self.outputs - slot.outputs + bytes;
+            slot.outputs = bytes;
+        }
+    }
+
+    /// Bytes that are held until Kafka and the ledger have them.
+    pub fn outputs(&self) -> usize {
+        self.outputs
     }
 
     pub fn load(&self) -> super::Load {

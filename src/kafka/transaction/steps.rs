@@ -1,20 +1,18 @@
 //! The steps of a transaction, each with what its failure means. All but `deliver` block.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
 use rdkafka::TopicPartitionList;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::future_producer::DeliveryFuture;
-use rdkafka::producer::{FutureProducer, Producer as _};
+use rdkafka::producer::Producer as _;
 
 use super::{Piece, TransactError};
 use crate::kafka::client::dispose;
 use crate::kafka::consumer::{Commit, Member, Noted, positions};
 use crate::kafka::context::Context;
-use crate::kafka::convert;
+use crate::kafka::delivery::{self, Client, Loading, Refused, Reports};
 use crate::kafka::produce_error::ProduceError;
-use crate::message::OutRecord;
 
 /// One call to librdkafka that goes on by itself in the meantime and is asked again.
 pub(super) const SLICE: Duration = Duration::from_secs(2);
@@ -28,7 +26,7 @@ const MOMENT: Duration = Duration::from_micros(100);
 /// See the module.
 pub struct Steps {
     /// `None` only while it is being dropped.
-    client: Option<FutureProducer<Context>>,
+    client: Option<Client>,
     context: Context,
     /// For one record.
     delivery: Duration,
@@ -50,7 +48,7 @@ impl Attached {
 
 impl Steps {
     pub fn new(
-        client: FutureProducer<Context>,
+        client: Client,
         context: Context,
         delivery: Duration,
         patience: Duration,
@@ -78,60 +76,30 @@ impl Steps {
         client.begin_transaction().map_err(|e| fenced("begin a transaction", &e))
     }
 
-    /// Hands everything over, in order, and waits for every acknowledgement. The first record that fails ends it.
+    /// Hands everything over, in order, and waits for every acknowledgement. The first record that fails ends it; a
+    /// full queue holds it back.
     pub async fn deliver(&self, batch: &[&Piece]) -> Result<(), TransactError> {
         let client = self.client()?;
-        let mut deliveries = Vec::new();
+        let reports = Arc::new(Reports::default());
         for piece in batch {
-            for record in &piece.records {
-                let delivery = self.enqueue(&client, record).await;
-                let delivery = delivery.map_err(|e| self.refused(&client, piece.tag, record, &e))?;
-                deliveries.push(async {
-                    match delivery.await {
-                        Ok(Ok(_)) => Ok(()),
-                        Ok(Err((error, _))) => Err(self.refused(&client, piece.tag, record, &error)),
-                        Err(_) => Err(TransactError::Again { cause: "the producer was closed".into() }),
-                    }
-                });
+            let loading = Loading::new(piece.records.clone(), piece.tag, reports.clone());
+            loading.finish(&client, self.delivery).await;
+        }
+        let mut left = batch.len();
+        while left > 0 {
+            for (tag, report) in reports.next().await {
+                report.map_err(|refused| self.refused(&client, tag, refused))?;
+                left -= 1;
             }
         }
-        try_join_all(deliveries).await?;
-        self.context.clear();
         Ok(())
     }
 
-    /// A full queue holds the transaction back.
-    async fn enqueue(
-        &self,
-        client: &FutureProducer<Context>,
-        record: &OutRecord,
-    ) -> Result<DeliveryFuture, KafkaError> {
-        let deadline = Instant::now() + self.delivery;
-        loop {
-            match client.send_result(convert::outgoing(record)) {
-                Ok(delivery) => return Ok(delivery),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _))
-                    if Instant::now() < deadline =>
-                {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err((error, _)) => return Err(error),
-            }
-        }
-    }
-
-    fn refused(
-        &self,
-        client: &FutureProducer<Context>,
-        tag: u64,
-        record: &OutRecord,
-        error: &KafkaError,
-    ) -> TransactError {
+    fn refused(&self, client: &Client, tag: u64, refused: Refused) -> TransactError {
         use RDKafkaErrorCode as Code;
-        let fatal = client.client().fatal_error();
-        let undone =
-            matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight | Code::State));
-        match ProduceError::sort(record, error, fatal, &self.context) {
+        let code = refused.error.rdkafka_error_code();
+        let undone = matches!(code, Some(Code::PurgeQueue | Code::PurgeInflight | Code::State));
+        match ProduceError::sort(refused, delivery::fatal(client), &self.context) {
             // Not for its own sake: the transaction had failed already.
             error if undone => TransactError::Again { cause: error.to_string() },
             error => TransactError::Record { tag, error },
@@ -205,7 +173,7 @@ impl Steps {
         }
     }
 
-    fn client(&self) -> Result<FutureProducer<Context>, TransactError> {
+    fn client(&self) -> Result<Client, TransactError> {
         self.client.clone().ok_or_else(|| TransactError::Fenced { cause: "the producer is closed".into() })
     }
 }

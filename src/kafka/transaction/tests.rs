@@ -41,7 +41,7 @@ fn nothing_outlasts_the_transaction_whatever_else_is_configured() {
     ] {
         let config = properties(&format!("security: {{}}, {kafka}"));
         config.create_native_config().unwrap_or_else(|e| panic!("{kafka}: {e}"));
-        let made: Result<FutureProducer<Context>, _> = config.create_with_context(Context::quiet());
+        let made: Result<Client, _> = config.create_with_context(Deliveries(Context::quiet()));
         assert!(made.is_ok(), "{kafka}: {:?}", made.err());
         let number = |name| config.get(name).and_then(|v| v.parse::<u64>().ok()).expect("a number");
         for name in ["delivery.timeout.ms", "socket.timeout.ms", "topic.metadata.propagation.max.ms"] {
@@ -118,7 +118,7 @@ impl Scene {
         };
         let name = crate::message::TopicPartition::new("in", 0);
         let offsets = vec![Commit { name, offset: 1, metadata: "kept".into() }];
-        self.transactor.commit(vec![Piece { tag: 1, records: vec![record] }], offsets, &self.consumer)
+        self.transactor.commit(vec![Piece { tag: 1, records: Arc::from([record]) }], offsets, &self.consumer)
     }
 
     /// After an error librdkafka may undo one more transaction, to number its records anew.

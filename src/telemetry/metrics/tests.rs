@@ -1,4 +1,5 @@
 use super::*;
+use crate::flow::engine::Lane;
 use crate::message::payload::Usage;
 
 /// Records one sample of every metric in a recorder of its own and renders it.
@@ -7,22 +8,22 @@ fn everything() -> String {
     let metrics = Metrics(recorder.handle());
     metrics::with_local_recorder(&recorder, || {
         describe();
-        stage_known("rag-ingest", "embed");
-        record_read("rag-ingest", "embed", Lane::Rung);
-        record_processed("rag-ingest", "embed", Outcome::Ok);
+        let stage = StageMetrics::new("rag-ingest", "embed");
+        stage.read(Lane::Rung);
+        stage.processed(Outcome::Ok);
+        stage.attempt(true, Duration::from_millis(30));
+        stage.late(Duration::from_millis(8));
+        stage.suppressed();
         transaction("rag-ingest", "embed", "committed", 12, Duration::from_millis(9));
         offset_map_damaged("rag-ingest", "embed");
-        stage_duration("rag-ingest", "embed", Outcome::Ok, Duration::from_millis(30));
         stage_paused("rag-ingest", "embed", Code::LlmUnauthorized, true);
         load("rag-ingest", "embed", crate::flow::engine::Load { running: 3, ..Default::default() });
         consumer_lag("rag-ingest", "embed", "rag-ingest.chunk", 2, 17);
         retry_waiting("rag-ingest", "embed", "30s", 4);
-        retry_lateness("rag-ingest", "embed", Duration::from_millis(8));
         dlq_record("rag-ingest", "embed", Code::LlmContextLength, Class::Permanent);
         dlq_publish_failure("rag-ingest", "embed");
         provider_call("main", "m", Operation::Chat, "429", Duration::from_secs(200));
         provider_tokens("main", "m", Usage { prompt_tokens: 5, completion_tokens: 7 });
-        ledger_duplicate_suppressed("rag-ingest", "embed");
         ledger_error("begin");
         ledger_batch(12);
     });

@@ -13,7 +13,6 @@ use crate::worker::{attempt, publish};
 pub enum Job {
     Attempt,
     Prepare,
-    Send,
     Settle,
 }
 
@@ -39,7 +38,6 @@ impl Job {
         match self {
             Job::Attempt => Task::Attempt(attempt::run(kit, work, cancel).await),
             Job::Prepare => Task::Prepare(publish::prepare(kit, work, what).await),
-            Job::Send => Task::Send(publish::send(kit, work, what).await),
             Job::Settle => Task::Settle(publish::settle(kit, work).await),
         }
     }
@@ -49,7 +47,6 @@ impl Job {
         match self {
             Job::Attempt => Task::Attempt(Ran::Failed(fault)),
             Job::Prepare => Task::Prepare(Err(Refusal::Fault(fault))),
-            Job::Send => Task::Send(Err(Refusal::Fault(fault))),
             Job::Settle => Task::Settle(Err(fault)),
         }
     }

@@ -94,12 +94,12 @@ async fn reading_catches_up_with_the_end_of_a_transactional_topic_and_its_lag_wi
     let partitions = assigned(&mut consumer).await;
     let input = &partitions[0];
     let writer = bench.transactor("writer").await;
-    let piece = |tag: u64| Piece { tag, records: vec![to(&bench.input, 0, &tag.to_string())] };
+    let piece = |tag: u64| Piece { tag, records: [to(&bench.input, 0, &tag.to_string())].into() };
     for tag in 0..3 {
         writer.commit(vec![piece(tag)], Vec::new(), &consumer).await.expect("committed");
     }
     let mut bad = piece(3);
-    bad.records.push(to("there.is.no.such.topic", 0, "x"));
+    bad.records = [to(&bench.input, 0, "3"), to("there.is.no.such.topic", 0, "x")].into();
     writer.commit(vec![bad], Vec::new(), &consumer).await.expect_err("aborted");
 
     let (mut values, mut reached) = (Vec::new(), 0);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lazaret::kafka::consumer::{Change, Commit};
 use lazaret::kafka::{Consumer, Piece, ProduceError, TransactError};
-use lazaret::message::TopicPartition;
+use lazaret::message::{OutRecord, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -46,7 +46,7 @@ async fn a_record_that_cannot_be_written_is_named_and_nothing_of_its_transaction
         matches!(&refused, TransactError::Record { tag: 2, error: ProduceError::TooLarge { .. } }),
         "{refused}"
     );
-    let nowhere = Piece { tag: 9, records: vec![to("there.is.no.such.topic", 0, "x")] };
+    let nowhere = Piece { tag: 9, records: [to("there.is.no.such.topic", 0, "x")].into() };
     let batch = vec![piece(&bench, 1, &["a"]), nowhere];
     let refused = transactor.commit(batch, offsets(), &consumer).await.expect_err("no such topic");
     assert!(
@@ -74,8 +74,8 @@ async fn a_record_that_the_broker_refuses_is_named_and_the_others_are_written_wi
     let partitions = assigned(&mut consumer).await;
     let transactor = bench.transactor("one").await;
     for round in [0, 3, 7] {
-        let mut old = piece(&bench, 7, &["old"]);
-        old.records[0].timestamp = Some(1_000);
+        let old = OutRecord { timestamp: Some(1_000), ..to(&bench.out(), 0, "old") };
+        let old = Piece { tag: 7, records: [old].into() };
         let mut batch: Vec<_> = (10..17).map(|tag| piece(&bench, tag, &["sound"])).collect();
         batch.insert(round, old);
         let offsets = vec![commit(&bench.input, 1, "")];

@@ -46,6 +46,9 @@ pub struct Held {
     pub busy: Option<Job>,
 }
 
+/// What every record weighs that is produced.
+const OUTPUT: usize = 100;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Hands {
@@ -112,7 +115,7 @@ impl Hands {
         held.busy = None;
         match done {
             Done::Ran(result) => Some(Event::Ran { slot, result }),
-            Done::Prepared(result) => Some(Event::Prepared { slot, result }),
+            Done::Prepared(result) => Some(Event::Prepared { slot, result: result.map(|()| OUTPUT) }),
             Done::Sent(result) => Some(Event::Sent { slot, result }),
             Done::Settled(result) => Some(Event::Settled { slot, result }),
             Done::Released => None,

@@ -121,6 +121,8 @@ pub fn dead_letter(attempts: u32, fault: Fault) -> Publish {
 pub struct Driver {
     pub engine: Engine,
     pub now: Timestamp,
+    /// Bytes of what every record becomes.
+    pub output: usize,
     slots: u64,
 }
 
@@ -130,7 +132,7 @@ impl Driver {
         let mut spec = spec();
         change(&mut spec);
         let now = "2026-11-22T10:00:00Z".parse().unwrap();
-        let mut driver = Self { engine: Engine::new(spec), now, slots: 0 };
+        let mut driver = Self { engine: Engine::new(spec), now, output: 1, slots: 0 };
         driver.assign(input(0), Lane::Input);
         driver
     }
@@ -150,7 +152,7 @@ impl Driver {
                 seen.push(effect);
             }
             if let Some(slot) = prepared {
-                seen.extend(self.tell(Event::Prepared { slot, result: Ok(()) }));
+                seen.extend(self.tell(Event::Prepared { slot, result: Ok(self.output) }));
             }
         }
         assert!(self.engine.next_wake().is_none_or(|wake| wake > self.now), "the worker would spin");

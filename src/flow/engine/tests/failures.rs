@@ -178,7 +178,7 @@ fn an_answer_to_a_question_that_was_not_asked_changes_nothing() {
     d.ran(0, Ran::Output);
     let slot = SlotId(0);
     assert_eq!(d.tell(Event::Settled { slot, result: Ok(()) }), [], "Kafka does not have it yet");
-    assert_eq!(d.tell(Event::Prepared { slot, result: Ok(()) }), []);
+    assert_eq!(d.tell(Event::Prepared { slot, result: Ok(1) }), []);
     assert_eq!(d.tell(Event::Sent { slot, result: Ok(()) }), [Effect::Settle(slot)]);
     assert_eq!(d.refused(0, Code::OutputUnwritable), [], "Kafka has it");
     assert_eq!(d.tell(Event::Settled { slot, result: Ok(()) }), [ended(0)]);

@@ -254,15 +254,18 @@ fn an_offset_that_comes_again_after_its_end_is_looked_at_again_because_a_cut_log
 
 #[test]
 fn a_quick_stage_does_not_pile_up_outputs_that_kafka_has_not_taken() {
-    let mut d = Driver::new(|spec| (spec.concurrency, spec.window) = (2, 3));
-    d.assign(input(1), Lane::Input);
-    d.fill(0..3);
-    (0..2).for_each(|offset| drop(d.poll(input(1), offset)));
-    for slot in [0, 1] {
-        assert_eq!(starts(&d.ran(slot, Ran::Output)).len(), 1);
-    }
-    assert!(starts(&d.ran(3, Ran::Output)).is_empty(), "three are on their way already");
-    assert_eq!(starts(&d.published(0)).len(), 1);
+    let mut d = Driver::new(|spec| (spec.concurrency, spec.bytes) = (2, 1_000));
+    d.output = 500;
+    d.fill(0..6);
+    assert_eq!(starts(&d.ran(0, Ran::Output)), [2]);
+    assert_eq!(starts(&d.ran(1, Ran::Output)), [3], "what it becomes is not known yet");
+    assert!(starts(&d.ran(2, Ran::Output)).is_empty(), "1,000 bytes are on their way");
+    assert!(starts(&d.published(0)).is_empty());
+    assert_eq!(starts(&d.published(1)), [4], "there is room again");
+    d.ran(3, Ran::Output);
+    d.tell(Event::Lost(vec![input(0)]));
+    d.assign(input(0), Lane::Input);
+    assert_eq!(starts(&d.fill(0..6)), [6, 7], "what is forgotten weighs nothing");
 }
 
 #[test]
