@@ -69,10 +69,10 @@ impl Follower {
         let state = (std::mem::take(&mut self.next), Arrivals::new());
         let topics = self.topics.clone();
         let visit = move |(next, arrivals): &mut (BTreeMap<_, _>, Arrivals), record: Record| {
-            if let Some(Meaning { is_dead, subject }) = topics.get(&record.at.topic) {
+            if let Some(Meaning { is_dead, subject }) = topics.get(&*record.at.topic) {
                 arrivals.push(account::read(&record, *is_dead, *subject));
             }
-            next.insert((record.at.topic, record.at.partition), record.at.offset + 1);
+            next.insert((record.at.topic.to_string(), record.at.partition), record.at.offset + 1);
             ControlFlow::Continue(())
         };
         let ((next, arrivals), _) = read(&self.kafka, self.message_max, reading, state, visit).await?;

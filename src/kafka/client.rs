@@ -75,7 +75,7 @@ pub fn producer(
     let mut config = base(kafka, verb)?;
     let batch = batch_max.0.clamp(1, 1_000_000);
     if config.get("compression.type").or(config.get("compression.codec")).is_none() {
-        config.set("compression.type", "zstd");
+        config.set("compression.type", "lz4");
     }
     if config.get("linger.ms").or(config.get("queue.buffering.max.ms")).is_none() {
         config.set("linger.ms", "5");

@@ -7,16 +7,16 @@ use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, O
 use rdkafka::producer::BaseRecord;
 use rdkafka::util::IntoOpaque;
 
-use crate::message::{Coordinates, Headers, OutRecord, Record};
+use crate::message::{Coordinates, Headers, OutRecord, Record, Topic};
 
 /// Stands for a header whose name is not UTF-8, which the client library cannot hand out.
 pub const UNREADABLE_HEADER: &str = "lazaret-unreadable-header";
 
-/// Copies a consumed message.
-pub fn record(message: &BorrowedMessage<'_>) -> Record {
+/// Copies a consumed message of this topic.
+pub fn record(message: &BorrowedMessage<'_>, topic: Topic) -> Record {
     Record {
         at: Coordinates {
-            topic: message.topic().to_owned(),
+            topic,
             partition: message.partition(),
             offset: message.offset(),
             timestamp: message.timestamp().to_millis(),

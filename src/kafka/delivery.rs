@@ -180,8 +180,8 @@ impl ProducerContext for Deliveries {
                 Some(Sent { partition: message.partition(), offset: message.offset() })
             }
             Err((error, message)) => {
-                let record = convert::record(message);
-                let (topic, size) = (record.at.topic.clone(), record.size());
+                let topic = message.topic().to_owned();
+                let size = convert::record(message, topic.as_str().into()).size();
                 shipment.refuse(Refused { error: error.clone(), topic, size });
                 None
             }

@@ -44,7 +44,9 @@ impl Producer {
         match reports.next().await.pop() {
             Some((_, Ok(Some(sent)))) => Ok(sent),
             Some((_, Err(refused))) => Err(self.explain(refused)),
-            _ => Err(ProduceError::Unavailable { topic, cause: "the client does not say where it is".into() }),
+            _ => {
+                Err(ProduceError::Unavailable { topic, cause: "the client does not say where it is".into() })
+            }
         }
     }
 

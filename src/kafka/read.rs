@@ -129,7 +129,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
             match self.consumer.poll(Duration::from_millis(100)) {
                 None => {}
                 Some(Ok(message)) if message.topic() == topic => {
-                    let record = convert::record(&message);
+                    let record = convert::record(&message, message.topic().into());
                     let (partition, offset) = (record.at.partition, record.at.offset);
                     // What came in after the start is left for the next reading.
                     let Some(&(_, end)) = ends.get(&partition) else { continue };

@@ -64,6 +64,12 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Where nothing is remembered, nothing is claimed, and nobody can take it over.
+    pub fn unclaimed() -> Self {
+        let (pipeline, stage, job) = Default::default();
+        Self { pipeline, stage, job, token: 0, length: Duration::ZERO, until: Timestamp::MAX }
+    }
+
     /// As it stands after something was noted under it at this time.
     pub fn renewed(self, now: Timestamp) -> Self {
         let until = now.saturating_add(self.length).unwrap_or(Timestamp::MAX).max(self.until);
@@ -186,7 +192,7 @@ pub enum LedgerError {
 pub trait Ledger: Send + Sync {
     async fn begin(&self, claim: Claim) -> Result<Begin, LedgerError>;
 
-    /// False for a ledger that keeps nothing: no result need be written out for it.
+    /// False for a ledger that keeps nothing: it is not asked for jobs, and told neither results nor ends.
     fn remembers(&self) -> bool {
         true
     }

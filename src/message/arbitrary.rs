@@ -50,8 +50,14 @@ pub fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 pub fn coordinates() -> impl Strategy<Value = Coordinates> {
-    (id(), any::<i32>(), any::<i64>(), option::of(any::<i64>()))
-        .prop_map(|(topic, partition, offset, timestamp)| Coordinates { topic, partition, offset, timestamp })
+    (id(), any::<i32>(), any::<i64>(), option::of(any::<i64>())).prop_map(
+        |(topic, partition, offset, timestamp)| Coordinates {
+            topic: topic.into(),
+            partition,
+            offset,
+            timestamp,
+        },
+    )
 }
 
 /// A record with these headers, wherever it stands.

@@ -144,7 +144,7 @@ impl DeadLetter {
         text(ATTEMPTS, self.attempts.to_string());
         text(FIRST_FAILURE, rfc3339(self.first_failure));
         text(LAST_FAILURE, rfc3339(self.last_failure));
-        text(ORIGIN_TOPIC, self.origin.topic.clone());
+        text(ORIGIN_TOPIC, self.origin.topic.to_string());
         text(ORIGIN_PARTITION, self.origin.partition.to_string());
         text(ORIGIN_OFFSET, self.origin.offset.to_string());
         if let Some(ms) = self.origin.timestamp {
@@ -177,7 +177,7 @@ impl DeadLetter {
             first_failure: text(FIRST_FAILURE)?.parse().map_err(|_| missing(FIRST_FAILURE))?,
             last_failure: text(LAST_FAILURE)?.parse().map_err(|_| missing(LAST_FAILURE))?,
             origin: Coordinates {
-                topic: text(ORIGIN_TOPIC)?,
+                topic: text(ORIGIN_TOPIC)?.into(),
                 partition: text(ORIGIN_PARTITION)?.parse().map_err(|_| missing(ORIGIN_PARTITION))?,
                 offset: text(ORIGIN_OFFSET)?.parse().map_err(|_| missing(ORIGIN_OFFSET))?,
                 timestamp: block.text(ORIGIN_TIMESTAMP).and_then(milliseconds),

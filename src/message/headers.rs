@@ -1,5 +1,7 @@
 //! Kafka headers as an ordered list, and the names of the ones Lazaret reads or writes on every hop.
 
+use std::borrow::Cow;
+
 /// Correlation headers, on every hop. UTF-8 text.
 pub const JOB_ID: &str = "job-id";
 pub const TENANT_ID: &str = "tenant-id";
@@ -8,7 +10,10 @@ pub const TRACEPARENT: &str = "traceparent";
 
 /// Headers in the order of the record; names may repeat and values may be null, as Kafka allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, Option<Vec<u8>>)>);
+pub struct Headers(Vec<(Name, Option<Vec<u8>>)>);
+
+/// The name of a header. Ours are known beforehand.
+type Name = Cow<'static, str>;
 
 impl Headers {
     pub fn new() -> Self {
@@ -16,12 +21,12 @@ impl Headers {
     }
 
     /// Appends a header, whatever is there already.
-    pub fn push(&mut self, name: impl Into<String>, value: Option<Vec<u8>>) {
+    pub fn push(&mut self, name: impl Into<Name>, value: Option<Vec<u8>>) {
         self.0.push((name.into(), value));
     }
 
     /// Appends a text header.
-    pub fn push_text(&mut self, name: &str, value: impl Into<String>) {
+    pub fn push_text(&mut self, name: impl Into<Name>, value: impl Into<String>) {
         self.push(name, Some(value.into().into_bytes()));
     }
 
@@ -44,7 +49,7 @@ impl Headers {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_deref()))
     }
 
     pub fn len(&self) -> usize {
@@ -63,7 +68,7 @@ impl Headers {
 
 impl FromIterator<(String, Option<Vec<u8>>)> for Headers {
     fn from_iter<T: IntoIterator<Item = (String, Option<Vec<u8>>)>>(items: T) -> Self {
-        Self(items.into_iter().collect())
+        Self(items.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 }
 
@@ -87,7 +92,9 @@ mod tests {
     #[test]
     fn collected_headers_keep_their_order_and_repeat_their_names() {
         let all = [("b", None), ("a", Some(vec![1])), ("b", Some(vec![]))].map(|(n, v)| (n.to_owned(), v));
-        assert_eq!(Headers::from_iter(all.clone()).0, all);
+        let headers = Headers::from_iter(all.clone());
+        let listed = headers.iter().map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec)));
+        assert_eq!(listed.collect::<Vec<_>>(), all);
     }
 
     proptest! {
@@ -98,7 +105,7 @@ mod tests {
         ) {
             let mut all = headers.clone();
             all.push("here", None);
-            all.0.extend(more.iter().filter(|(name, _)| *name != "here").map(|(n, v)| (n.into(), v.map(Into::into))));
+            all.0.extend(more.iter().filter(|(name, _)| *name != "here").map(|(n, v)| (n.to_owned().into(), v.map(Into::into))));
             let (before, after) = all.split_at_last("here").unwrap();
             prop_assert_eq!(&before, &headers);
             prop_assert_eq!(before.iter().chain(after.iter()).collect::<Vec<_>>(), all.iter().collect::<Vec<_>>());

@@ -15,8 +15,11 @@ impl JobId {
     /// The id of a record that brought none: derived from where it stands, so that a redelivery has the same. The
     /// timestamp tells it from the record at the same place of a topic that was deleted and made again.
     pub fn derived(at: &Coordinates) -> Self {
-        let place = format!("{}-{}-{}", at.topic, at.partition, at.offset);
-        Self(at.timestamp.map_or(place.clone(), |timestamp| format!("{place}-{timestamp}")))
+        let Coordinates { topic, partition, offset, timestamp } = at;
+        Self(match timestamp {
+            Some(timestamp) => format!("{topic}-{partition}-{offset}-{timestamp}"),
+            None => format!("{topic}-{partition}-{offset}"),
+        })
     }
 
     /// The id of the `n`th child of a fan-out.

@@ -12,5 +12,5 @@ pub mod trail;
 pub use deadletter::DeadLetter;
 pub use headers::Headers;
 pub use id::{Correlation, JobId};
-pub use record::{Coordinates, OutRecord, Record, TopicPartition};
+pub use record::{Coordinates, OutRecord, Record, Topic, TopicPartition};
 pub use trail::{Envelope, Trail};

@@ -1,18 +1,22 @@
 //! A record as it was read from Kafka, and a record that is about to be written. Plain data.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::Headers;
+
+/// The name of a topic. Every record has it, and they share it.
+pub type Topic = Arc<str>;
 
 /// A topic and one of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicPartition {
-    pub topic: String,
+    pub topic: Topic,
     pub partition: i32,
 }
 
 impl TopicPartition {
-    pub fn new(topic: impl Into<String>, partition: i32) -> Self {
+    pub fn new(topic: impl Into<Topic>, partition: i32) -> Self {
         Self { topic: topic.into(), partition }
     }
 }
@@ -26,7 +30,7 @@ impl fmt::Display for TopicPartition {
 /// Where a record stands in the log, and the time the log gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Coordinates {
-    pub topic: String,
+    pub topic: Topic,
     pub partition: i32,
     pub offset: i64,
     /// Kafka record timestamp, milliseconds since the Unix epoch; `None` when the broker has none.

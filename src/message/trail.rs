@@ -104,7 +104,7 @@ pub fn seal(original: &Headers, trail: &Trail, correlation: &Correlation) -> Hea
         headers.push_text(DISCARD_BY, by.clone());
         headers.push_text(DISCARD_REASON, reason.clone());
     }
-    headers.push_text(ORIGIN_TOPIC, trail.origin.topic.clone());
+    headers.push_text(ORIGIN_TOPIC, &*trail.origin.topic);
     headers.push_text(ORIGIN_PARTITION, trail.origin.partition.to_string());
     headers.push_text(ORIGIN_OFFSET, trail.origin.offset.to_string());
     if let Some(timestamp) = trail.origin.timestamp {
@@ -152,7 +152,7 @@ fn parse(block: &Headers) -> Option<Trail> {
             .text(DISCARD_BY)
             .map(|by| (by.to_owned(), block.text(DISCARD_REASON).unwrap_or_default().to_owned())),
         origin: Coordinates {
-            topic: block.text(ORIGIN_TOPIC).filter(|topic| is_id(topic))?.to_owned(),
+            topic: block.text(ORIGIN_TOPIC).filter(|topic| is_id(topic))?.into(),
             partition: block.text(ORIGIN_PARTITION)?.parse().ok()?,
             offset: block.text(ORIGIN_OFFSET)?.parse().ok()?,
             timestamp: block.text(ORIGIN_TIMESTAMP).and_then(|t| t.parse().ok()),

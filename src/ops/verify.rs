@@ -114,7 +114,7 @@ async fn look(
     let reading =
         Reading { topics: readers.keys().cloned().collect(), start: Start::Beginning, deadline: left };
     let visit = move |stages: &mut Vec<Stage>, record: crate::message::Record| {
-        for at in readers.get(&record.at.topic).into_iter().flatten() {
+        for at in readers.get(&*record.at.topic).into_iter().flatten() {
             if let Some(stage) = stages.get_mut(*at) {
                 stage.see(&record);
             }

@@ -53,7 +53,7 @@ mod tests {
     fn record(key: Option<&[u8]>, headers: &[(&str, &str)]) -> Record {
         let mut all = Headers::new();
         for (name, value) in headers {
-            all.push_text(name, *value);
+            all.push_text((*name).to_owned(), *value);
         }
         let at = Coordinates { topic: "docs".into(), partition: 0, offset: 0, timestamp: None };
         Record { at, key: key.map(<[u8]>::to_vec), value: None, headers: all }

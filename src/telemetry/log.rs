@@ -94,7 +94,7 @@ pub fn record_span(
         tenant_id = correlation.tenant,
         resource_id = correlation.resource,
         trace_id = correlation.trace_id(),
-        topic = at.topic,
+        topic = &*at.topic,
         partition = at.partition,
         offset = at.offset,
         attempt,

@@ -12,7 +12,7 @@ impl TestKit {
     /// Partitions of the input that are new, and those that follow them, are ours from now on.
     pub(super) async fn assign(&mut self) {
         let input = self.kit.topics.input.clone();
-        let of_input = self.log.keys().filter(|name| name.topic == input && !self.read.contains_key(*name));
+        let of_input = self.log.keys().filter(|name| *name.topic == input && !self.read.contains_key(*name));
         for name in of_input.cloned().collect::<Vec<_>>() {
             let family = name.partition;
             let topics = self.kit.topics.read().into_iter().map(str::to_owned).collect::<Vec<_>>();

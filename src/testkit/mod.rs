@@ -187,14 +187,14 @@ impl TestKit {
     }
 
     fn in_topic<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a message::Record> {
-        self.log.iter().filter(move |(name, _)| name.topic == topic).flat_map(|(_, records)| records)
+        self.log.iter().filter(move |(name, _)| &*name.topic == topic).flat_map(|(_, records)| records)
     }
 
     fn append(&mut self, topic: String, partition: i32, timestamp: Option<i64>, (key, value, headers): Body) {
         let timestamp = timestamp.or(Some(self.clock.load(SeqCst)));
         let records = self.log.entry(TopicPartition::new(topic.clone(), partition)).or_default();
         let offset = i64::try_from(records.len()).unwrap_or(i64::MAX);
-        let at = Coordinates { topic, partition, offset, timestamp };
+        let at = Coordinates { topic: topic.into(), partition, offset, timestamp };
         records.push(message::Record { at, key, value, headers });
     }
 

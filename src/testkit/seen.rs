@@ -33,7 +33,7 @@ impl TestRecord {
 
     /// Appends a header. `job-id`, `tenant-id` and `resource-id` are those that Lazaret reads.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push(name, Some(value.into()));
+        self.headers.push(name.into(), Some(value.into()));
         self
     }
 
@@ -102,7 +102,7 @@ pub struct Retry {
 impl Retry {
     pub(super) fn read(record: &Record) -> Option<Self> {
         let trail = trail::open(record, true).trail;
-        let rung = record.at.topic.clone();
+        let rung = record.at.topic.to_string();
         let due = trail.due?;
         Some(Self { record: Written(record.clone()), rung, due, failures: trail.attempt, code: trail.code })
     }

@@ -5,10 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::FutureExt;
-use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
-
+use super::hands::Cancel;
 use super::kit::Kit;
 use super::runner::{Made, Opened};
 use super::work::Work;
@@ -18,12 +15,14 @@ pub use crate::flow::fault::panicked;
 use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::state::State;
-use crate::ledger::{Begin, Claim, End, LedgerError};
+use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
 use crate::message::TopicPartition;
 use crate::telemetry::{log, metrics};
+use futures::FutureExt;
+use jiff::Timestamp;
 
 /// Runs the record and keeps in `work` what was gained. A cancelled attempt comes back as `Busy`.
-pub async fn run(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Ran {
+pub async fn run(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Ran {
     let fault = match attempt(kit, work, cancel).await {
         Ok(ran) => return ran,
         Err(fault) => fault,
@@ -46,7 +45,7 @@ pub async fn release(kit: &Kit, work: &mut Work, fault: Option<Fault>) {
     }
 }
 
-async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Result<Ran, Fault> {
+async fn attempt(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Result<Ran, Fault> {
     let correlation = &work.envelope.correlation;
     let said = correlation.tenant.is_some() && correlation.resource.is_some();
     let open = AssertUnwindSafe(kit.runner.open(work)).catch_unwind();
@@ -71,6 +70,10 @@ async fn attempt(kit: &Kit, work: &mut Work, cancel: &CancellationToken) -> Resu
 /// Asks the ledger for the job. `None` means: run it.
 async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
     if work.lease.as_ref().is_some_and(|lease| !lease.is_over(kit.clock.now())) {
+        return Ok(None);
+    }
+    if !kit.ledger.remembers() {
+        work.lease.get_or_insert_with(Lease::unclaimed);
         return Ok(None);
     }
     match kit.ledger.begin(claim(kit, work)).await.map_err(|e| unavailable("begin", &e))? {
@@ -108,7 +111,7 @@ pub fn claim(kit: &Kit, work: &Work) -> Claim {
         at: work.record.at.clone(),
         origin: trail.origin.clone(),
         order: work.order.map(|key| key.0),
-        family: TopicPartition::new(&kit.topics.input, work.family),
+        family: TopicPartition::new(kit.topics.input.as_str(), work.family),
         term: work.term,
         lease: kit.lease,
         now: kit.clock.now(),
@@ -128,12 +131,7 @@ pub fn rest(state: State) -> Rest {
 }
 
 /// The stage's own work, bounded in time; a panic in it is this record's failure. `None` when cancelled.
-async fn stage(
-    kit: &Kit,
-    work: &Work,
-    opened: Opened,
-    cancel: &CancellationToken,
-) -> Result<Option<Vec<Made>>, Fault> {
+async fn stage(kit: &Kit, work: &Work, opened: Opened, cancel: &Cancel) -> Result<Option<Vec<Made>>, Fault> {
     let begun = Instant::now();
     let run = AssertUnwindSafe(kit.runner.run(work, opened)).catch_unwind();
     if cancel.is_cancelled() {
@@ -167,11 +165,10 @@ async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
 /// Stores the result, or if it is stored already, renews the lease. False: somebody else has the job.
 pub async fn keep(kit: &Kit, work: &mut Work) -> Result<bool, Fault> {
     let (Some(lease), Some(outputs)) = (&work.lease, &work.outputs) else { return Ok(false) };
-    let result = match kit.ledger.remembers() {
-        true => serde_json::to_vec(outputs.as_ref()),
-        false => Ok(Vec::new()),
-    };
-    let result = result
+    if !kit.ledger.remembers() {
+        return Ok(true);
+    }
+    let result = serde_json::to_vec(outputs.as_ref())
         .map_err(|e| Fault::new(Code::RecordSchemaViolation, format!("the output is not JSON: {e}")))?;
     let now = kit.clock.now();
     let kept = kit.ledger.store(lease, result, now).await;

@@ -1,6 +1,9 @@
 //! The records in a worker's hands, and the tasks that work on them. It starts what it is told to start and brings
 //! back what came of it; it decides nothing.
 
+mod cancel;
+mod pace;
+mod slots;
 mod task;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -11,27 +14,29 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+pub use self::cancel::Cancel;
+use self::pace::{Pace, Timed};
+use self::slots::Slots;
 use self::task::{Back, Job, Task};
 use super::attempt::{self, panicked};
 use super::kit::Kit;
 use super::publish;
 use super::work::Work;
-use crate::flow::{Code, Fault};
 use crate::flow::engine::{Arrival, Event, Publish, Ran, Refusal, SlotId};
+use crate::flow::{Code, Fault};
 use crate::kafka::delivery::{Report, Reports};
-use crate::message::{OutRecord, Record, TopicPartition};
+use crate::message::{OutRecord, Record, Topic, TopicPartition};
 use crate::telemetry::log;
 
 /// A record in the engine's window.
 struct Held {
     /// `None` while a task has it.
-    work: Option<Work>,
-    cancel: CancellationToken,
+    work: Option<Box<Work>>,
+    cancel: Cancel,
     span: Span,
-    topic: String,
+    topic: Topic,
     due: Option<Timestamp>,
     /// Where it goes, once that is decided.
     what: Option<Publish>,
@@ -40,18 +45,19 @@ struct Held {
 /// See the module.
 pub struct Hands {
     kit: Arc<Kit>,
-    held: HashMap<SlotId, Held>,
+    held: Slots<Held>,
     tasks: JoinSet<Back>,
     /// Records on their way to Kafka, and its answers.
-    sent: HashMap<SlotId, Work>,
+    sent: Slots<Box<Work>>,
     reports: Arc<Reports>,
     /// What came of steps that had nothing to wait for.
     done: VecDeque<Event>,
+    pace: Pace,
     next_slot: u64,
     /// Records in the transaction that Kafka has not answered yet.
     in_transaction: HashSet<SlotId>,
     /// Records of that transaction that were forgotten: its answer tells what the ledger is told of them.
-    limbo: HashMap<SlotId, Work>,
+    limbo: HashMap<SlotId, Box<Work>>,
     /// Records of a transaction of which nobody knows whether it was committed, and those of them that were
     /// forgotten. The ledger is told nothing before it has learnt from the offsets what became of them.
     doubtful: HashSet<SlotId>,
@@ -62,11 +68,12 @@ impl Hands {
     pub fn new(kit: Arc<Kit>) -> Self {
         Self {
             kit,
-            held: HashMap::new(),
+            held: Slots::default(),
             tasks: JoinSet::new(),
-            sent: HashMap::new(),
+            sent: Slots::default(),
             reports: Arc::default(),
             done: VecDeque::new(),
+            pace: Pace::default(),
             next_slot: 0,
             in_transaction: HashSet::new(),
             limbo: HashMap::new(),
@@ -137,7 +144,7 @@ impl Hands {
 
     /// The topics of the records that have not been started since they were taken in, and have a due time.
     pub fn waiting(&self) -> impl Iterator<Item = &str> {
-        self.held.values().filter(|held| held.due.is_some()).map(|held| held.topic.as_str())
+        self.held.values().filter(|held| held.due.is_some()).map(|held| &*held.topic)
     }
 
     fn hold(&self, work: Work) -> Held {
@@ -148,8 +155,8 @@ impl Hands {
             span: log::record_span(&topics.pipeline, &topics.stage, correlation, &work.record.at, attempt),
             topic: work.record.at.topic.clone(),
             due: work.due(),
-            work: Some(work),
-            cancel: CancellationToken::new(),
+            work: Some(Box::new(work)),
+            cancel: Cancel::default(),
             what: None,
         }
     }
@@ -159,7 +166,10 @@ impl Hands {
         self.ended(back.ok()?)
     }
 
-    fn ended(&mut self, Back { slot, work, from }: Back) -> Option<Event> {
+    fn ended(&mut self, Back { slot, work, from, held_up }: Back) -> Option<Event> {
+        if let Task::Attempt(_) = from {
+            self.pace.note(held_up);
+        }
         let Some(held) = self.held.get_mut(&slot) else {
             self.hand_back(slot, work);
             return None;
@@ -215,10 +225,14 @@ impl Hands {
 
     /// Makes ready what the record becomes.
     pub fn prepare(&mut self, slot: SlotId, what: Publish) {
-        if let Some(held) = self.held.get_mut(&slot) {
-            held.what = Some(what);
+        let Some(held) = self.held.get_mut(&slot) else { return };
+        let work = held.work.as_mut();
+        let result = work.and_then(|work| publish::prepare_at_once(&self.kit, work, &what));
+        held.what = Some(what);
+        match result {
+            Some(result) => self.did(slot, Task::Prepare(result)),
+            None => self.spawn(slot, Job::Prepare),
         }
-        self.spawn(slot, Job::Prepare);
     }
 
     /// Begins to produce, without a transaction.
@@ -231,7 +245,8 @@ impl Hands {
         } else {
             let message = "this worker produces in transactions only";
             let refusal = Refusal::Fault(Fault::new(Code::OutputUnwritable, message));
-            let event = self.ended(Back { slot, work, from: Task::Send(Err(refusal)) });
+            let event =
+                self.ended(Back { slot, work, from: Task::Send(Err(refusal)), held_up: Duration::ZERO });
             self.done.extend(event);
         }
     }
@@ -250,14 +265,25 @@ impl Hands {
                 _ => Ok(()),
             };
             work.produced = result.is_ok();
-            let event = self.ended(Back { slot, work, from: Task::Send(result) });
+            let event = self.ended(Back { slot, work, from: Task::Send(result), held_up: Duration::ZERO });
             self.done.extend(event);
         }
     }
 
     /// Tells the ledger where the record went.
     pub fn settle(&mut self, slot: SlotId) {
-        self.spawn(slot, Job::Settle);
+        if self.kit.ledger.remembers() {
+            self.spawn(slot, Job::Settle);
+        } else {
+            self.did(slot, Task::Settle(Ok(())));
+        }
+    }
+
+    /// A step that took no time.
+    fn did(&mut self, slot: SlotId, from: Task) {
+        let Some(work) = self.held.get_mut(&slot).and_then(|held| held.work.take()) else { return };
+        let event = self.ended(Back { slot, work, from, held_up: Duration::ZERO });
+        self.done.extend(event);
     }
 
     /// Hands the record to a task, or does at once what there is nothing to wait for. A panic in it is the record's
@@ -270,19 +296,20 @@ impl Hands {
         let run = async move {
             let run = AssertUnwindSafe(job.run(&kit, &mut work, &what, &cancel)).catch_unwind().await;
             let from = run.unwrap_or_else(|panic| job.panicked(panicked(panic.as_ref())));
-            Back { slot, work, from }
+            Back { slot, work, from, held_up: Duration::ZERO }
         };
-        let mut run = Box::pin(run.instrument(held.span.clone()));
-        // An attempt is the stage's own code, which may keep a thread busy: not this one.
-        let back = match job {
-            Job::Attempt => None,
-            Job::Prepare | Job::Settle => (&mut run).now_or_never(),
+        let mut run = Timed::new(run.instrument(held.span.clone()));
+        let at_once = match job {
+            // The stage's own code may keep a thread busy: not this one.
+            Job::Attempt => self.pace.is_quick(),
+            Job::Prepare | Job::Settle => true,
         };
-        if let Some(back) = back {
-            let event = self.ended(back);
-            self.done.extend(event);
-        } else {
-            self.tasks.spawn(run);
+        match at_once.then(|| (&mut run).now_or_never()).flatten() {
+            Some(back) => {
+                let event = self.ended(back);
+                self.done.extend(event);
+            }
+            None => _ = self.tasks.spawn(run),
         }
     }
 
@@ -313,7 +340,7 @@ impl Hands {
     /// Nobody knows whether the transaction was committed.
     pub fn doubt_transaction(&mut self) {
         self.doubtful = std::mem::take(&mut self.in_transaction);
-        self.doubt = std::mem::take(&mut self.limbo).into_values().collect();
+        self.doubt = std::mem::take(&mut self.limbo).into_values().map(|work| *work).collect();
     }
 
     /// These partitions are ours again, and the ledger has been told what was committed of them: what it does not
@@ -327,7 +354,7 @@ impl Hands {
         for work in known {
             let slot = SlotId(self.next_slot);
             self.next_slot += 1;
-            self.hand_back(slot, work);
+            self.hand_back(slot, Box::new(work));
         }
     }
 
@@ -351,7 +378,7 @@ impl Hands {
             if self.in_transaction.contains(&slot) {
                 self.limbo.insert(slot, work);
             } else if self.doubtful.remove(&slot) {
-                self.doubt.push(work);
+                self.doubt.push(*work);
             } else {
                 self.hand_back(slot, work);
             }
@@ -359,7 +386,7 @@ impl Hands {
     }
 
     /// The engine has forgotten the record: the ledger is told where it went, or that nobody has it.
-    fn hand_back(&mut self, slot: SlotId, mut work: Work) {
+    fn hand_back(&mut self, slot: SlotId, mut work: Box<Work>) {
         if work.lease.is_none() {
             return;
         }
@@ -372,7 +399,7 @@ impl Hands {
                 attempt::release(&kit, &mut work, None).await;
             }
             work.lease = None;
-            Back { slot, work, from: Task::Release }
+            Back { slot, work, from: Task::Release, held_up: Duration::ZERO }
         });
     }
 }

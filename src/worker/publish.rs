@@ -25,7 +25,7 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
             if work.lease.as_ref().is_some_and(|lease| lease.is_over(now)) {
                 still_ours(attempt::keep(kit, work).await.map_err(Refusal::Fault)?)?;
             }
-            Prepared { records: outputs(kit, work).await?.into(), end: End::Done }
+            Prepared { records: outputs(kit, work).await?, end: End::Done }
         }
         Publish::Retry { rung, due, attempt, fault } => {
             let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
@@ -63,6 +63,28 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
     Ok(())
 }
 
+/// The same for outputs that there is nothing to wait for: bytes, of a job that no ledger keeps.
+pub fn prepare_at_once(kit: &Kit, work: &mut Work, what: &Publish) -> Option<Result<(), Refusal>> {
+    if *what != Publish::Output || kit.ledger.remembers() {
+        return None;
+    }
+    let Some(outputs) = work.outputs.take() else {
+        // They went into what is prepared, and nothing else has been prepared since.
+        return work.prepared.is_some().then_some(Ok(()));
+    };
+    let outputs = Arc::try_unwrap(outputs).unwrap_or_else(|shared| (*shared).clone());
+    match kit.runner.write_at_once(work, outputs, kit.topics.next.as_deref()) {
+        Ok(records) => {
+            let records = records.map_err(Refusal::Fault).and_then(|records| fitting(kit, records));
+            Some(records.map(|records| work.prepared = Some(Prepared { records, end: End::Done })))
+        }
+        Err(outputs) => {
+            work.outputs = Some(Arc::new(outputs));
+            None
+        }
+    }
+}
+
 /// Tells the ledger where the record went, now that Kafka has it.
 pub async fn settle(kit: &Kit, work: &mut Work) -> Result<(), Fault> {
     let (Some(lease), Some(prepared)) = (&work.lease, &work.prepared) else { return Ok(()) };
@@ -97,14 +119,18 @@ pub fn refusal(kit: &Kit, what: &Publish, error: &ProduceError) -> Refusal {
     }
 }
 
-async fn outputs(kit: &Kit, work: &Work) -> Result<Vec<OutRecord>, Refusal> {
+async fn outputs(kit: &Kit, work: &Work) -> Result<Arc<[OutRecord]>, Refusal> {
     let outputs = work.outputs.as_deref().map(Vec::as_slice).unwrap_or_default();
     let mut records = Vec::with_capacity(outputs.len());
     for output in outputs {
         let record = kit.runner.write(work, output, kit.topics.next.as_deref()).await;
         records.push(record.map_err(Refusal::Fault)?);
     }
-    // All or none: a fan-out must not be half downstream and half a dead letter.
+    fitting(kit, records)
+}
+
+/// All or none: a fan-out must not be half downstream and half a dead letter.
+fn fitting(kit: &Kit, records: Vec<OutRecord>) -> Result<Arc<[OutRecord]>, Refusal> {
     let next = records.iter().filter(|record| kit.topics.next.as_ref() == Some(&record.topic));
     if let Some((topic, size)) =
         next.map(|record| (&record.topic, record.size())).find(|(_, size)| *size > kit.output_max)
@@ -115,7 +141,7 @@ async fn outputs(kit: &Kit, work: &Work) -> Result<Vec<OutRecord>, Refusal> {
         );
         return Err(Refusal::TooLarge(Fault::new(Code::RecordTooLarge, message)));
     }
-    Ok(records)
+    Ok(records.into())
 }
 
 fn retry(

@@ -69,41 +69,72 @@ impl Runner {
 
     /// The record that is written. `next` is the stage's output topic, if it has one.
     pub async fn write(&self, work: &Work, made: &Made, next: Option<&str>) -> Result<OutRecord, Fault> {
-        let (child, named, mut headers) = match made {
-            Made::Value(output) => (output.child, None, Headers::new()),
-            Made::Bytes(output) => (output.child, output.topic.as_deref(), given(&output.headers)),
-        };
-        let nowhere = || {
-            let message = "the stage made an output, and the service has no output topic";
-            Fault::new(Code::OutputUnwritable, message)
-        };
-        let topic = named.or(next).ok_or_else(nowhere)?.to_owned();
-        let correlation = &work.envelope.correlation;
-        let job = child.map_or_else(|| correlation.job.clone(), |n| correlation.job.child(n));
-        trail::push_missing(&mut headers, &Correlation { job, ..correlation.clone() });
-        let (key, value) = match (made, self) {
-            (Made::Bytes(output), _) => {
-                let key = match &output.key {
-                    OutputKey::OfRecord => work.record.key.clone(),
-                    OutputKey::Absent => None,
-                    OutputKey::Given(key) => Some(key.0.clone()),
-                };
-                (key, output.value.as_ref().map(|value| value.0.clone()))
-            }
+        match (made, self) {
+            (Made::Bytes(output), _) => bytes(work, output.clone(), next),
             (Made::Value(output), Runner::Values { write, .. }) => {
-                (work.output_key(), Some(write.encode(&output.payload).await?))
+                let value = write.encode(&output.payload).await?;
+                record(work, output.child, next, (work.output_key(), Some(value), Headers::new()))
             }
-            (Made::Value(_), Runner::Bytes(_)) => {
-                return Err(Fault::new(Code::RecordSchemaViolation, "the stored result is another stage's"));
-            }
+            (Made::Value(_), Runner::Bytes(_)) => Err(foreign()),
+        }
+    }
+
+    /// The same, where there is nothing to wait for, and the stage's output is not needed any more. Otherwise it comes
+    /// back.
+    pub fn write_at_once(
+        &self,
+        work: &Work,
+        made: Vec<Made>,
+        next: Option<&str>,
+    ) -> Result<Result<Vec<OutRecord>, Fault>, Vec<Made>> {
+        if matches!(self, Runner::Values { .. }) {
+            return Err(made);
+        }
+        let write = |made| match made {
+            Made::Bytes(output) => bytes(work, output, next),
+            Made::Value(_) => Err(foreign()),
         };
-        // The time of producing. An old document's own time would make Kafka delete its records early.
-        Ok(OutRecord { topic, partition: None, key, value, headers, timestamp: None })
+        Ok(made.into_iter().map(write).collect())
     }
 }
 
-fn given(headers: &[(String, Option<stage::own::Bytes>)]) -> Headers {
-    headers.iter().map(|(name, value)| (name.clone(), value.as_ref().map(|value| value.0.clone()))).collect()
+fn foreign() -> Fault {
+    Fault::new(Code::RecordSchemaViolation, "the stored result is another stage's")
+}
+
+fn bytes(work: &Work, output: stage::own::Output, next: Option<&str>) -> Result<OutRecord, Fault> {
+    let key = match output.key {
+        OutputKey::OfRecord => work.record.key.clone(),
+        OutputKey::Absent => None,
+        OutputKey::Given(key) => Some(key.0),
+    };
+    let headers =
+        output.headers.into_iter().map(|(name, value)| (name, value.map(|value| value.0))).collect();
+    let value = output.value.map(|value| value.0);
+    record(work, output.child, output.topic.as_deref().or(next), (key, value, headers))
+}
+
+fn record(
+    work: &Work,
+    child: Option<u32>,
+    topic: Option<&str>,
+    (key, value, mut headers): (Option<Vec<u8>>, Option<Vec<u8>>, Headers),
+) -> Result<OutRecord, Fault> {
+    let nowhere = || {
+        let message = "the stage made an output, and the service has no output topic";
+        Fault::new(Code::OutputUnwritable, message)
+    };
+    let topic = topic.ok_or_else(nowhere)?.to_owned();
+    let correlation = &work.envelope.correlation;
+    match child {
+        None => trail::push_missing(&mut headers, correlation),
+        Some(n) => {
+            let job = correlation.job.child(n);
+            trail::push_missing(&mut headers, &Correlation { job, ..correlation.clone() });
+        }
+    }
+    // The time of producing. An old document's own time would make Kafka delete its records early.
+    Ok(OutRecord { topic, partition: None, key, value, headers, timestamp: None })
 }
 
 #[cfg(test)]

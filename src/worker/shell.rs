@@ -30,7 +30,7 @@ const REFRESH_EVERY: Duration = Duration::from_secs(3600);
 /// Longest sleep, so that a step of the system clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
 /// Most that is taken in at once, before others that wait have their turn.
-const TURN_MAX: usize = 512;
+const TURN_MAX: usize = 1000;
 /// How long tasks that cannot be cancelled (records on their way to Kafka) may take after the drain.
 const LAST_TASKS: Duration = Duration::from_secs(3);
 
@@ -147,13 +147,22 @@ impl Shell {
         if let Some(event) = event {
             self.engine.take(event, now);
         }
-        for _ in 0..TURN_MAX {
-            let Some(event) = self.hands.ready() else { break };
-            self.engine.take(event, now);
-        }
-        self.decide().await;
-        if self.poll() {
+        let mut left = TURN_MAX;
+        loop {
+            let before = left;
+            while left > 0
+                && let Some(event) = self.hands.ready()
+            {
+                self.engine.take(event, now);
+                left -= 1;
+            }
             self.decide().await;
+            if self.poll() {
+                self.decide().await;
+            }
+            if left == 0 || left == before {
+                break;
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use crate::flow::{Class, Fault};
 use crate::message::TopicPartition;
 
 /// Most records of one transaction.
-const TRANSACTION_MAX: usize = 1000;
+const TRANSACTION_MAX: usize = 10_000;
 /// How long the next transaction waits after one of nothing but offsets was aborted.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 /// How long it waits after the group changed.

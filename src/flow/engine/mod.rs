@@ -168,7 +168,9 @@ impl Engine {
     fn tell(&mut self) {
         let paused = self.health.paused();
         match (paused, std::mem::replace(&mut self.told, paused.map(|fault| fault.code))) {
-            (Some(fault), told) if told != Some(fault.code) => self.effects.push(Effect::Paused(fault.clone())),
+            (Some(fault), told) if told != Some(fault.code) => {
+                self.effects.push(Effect::Paused(fault.clone()))
+            }
             (None, Some(_)) => self.effects.push(Effect::Resumed),
             _ => {}
         }

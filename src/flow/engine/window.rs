@@ -39,6 +39,8 @@ pub enum Phase {
     Leaving(Publish, Step),
     /// It was refused at this step; it is tried again.
     Stuck(Publish, Step),
+    /// It is being dropped.
+    Gone,
 }
 
 /// A held record.
@@ -177,7 +179,8 @@ impl Window {
             place
         });
         let phase = Phase::Ready;
-        let slot = Slot { partition, offset, size, past, tenant, place, discard, since: now, outputs: 0, phase };
+        let slot =
+            Slot { partition, offset, size, past, tenant, place, discard, since: now, outputs: 0, phase };
         self.slots.insert(id, slot);
         self.turns.came(tenant, now);
         // What is due already is woken with the others that are.
@@ -202,27 +205,27 @@ impl Window {
         if !slot.phase.is_leaving() {
             self.outputs -= std::mem::take(&mut slot.outputs);
         }
-        let (partition, new, tenant) = (slot.partition.clone(), slot.phase.clone(), slot.tenant);
-        match (old == Phase::Running, new == Phase::Running) {
-            (false, true) => self.turns.began(tenant),
-            (true, false) => self.turns.stopped(tenant),
+        match (old == Phase::Running, slot.phase == Phase::Running) {
+            (false, true) => {
+                self.running += 1;
+                self.turns.began(slot.tenant);
+            }
+            (true, false) => {
+                self.running -= 1;
+                self.turns.stopped(slot.tenant);
+            }
             _ => {}
         }
-        self.count(&partition, &old, usize::wrapping_sub);
-        self.count(&partition, &new, usize::wrapping_add);
-        if let Phase::Stuck(..) = new {
-            self.stuck.insert(id);
-        } else {
-            self.stuck.remove(&id);
+        if (old == Phase::Blocked) != (slot.phase == Phase::Blocked)
+            && let Some(p) = self.partitions.get_mut(&slot.partition)
+        {
+            let by = if old == Phase::Blocked { usize::wrapping_sub } else { usize::wrapping_add };
+            (self.blocked, p.blocked) = (by(self.blocked, 1), by(p.blocked, 1));
         }
-    }
-
-    fn count(&mut self, partition: &TopicPartition, phase: &Phase, by: fn(usize, usize) -> usize) {
-        let change = |n: &mut usize, is: bool| *n = by(*n, usize::from(is));
-        change(&mut self.running, *phase == Phase::Running);
-        change(&mut self.blocked, *phase == Phase::Blocked);
-        if let Some(p) = self.partitions.get_mut(partition) {
-            change(&mut p.blocked, *phase == Phase::Blocked);
+        match (old, &slot.phase) {
+            (_, Phase::Stuck(..)) => _ = self.stuck.insert(id),
+            (Phase::Stuck(..), _) => _ = self.stuck.remove(&id),
+            _ => {}
         }
     }
 
@@ -338,19 +341,14 @@ impl Window {
 
     /// Drops a record, whether its offset has ended or not.
     pub fn remove(&mut self, id: SlotId) -> Option<Slot> {
-        if self.slots.get(&id)?.phase == Phase::Ready {
-            self.unready(id);
+        match self.slots.get(&id)?.phase {
+            Phase::Ready => self.unready(id),
+            Phase::Waiting(due) => _ = self.waiting.remove(&(due, id)),
+            _ => {}
         }
+        // What is counted by phases is counted no more.
+        self.set_phase(id, Phase::Gone);
         let slot = self.slots.remove(&id)?;
-        self.stuck.remove(&id);
-        self.outputs -= slot.outputs;
-        self.count(&slot.partition, &slot.phase, usize::wrapping_sub);
-        if slot.phase == Phase::Running {
-            self.turns.stopped(slot.tenant);
-        }
-        if let Phase::Waiting(due) = slot.phase {
-            self.waiting.remove(&(due, id));
-        }
         if let Some(p) = self.partitions.get_mut(&slot.partition) {
             p.held.remove(&id);
             p.bytes -= slot.size;

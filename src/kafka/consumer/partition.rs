@@ -58,7 +58,7 @@ impl Partition {
         // There may be more: the queue tells only when it stops being empty.
         self.filled.store(true, Ordering::Release);
         match polled {
-            Ok(message) => Some(convert::record(&message)),
+            Ok(message) => Some(convert::record(&message, self.name.topic.clone())),
             Err(error) => {
                 tracing::warn!(partition = %self.name, "cannot read the partition for now: {error}");
                 None

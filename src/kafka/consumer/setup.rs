@@ -33,8 +33,13 @@ pub fn config(kafka: &Kafka, membership: &Membership<'_>) -> Result<ClientConfig
     join_as(&mut config, kafka, group, *instance);
     for (name, value) in [
         // What is fetched ahead costs this much memory for every partition; the window is what really counts.
-        ("queued.max.messages.kbytes", "1024"),
-        ("queued.min.messages", "200"),
+        ("queued.max.messages.kbytes", "2048"),
+        ("queued.min.messages", "4000"),
+        // When that much was there, a partition is not fetched for this long. The default of a second would be its limit.
+        ("fetch.queue.backoff.ms", "10"),
+        // One request at a time goes to a broker. One that found only the empty rungs ready to be filled would keep the
+        // input waiting for half a second.
+        ("fetch.wait.max.ms", "50"),
         ("statistics.interval.ms", "5000"),
     ] {
         if config.get(name).is_none() {

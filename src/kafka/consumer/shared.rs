@@ -121,7 +121,7 @@ impl Shared {
         let mut all = self.all();
         let ours = all.iter_mut().filter_map(|(name, ours)| Some((name, ours.as_mut()?)));
         for (name, ours) in ours {
-            let topic = statistics.topics.get(&name.topic);
+            let topic = statistics.topics.get(&*name.topic);
             let Some(p) = topic.and_then(|t| t.partitions.get(&name.partition)) else { continue };
             let end = if p.ls_offset >= 0 { p.ls_offset } else { p.hi_offset };
             ours.bounds = (end >= 0).then_some((p.lo_offset.max(0), end));

@@ -47,12 +47,7 @@ impl Attached {
 }
 
 impl Steps {
-    pub fn new(
-        client: Client,
-        context: Context,
-        delivery: Duration,
-        patience: Duration,
-    ) -> Self {
+    pub fn new(client: Client, context: Context, delivery: Duration, patience: Duration) -> Self {
         Self { client: Some(client), context, delivery, patience }
     }
 

@@ -25,7 +25,7 @@ pub fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Coordinates
     topic
         .map(|topic| {
             let (partition, offset) = (row.get(first + 1)?, row.get(first + 2)?);
-            Ok(Coordinates { topic, partition, offset, timestamp: None })
+            Ok(Coordinates { topic: String::into(topic), partition, offset, timestamp: None })
         })
         .transpose()
 }

@@ -62,10 +62,9 @@ pub const CANDIDATES: &str =
 fn ended(db: &Connection, recovery: &Recovery) -> rusqlite::Result<Vec<Left>> {
     let seen = recovery.families.iter().flat_map(|family| &family.seen);
     let seen: HashMap<_, &Ended> =
-        seen.map(|seen| ((seen.partition.topic.as_str(), seen.partition.partition), &seen.ended)).collect();
-    let has = |at: &Coordinates| {
-        seen.get(&(at.topic.as_str(), at.partition)).is_some_and(|ended| ended.has(at.offset))
-    };
+        seen.map(|seen| ((&*seen.partition.topic, seen.partition.partition), &seen.ended)).collect();
+    let has =
+        |at: &Coordinates| seen.get(&(&*at.topic, at.partition)).is_some_and(|ended| ended.has(at.offset));
     let mut candidates = db.prepare_cached(CANDIDATES)?;
     let mut rows = candidates.query(params![recovery.pipeline, recovery.stage])?;
     let mut left = Vec::new();

@@ -164,7 +164,7 @@ async fn sent_before(
         .collect();
     let topics = stages.keys().cloned().collect();
     let (seen, _) = scan(config, topics, BTreeMap::<Key, u32>::new(), move |seen, record| {
-        if let Some((pipeline, stage)) = stages.get(&record.at.topic) {
+        if let Some((pipeline, stage)) = stages.get(&*record.at.topic) {
             let envelope = trail::open(&record, true);
             let key = (pipeline.clone(), stage.clone(), envelope.correlation.job.0);
             if wanted.contains(&key) {

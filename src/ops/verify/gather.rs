@@ -86,9 +86,9 @@ impl Stage {
     /// What Kafka still has.
     pub fn bounds(&mut self, bounds: &Bounds) {
         for (name, (low, _)) in bounds.iter().filter(|(_, (low, _))| *low > 0) {
-            if name.topic == self.topics.input {
+            if *name.topic == self.topics.input {
                 self.deleted += low.unsigned_abs();
-            } else if self.topics.next.as_ref() == Some(&name.topic) || name.topic == self.topics.dlq {
+            } else if self.topics.next.as_deref() == Some(&*name.topic) || *name.topic == self.topics.dlq {
                 self.cut.insert(name.clone());
             }
         }
@@ -96,7 +96,7 @@ impl Stage {
 
     /// A record of one of its topics, in the order of its partition.
     pub fn see(&mut self, record: &Record) {
-        let topic = record.at.topic.as_str();
+        let topic = &*record.at.topic;
         if topic == self.topics.input {
             self.input(record);
         } else if self.topics.next.as_deref() == Some(topic) {
@@ -207,7 +207,7 @@ impl Stage {
     /// Of a partition from which all was deleted nobody knows how late that was.
     fn close(&mut self) {
         for name in std::mem::take(&mut self.cut) {
-            if self.topics.next.as_ref() == Some(&name.topic) {
+            if self.topics.next.as_deref() == Some(&*name.topic) {
                 self.sight.outputs_from = Some(i64::MAX);
             } else {
                 self.sight.letters_from = Some(i64::MAX);

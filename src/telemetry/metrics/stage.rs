@@ -33,9 +33,8 @@ impl StageMetrics {
                 .map(|lane| counter!(Metric::RecordsRead.name(), &with("lane", lane))),
             processed: Outcome::ALL
                 .map(|outcome| counter!(Metric::RecordsProcessed.name(), &with("outcome", outcome.as_str()))),
-            duration: [Outcome::Ok, Outcome::Retry].map(
-                |outcome| histogram!(Metric::StageDuration.name(), &with("outcome", outcome.as_str())),
-            ),
+            duration: [Outcome::Ok, Outcome::Retry]
+                .map(|outcome| histogram!(Metric::StageDuration.name(), &with("outcome", outcome.as_str()))),
             lateness: histogram!(Metric::RetryLateness.name(), &labels),
             suppressed: counter!(Metric::LedgerDuplicatesSuppressed.name(), &labels),
         }

@@ -1,7 +1,8 @@
 //! What is done to a record by itself, beside all others: an attempt, and the steps by which it leaves.
 
-use tokio_util::sync::CancellationToken;
+use std::time::Duration;
 
+use super::Cancel;
 use crate::flow::Fault;
 use crate::flow::engine::{Publish, Ran, Refusal, SlotId};
 use crate::worker::kit::Kit;
@@ -19,8 +20,10 @@ pub enum Job {
 /// A task gives its record back.
 pub struct Back {
     pub slot: SlotId,
-    pub work: Work,
+    pub work: Box<Work>,
     pub from: Task,
+    /// The longest time for which it kept its thread busy.
+    pub held_up: Duration,
 }
 
 /// What a task did.
@@ -34,7 +37,7 @@ pub enum Task {
 }
 
 impl Job {
-    pub async fn run(self, kit: &Kit, work: &mut Work, what: &Publish, cancel: &CancellationToken) -> Task {
+    pub async fn run(self, kit: &Kit, work: &mut Work, what: &Publish, cancel: &Cancel) -> Task {
         match self {
             Job::Attempt => Task::Attempt(attempt::run(kit, work, cancel).await),
             Job::Prepare => Task::Prepare(publish::prepare(kit, work, what).await),

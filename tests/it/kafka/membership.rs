@@ -124,7 +124,7 @@ fn inputs(bench: &Bench, member: &Member) -> BTreeSet<i32> {
     bench
         .owned(member)
         .into_iter()
-        .filter(|name| name.topic == bench.input)
+        .filter(|name| *name.topic == bench.input)
         .map(|name| name.partition)
         .collect()
 }

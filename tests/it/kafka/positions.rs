@@ -31,7 +31,7 @@ async fn reading_begins_where_the_group_committed_and_what_was_kept_with_it_is_h
 
     let mut consumer = bench.consumer("two");
     let partitions = assigned(&mut consumer).await;
-    let input = partitions.iter().find(|p| p.name.topic == bench.input).expect("the input");
+    let input = partitions.iter().find(|p| *p.name.topic == bench.input).expect("the input");
     assert_eq!((input.start.committed, input.start.metadata.as_str(), &input.input), (None, "", &input.name));
     let followed = input.name.clone();
     let satellite = partitions.iter().find(|p| p.name == satellite).expect("the satellite");

@@ -36,7 +36,7 @@ pub fn output(partition: i32) -> TopicPartition {
 
 /// What kind of partition of the stage it is.
 pub fn lane(name: &TopicPartition) -> Lane {
-    match name.topic.as_str() {
+    match &*name.topic {
         "in" => Lane::Input,
         "redrive" => Lane::Redrive,
         "park" => Lane::Park,

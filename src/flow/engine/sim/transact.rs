@@ -171,7 +171,7 @@ impl Running {
 impl Env {
     /// Kafka's answer to a record, if it does not take it.
     pub fn refuses(&self, what: &Publish, copy: &super::log::Copy, name: &TopicPartition) -> Option<Refusal> {
-        refusal(what, copy, self, self.weather.unwritable.contains(&name.topic))
+        refusal(what, copy, self, self.weather.unwritable.contains(&*name.topic))
     }
 
     /// The coordinator notes that the transaction is committed: from here on it is true.

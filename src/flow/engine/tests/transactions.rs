@@ -44,15 +44,15 @@ fn what_becomes_ready_while_a_transaction_is_under_way_goes_into_the_next_one_to
 }
 
 #[test]
-fn no_transaction_has_more_than_a_thousand_records() {
-    let mut d = exactly_once(|spec| (spec.window, spec.concurrency) = (1200, 1200));
-    d.fill(0..1101);
-    for slot in 0..1101 {
+fn no_transaction_has_more_than_ten_thousand_records() {
+    let mut d = exactly_once(|spec| (spec.window, spec.concurrency) = (12_000, 12_000));
+    d.fill(0..10_101);
+    for slot in 0..10_101 {
         d.ran(slot, Ran::Output);
     }
     let sizes: Vec<usize> =
         (0..3).flat_map(|_| transactions(&d.committed())).map(|(slots, _)| slots.len()).collect();
-    assert_eq!(sizes, [1000, 100]);
+    assert_eq!(sizes, [10_000, 100]);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn row(state: State, redrives: u32) -> JobRow {
 fn what_is_sent_back_is_the_original_record_with_its_origin_and_one_more_redrive() {
     let out = record(&opened(), &stage(), 3, 1, &What::Redrive);
     assert_eq!(out.partition, Some(1), "the origin's partition, on a topic with fewer");
-    let at = Coordinates { topic: out.topic.clone(), partition: 1, offset: 0, timestamp: None };
+    let at = Coordinates { topic: out.topic.as_str().into(), partition: 1, offset: 0, timestamp: None };
     let read = Record { at, key: out.key, value: out.value, headers: out.headers };
     let envelope = trail::open(&read, true);
     assert_eq!((read.key, read.value), (Some(vec![0xfe]), None));
@@ -75,7 +75,7 @@ fn what_is_sent_back_is_the_original_record_with_its_origin_and_one_more_redrive
 fn what_is_given_up_says_by_whom_and_why() {
     let what = What::Discard { by: "ann".into(), reason: "duplicate of job-7".into() };
     let out = record(&opened(), &stage(), 6, 2, &what);
-    let at = Coordinates { topic: out.topic.clone(), partition: 4, offset: 0, timestamp: None };
+    let at = Coordinates { topic: out.topic.as_str().into(), partition: 4, offset: 0, timestamp: None };
     let read = Record { at, key: out.key, value: out.value, headers: out.headers };
     let trail = trail::open(&read, true).trail;
     assert_eq!(trail.discard, Some(("ann".to_owned(), "duplicate of job-7".to_owned())));
