@@ -83,7 +83,7 @@ load() {
 # Between two marks of the page stands the table of the last run that was kept.
 save_table() {
 	{
-		printf '`%s`, %s, %s processors, load average %s before and %s after.\n\n' "${command% }" "$(date -u +%F)" \
+		printf "\`%s\`, %s, %s processors, load average %s before and %s after.\n\n" "${command% }" "$(date -u +%F)" \
 			"$(nproc)" "$load_before" "$(cut -d ' ' -f 1 /proc/loadavg)"
 		cat "$scratch/table.md"
 	} >"$scratch/new.md"

@@ -12,6 +12,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::kafka::{self, PATIENCE};
 use super::records::{self, Count};
+use super::side::Order;
 
 /// A record to be sent. Its number is its place in the list.
 #[derive(Clone, Debug, Default)]
@@ -47,8 +48,19 @@ impl Item {
     }
 }
 
+/// Left out of what is told: connections are made, code is compiled.
+pub const WARM_UP: Duration = Duration::from_secs(3);
+
+/// The times of those for which `which` holds, without the warm-up.
+pub fn warm(items: &[Item], times: &[Option<f64>], which: impl Fn(usize, &Item) -> bool) -> Vec<f64> {
+    let all = items.iter().enumerate().zip(times);
+    let chosen = all.filter(|((n, item), _)| item.at >= WARM_UP && which(*n, item));
+    chosen.filter_map(|(_, time)| *time).collect()
+}
+
 /// Milliseconds that each item took; of those that do not come out, and of none else, `None`.
-pub async fn run(kafka: &str, input: &str, output: &str, items: &[Item]) -> anyhow::Result<Vec<Option<f64>>> {
+pub async fn run(order: &Order, items: &[Item]) -> anyhow::Result<Vec<Option<f64>>> {
+    let Order { kafka, input, output, .. } = order;
     let consumer = reader(kafka, output)?;
     let mut config = kafka::producer(kafka);
     // The feeder is not to add to what is measured.
@@ -76,13 +88,9 @@ fn reader(kafka: &str, topic: &str) -> anyhow::Result<BaseConsumer> {
     let known = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let mut all = TopicPartitionList::new();
     for partition in known.topics().first().context("the topic")?.partitions() {
-        all.add_partition_offset(topic, partition.id(), Offset::End)?;
-    }
-    consumer.assign(&all)?;
-    // An end that is looked up after the first output would hide it.
-    for partition in known.topics().first().context("the topic")?.partitions() {
+        // The end as it is now: one that is looked up after the first output would hide it.
         let (_, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
-        all.set_partition_offset(topic, partition.id(), Offset::Offset(end))?;
+        all.add_partition_offset(topic, partition.id(), Offset::Offset(end))?;
     }
     consumer.assign(&all)?;
     Ok(consumer)

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::kafka;
+use super::ours::Ours;
+use super::side::{Order, Program};
 
 pub struct Lab {
     pub kafka: String,
@@ -45,6 +47,18 @@ impl Lab {
         let name = self.name(of);
         kafka::create(&self.kafka, &name, partitions, stamped).await?;
         Ok(name)
+    }
+
+    /// An order for a side of ours that goes on until it is told to end, with topics of its own.
+    pub async fn ours(&self, of: &str, partitions: i32, settings: Ours) -> anyhow::Result<Order> {
+        Ok(Order {
+            kafka: self.kafka.clone(),
+            name: self.name(of),
+            input: self.topic("in", partitions, false).await?,
+            output: self.topic("out", partitions, true).await?,
+            expect: None,
+            program: Program::Ours(settings),
+        })
     }
 
     /// Gives the disk back.

@@ -13,6 +13,7 @@ mod lab;
 mod ours;
 mod records;
 mod row;
+mod rung;
 mod seen;
 mod side;
 mod spread;

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use lazaret::config::{Delivery, Fairness};
 use lazaret::{Fault, Handle, Ladder, Output, Record, Service};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
-use super::side::{Order, Report};
+use super::side::{self, Order, Report};
 
 /// How often it is looked whether all is done.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -105,17 +106,19 @@ pub async fn start(order: &Order, settings: &Ours) -> anyhow::Result<Running> {
 }
 
 impl Running {
-    /// Until so many are done, or it is told to end.
+    /// Until so many are done, or it is told to end; says how far it is when it is asked.
     pub async fn work(
         mut self,
         expect: Option<u64>,
-        closed: impl Future<Output = ()>,
+        mut asked: mpsc::Receiver<()>,
     ) -> anyhow::Result<Report> {
-        tokio::pin!(closed);
         let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
-                () = &mut closed => break,
+                question = asked.recv() => match question {
+                    Some(()) => side::tell(self.report()?)?,
+                    None => break,
+                },
                 () = self.handle.broken() => bail!("the stage ended by itself"),
                 _ = looks.tick(), if expect.is_some() => {
                     if expect.is_some_and(|expect| self.handle.stats().done >= expect) {
@@ -124,14 +127,19 @@ impl Running {
                 }
             }
         }
-        let stats = self.handle.stats();
-        let mut report = Report::now(stats.done)?;
-        report.retried = stats.retried.values().sum();
-        report.dead = stats.dead.values().sum();
+        let mut report = self.report()?;
         self.handle.stop().await;
         if let Some(calls) = self.calls {
             report.calls = std::mem::take(&mut calls.lock().unwrap_or_else(PoisonError::into_inner));
         }
+        Ok(report)
+    }
+
+    fn report(&self) -> anyhow::Result<Report> {
+        let stats = self.handle.stats();
+        let mut report = Report::now(stats.done)?;
+        report.retried = stats.retried.values().sum();
+        report.dead = stats.dead.values().sum();
         Ok(report)
     }
 }

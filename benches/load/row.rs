@@ -21,6 +21,8 @@ pub enum Reach {
 pub enum Verdict {
     Ok,
     Below,
+    /// Below, with all processors busy: the machine is the limit.
+    Cpu,
     Told,
 }
 
@@ -36,6 +38,8 @@ pub struct Row {
     pub reach: Reach,
     pub rss_max_mib: Option<f64>,
     pub cpu_us_per_record: Option<f64>,
+    /// Whether the reach is asked for only until the processors are the limit, and they were.
+    pub cpu_bound: bool,
     /// What must be known to read the numbers.
     pub notes: Vec<String>,
 }
@@ -53,6 +57,7 @@ impl Row {
             reach: Reach::Told,
             rss_max_mib: None,
             cpu_us_per_record: None,
+            cpu_bound: false,
             notes: Vec::new(),
         }
     }
@@ -93,7 +98,11 @@ impl Row {
             Reach::AtMost(most) => value <= most,
             Reach::Told => return Verdict::Told,
         };
-        if good { Verdict::Ok } else { Verdict::Below }
+        match (good, self.cpu_bound) {
+            (true, _) => Verdict::Ok,
+            (false, true) => Verdict::Cpu,
+            (false, false) => Verdict::Below,
+        }
     }
 
     /// One line of JSON.
@@ -116,6 +125,7 @@ impl Row {
         let verdict = match self.verdict() {
             Verdict::Ok => "ok",
             Verdict::Below => "below",
+            Verdict::Cpu => "cpu",
             Verdict::Told => "",
         };
         [

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::kafka::{self, PATIENCE};
@@ -41,6 +42,25 @@ impl Seen {
 }
 
 fn read(kafka: &str, topic: &str, records: u64) -> anyhow::Result<Seen> {
+    let (mut times, mut there) = (Vec::new(), vec![false; usize::try_from(records)?]);
+    each(kafka, topic, PATIENCE, |record| {
+        let n: usize = std::str::from_utf8(record.key().context("a key")?)?.parse()?;
+        *there.get_mut(n).with_context(|| format!("nobody sent record {n}"))? = true;
+        ensure!(record.payload_len() == super::records::VALUE, "record {n} has changed");
+        times.push(record.timestamp().to_millis().context("a time")?);
+        Ok(())
+    })?;
+    times.sort_unstable();
+    Ok(Seen { times, distinct: there.iter().filter(|there| **there).count() as u64 })
+}
+
+/// Shows every record of a topic, from its beginning to its end. Gives up when nothing comes for so long.
+pub fn each(
+    kafka: &str,
+    topic: &str,
+    patience: Duration,
+    mut show: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut config = kafka::consumer(kafka, "load-reader");
     config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
     let consumer: BaseConsumer = config.create()?;
@@ -51,26 +71,18 @@ fn read(kafka: &str, topic: &str, records: u64) -> anyhow::Result<Seen> {
         all.add_partition_offset(topic, partition, Offset::Beginning)?;
     }
     consumer.assign(&all)?;
-    let (mut times, mut ended) = (Vec::new(), HashSet::new());
-    let mut there = vec![false; usize::try_from(records)?];
-    let mut heard = Instant::now();
+    let (mut ended, mut heard) = (HashSet::new(), Instant::now());
     while ended.len() < partitions {
         match consumer.poll(Duration::from_millis(500)) {
-            Some(Ok(record)) => {
-                let n: usize = std::str::from_utf8(record.key().context("a key")?)?.parse()?;
-                *there.get_mut(n).with_context(|| format!("nobody sent record {n}"))? = true;
-                ensure!(record.payload_len() == super::records::VALUE, "record {n} has changed");
-                times.push(record.timestamp().to_millis().context("a time")?);
-            }
+            Some(Ok(record)) => show(&record)?,
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 ended.insert(partition);
             }
-            Some(Err(error)) => bail!("the output cannot be read: {error}"),
-            None if heard.elapsed() > PATIENCE => bail!("the end of {topic} does not come"),
+            Some(Err(error)) => bail!("{topic} cannot be read: {error}"),
+            None if heard.elapsed() > patience => bail!("the end of {topic} does not come"),
             None => continue,
         }
         heard = Instant::now();
     }
-    times.sort_unstable();
-    Ok(Seen { times, distinct: there.iter().filter(|there| **there).count() as u64 })
+    Ok(())
 }

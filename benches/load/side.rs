@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::ours::Ours;
@@ -45,6 +46,8 @@ pub enum Program {
 #[derive(Debug, Serialize, Deserialize)]
 enum Line {
     Ready,
+    /// What it has done so far, when it is asked.
+    SoFar(Report),
     Done(Report),
 }
 
@@ -75,7 +78,7 @@ impl Report {
 /// The child's part: does what it is told.
 pub async fn serve(order: Order) -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
-    let closed = closed();
+    let asked = asked();
     let report = match &order.program {
         Program::BareLoop | Program::BareTransactions => {
             let transactional = matches!(order.program, Program::BareTransactions);
@@ -85,20 +88,29 @@ pub async fn serve(order: Order) -> anyhow::Result<()> {
         Program::Ours(settings) => {
             let handle = ours::start(&order, settings).await?;
             say(&Line::Ready)?;
-            handle.work(order.expect, closed).await?
+            handle.work(order.expect, asked).await?
         }
     };
     say(&Line::Done(report))
 }
 
-/// Over when the standard input is closed. The thread that waits for it holds nothing up when the process ends.
-fn closed() -> impl Future<Output = ()> {
-    let (closed, wait) = tokio::sync::oneshot::channel::<()>();
+/// Each line of the standard input is a question what is done so far; its end means to end. The thread that waits for
+/// it holds nothing up when the process ends.
+fn asked() -> mpsc::Receiver<()> {
+    let (ask, asked) = mpsc::channel(1);
     std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        drop(closed);
+        for line in std::io::stdin().lines() {
+            if line.is_err() || ask.blocking_send(()).is_err() {
+                break;
+            }
+        }
     });
-    async { drop(wait.await) }
+    asked
+}
+
+/// Answers such a question.
+pub fn tell(report: Report) -> anyhow::Result<()> {
+    say(&Line::SoFar(report))
 }
 
 fn say(line: &Line) -> anyhow::Result<()> {
@@ -130,14 +142,22 @@ impl Side {
         let mut side = Self { input: child.stdin.take(), child, lines, process };
         match timeout(READY_MAX, side.line()).await.context("the side does not become ready")?? {
             Line::Ready => Ok(side),
-            line @ Line::Done(_) => bail!("the side said {line:?}"),
+            line => bail!("the side said {line:?}"),
         }
     }
 
-    #[expect(dead_code, reason = "for workloads that watch a side while it works")]
     /// What it uses now.
     pub fn usage(&self) -> anyhow::Result<Usage> {
         usage::of(&self.process)
+    }
+
+    /// What it has done so far. Only of ours.
+    pub async fn so_far(&mut self) -> anyhow::Result<Report> {
+        self.input.as_mut().context("its input")?.write_all(b"\n").await?;
+        match timeout(READY_MAX, self.line()).await.context("the side does not answer")?? {
+            Line::SoFar(report) => Ok(report),
+            line => bail!("the side said {line:?}"),
+        }
     }
 
     /// Waits until it has done its work.
