@@ -55,7 +55,7 @@ trap 'exit 130' INT TERM
 # The program itself, so that nothing but it runs while it measures.
 build() {
 	cargo bench --locked --no-run --bench load --message-format=json-render-diagnostics |
-		sed -nE 's/.*"executable":"([^"]+)".*/\1/p' | tail -n 1
+		sed -nE '/"kind":\["bench"\]/ s/.*"executable":"([^"]+)".*/\1/p' | tail -n 1
 }
 
 load() {
