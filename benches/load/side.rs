@@ -21,6 +21,10 @@ const READY_MAX: Duration = Duration::from_secs(60);
 /// Longest time for all its work.
 const WORK_MAX: Duration = Duration::from_secs(900);
 
+/// What goes wrong with the service is of interest. What goes wrong with a record is meant to, and where that is written,
+/// and at what cost, is for the program to say that uses the library.
+const LOGGED: &str = "warn,lazaret::worker::hands=off";
+
 /// What a side is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
@@ -77,7 +81,11 @@ impl Report {
 
 /// The child's part: does what it is told.
 pub async fn serve(order: Order) -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(LOGGED))
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
     let asked = asked();
     let report = match &order.program {
         Program::BareLoop | Program::BareTransactions => {
