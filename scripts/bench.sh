@@ -30,7 +30,7 @@ while (($#)); do
 		list=1
 		args+=("$1")
 		;;
-	--repeat | --records | --kafka | --json | --markdown)
+	--repeat | --records | --property | --window | --kafka | --json | --markdown)
 		(($# > 1)) || fail "$1 wants a value" 64
 		args+=("$1" "$2")
 		shift

@@ -10,21 +10,32 @@ pub struct Lab {
     pub kafka: String,
     pub quick: bool,
     pub repeat: usize,
-    records: Option<u64>,
+    pub records: Option<u64>,
+    /// Of librdkafka, for sides of ours.
+    pub properties: Vec<(String, String)>,
+    /// Another window for sides of ours.
+    pub window: Option<usize>,
+    /// Whether sides of ours deliver at least once where a workload leaves it open.
+    pub at_least_once: bool,
     prefix: String,
     names: AtomicU32,
 }
 
 impl Lab {
-    pub fn new(kafka: String, quick: bool, repeat: usize, records: Option<u64>) -> Self {
+    pub fn new(kafka: String) -> Self {
         let prefix = format!("load-{}", uuid::Uuid::now_v7().simple());
+        let names = AtomicU32::new(0);
+        let (properties, window) = (Vec::new(), None);
         Self {
             kafka,
-            quick,
-            repeat: if quick { 1 } else { repeat },
-            records,
+            quick: false,
+            repeat: 1,
+            records: None,
+            properties,
+            window,
+            at_least_once: false,
             prefix,
-            names: AtomicU32::new(0),
+            names,
         }
     }
 
@@ -49,6 +60,18 @@ impl Lab {
         Ok(name)
     }
 
+    /// A side of ours, with what was asked for besides.
+    pub fn program(&self, settings: Ours) -> Program {
+        let at_least_once = self.at_least_once || settings.at_least_once;
+        self.as_said(Ours { at_least_once, ..settings })
+    }
+
+    /// The same where the workload says how it delivers.
+    pub fn as_said(&self, settings: Ours) -> Program {
+        let window = self.window.or(settings.window);
+        Program::Ours(Ours { properties: self.properties.clone(), window, ..settings })
+    }
+
     /// An order for a side of ours that goes on until it is told to end, with topics of its own.
     pub async fn ours(&self, of: &str, partitions: i32, settings: Ours) -> anyhow::Result<Order> {
         Ok(Order {
@@ -57,7 +80,7 @@ impl Lab {
             input: self.topic("in", partitions, false).await?,
             output: self.topic("out", partitions, true).await?,
             expect: None,
-            program: Program::Ours(settings),
+            program: self.program(settings),
         })
     }
 

@@ -49,6 +49,15 @@ struct Args {
     /// A Kafka, best on this machine: processor time of both sides includes talking to it.
     #[arg(long, value_name = "HOST:PORT", env = "LAZARET_TEST_KAFKA")]
     kafka: Option<String>,
+    /// A property of librdkafka for Lazaret's side, to see what it does.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
+    property: Vec<(String, String)>,
+    /// Another window for Lazaret's side, in records of a partition.
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
+    /// Lazaret's side delivers at least once in all workloads but `pass`, to see what transactions do.
+    #[arg(long)]
+    at_least_once: bool,
     /// Where the rows go as JSON, one a line.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -76,7 +85,11 @@ async fn main() -> anyhow::Result<()> {
     }
     let chosen = choose(&args.workloads)?;
     let kafka = args.kafka.context("no Kafka is named; scripts/bench.sh starts one")?;
-    let lab = Lab::new(kafka, args.quick, args.repeat.max(1), args.records);
+    let mut lab = Lab::new(kafka);
+    (lab.quick, lab.records, lab.properties, lab.window) =
+        (args.quick, args.records, args.property, args.window);
+    lab.at_least_once = args.at_least_once;
+    lab.repeat = if args.quick { 1 } else { args.repeat.max(1) };
     let mut rows = Vec::new();
     for workload in chosen {
         eprintln!("== {}: {}", workload.name, workload.about);
@@ -95,9 +108,18 @@ async fn main() -> anyhow::Result<()> {
     if let Some(file) = args.markdown {
         std::fs::write(file, row::markdown(&rows))?;
     }
-    let below = rows.iter().filter(|row| row.verdict() == Verdict::Below).count();
-    println!("{below} of {} below what is to be reached", rows.len());
+    let count = |verdict| rows.iter().filter(|row| row.verdict() == verdict).count();
+    let (below, cpu) = (count(Verdict::Below), count(Verdict::Cpu));
+    println!(
+        "{below} of {} below what is to be reached; of {cpu} more the processors are the limit",
+        rows.len()
+    );
     Ok(())
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it has no =")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn choose(names: &[String]) -> anyhow::Result<Vec<&'static workloads::Workload>> {

@@ -28,6 +28,8 @@ pub struct Ours {
     pub fair: bool,
     /// Notes when each record was called.
     pub calls: bool,
+    /// Properties of librdkafka.
+    pub properties: Vec<(String, String)>,
 }
 
 /// A call of the stage.
@@ -99,6 +101,9 @@ pub async fn start(order: &Order, settings: &Ours) -> anyhow::Result<Running> {
     }
     if settings.fair {
         service = service.fairness(Fairness::default());
+    }
+    for (name, value) in &settings.properties {
+        service = service.property(name, value);
     }
     let handle = service.build()?.start().await?;
     handle.ready().await;

@@ -12,12 +12,12 @@ use crate::usage::Machine;
 const PARTITIONS: i32 = 6;
 
 pub async fn at_least_once(lab: &Lab) -> anyhow::Result<Vec<Row>> {
-    let ours = Program::Ours(Ours { at_least_once: true, ..Ours::default() });
+    let ours = lab.as_said(Ours { at_least_once: true, ..Ours::default() });
     compare(lab, "pass-at-least", "512 B, 6 partitions, at least once", ours, Program::BareLoop).await
 }
 
 pub async fn exactly_once(lab: &Lab) -> anyhow::Result<Vec<Row>> {
-    let ours = Program::Ours(Ours::default());
+    let ours = lab.as_said(Ours::default());
     compare(lab, "pass-exactly", "512 B, 6 partitions, exactly once", ours, Program::BareTransactions).await
 }
 
@@ -38,7 +38,7 @@ async fn compare(
     ours: Program,
     bare: Program,
 ) -> anyhow::Result<Vec<Row>> {
-    let records = lab.records(600_000, 20_000);
+    let records = lab.records(300_000, 20_000);
     let input = lab.topic("in", PARTITIONS, false).await?;
     records::fill(&lab.kafka, &input, 0..records, |_| None).await?;
     // Not counted: the broker compiles its code while it runs for the first time.

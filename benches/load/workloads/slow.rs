@@ -45,10 +45,13 @@ async fn case(lab: &Lab, partitions: i32, in_flight: usize) -> anyhow::Result<Ro
     let busy = Spread::of(busy);
     let partition =
         if partitions == 1 { "1 partition".to_owned() } else { format!("{partitions} partitions") };
-    let what = format!("50 ms, {in_flight} in flight, {partition}, exactly once: rate");
+    let what = format!("50 ms, {in_flight} in flight, {partition}: rate");
     let mut row = Row::ratio("slow", what, "records/s", &pairs).at_least(0.9);
-    row.cpu_bound = busy.median >= FULL;
-    let row = row.used(rss, Some(Spread::of(cpu).median));
+    row = row.used(rss, Some(Spread::of(cpu).median));
+    let cores = row.measured.median * row.cpu_us_per_record.unwrap_or(f64::NAN) / 1e6;
+    // The machine may be full of somebody else's work, which is no excuse. The broker has what the side has not.
+    let all = std::thread::available_parallelism()?.get() as f64;
+    row.cpu_bound = busy.median >= FULL && cores >= all / 2.0;
     Ok(row.note(format!(
         "the baseline is Little's limit; the machine was busy to {:.0} %",
         busy.median * 100.0
