@@ -52,8 +52,7 @@ async fn case(lab: &Lab, partitions: i32, in_flight: usize) -> anyhow::Result<Ro
     // The machine may be full of somebody else's work, which is no excuse. The broker has what the side has not.
     let all = std::thread::available_parallelism()?.get() as f64;
     row.cpu_bound = busy.median >= FULL && cores >= all / 2.0;
-    Ok(row.note(format!(
-        "the baseline is Little's limit; the machine was busy to {:.0} %",
-        busy.median * 100.0
-    )))
+    let used =
+        format!("the machine was busy to {:.0} %, the side used {cores:.1} processors", busy.median * 100.0);
+    Ok(row.note("the baseline is Little's limit").note(used))
 }
