@@ -9,8 +9,8 @@ WORKDIR /src
 # The dependencies (librdkafka, SQLite, …) take minutes and change rarely: they get a layer of their own, built with
 # an empty crate in place of ours. It stays valid until Cargo.toml or Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/it benches \
- && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs benches/index.rs benches/ledger.rs benches/pace.rs benches/hop.rs \
+RUN mkdir -p src tests/it benches/load \
+ && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs benches/index.rs benches/ledger.rs benches/pace.rs benches/load/main.rs \
  && touch src/lib.rs \
  && cargo build --release --locked --bin lazaret \
  && rm -r src tests benches

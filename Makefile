@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lazaret/target
 # A Rust that rustup has just installed is not on the path yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test build lint fmt clean
+.PHONY: help demo test bench build lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -15,6 +15,9 @@ demo: ## Build and run the whole pipeline in one process; ARGS='--documents DIR 
 
 test: ## Format, lint, and every test against a real Kafka and schema registry; ARGS='name' picks tests
 	@scripts/test.sh $(ARGS)
+
+bench: ## Measure beside a bare librdkafka loop, on a Kafka of its own; ARGS='pass --quick'
+	@scripts/bench.sh $(ARGS)
 
 build: ## Install what a build needs, and build
 	@scripts/setup.sh
