@@ -14,8 +14,7 @@ use crate::extract::Extractor;
 use crate::flow::Topology;
 use crate::index::sqlite::SqliteIndex;
 use crate::index::{Index, IndexError};
-use crate::ledger::sqlite::SqliteLedger;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{self, Ledger, LedgerError};
 use crate::llm::Model;
 use crate::llm::openai::{Client, ClientError};
 use crate::schema::Registry;
@@ -61,17 +60,13 @@ pub enum EdgeError {
 
 impl Edges {
     /// Opens what the selected stages need. `program` is the executable that parses documents.
-    pub fn open(config: &Config, which: &Selection, program: PathBuf) -> Result<Self, EdgeError> {
+    pub async fn open(config: &Config, which: &Selection, program: PathBuf) -> Result<Self, EdgeError> {
         let topology = Topology::derive(config);
-        let instance = Instance::claim(config, which)?;
-        let ledger = SqliteLedger::open(
-            &config.ledger.path,
-            instance.name(),
-            config.ledger.retention.0,
-            Timestamp::now(),
-        )?;
+        let instance = Instance::claim(config, which).await?;
+        let (name, predecessor) = (instance.name(), instance.predecessor());
+        let ledger = ledger::open(&config.ledger, name, predecessor, Timestamp::now()).await?;
         Ok(Self {
-            ledger: Arc::new(ledger),
+            ledger,
             registry: Registry::of(config)?,
             stages: Stages::Shipped(resources(config, which, program)?),
             topology,

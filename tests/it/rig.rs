@@ -152,7 +152,7 @@ impl Rig {
     }
 
     pub fn ledger(&self) -> LedgerReader {
-        LedgerReader::of(&self.config.ledger.path)
+        LedgerReader::open(&self.config.ledger).expect("a ledger")
     }
 
     /// Jobs of a stage in a state, as the ledger has it.
