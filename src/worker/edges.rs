@@ -12,8 +12,7 @@ use super::instance::{Instance, InstanceError};
 use crate::config::{Config, Kind};
 use crate::extract::Extractor;
 use crate::flow::Topology;
-use crate::index::sqlite::SqliteIndex;
-use crate::index::{Index, IndexError};
+use crate::index::{self, Index, IndexError};
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::llm::Model;
 use crate::llm::openai::{Client, ClientError};
@@ -68,21 +67,21 @@ impl Edges {
         Ok(Self {
             ledger,
             registry: Registry::of(config)?,
-            stages: Stages::Shipped(resources(config, which, program)?),
+            stages: Stages::Shipped(resources(config, which, program).await?),
             topology,
             instance,
         })
     }
 }
 
-fn resources(config: &Config, which: &Selection, program: PathBuf) -> Result<Resources, EdgeError> {
+async fn resources(config: &Config, which: &Selection, program: PathBuf) -> Result<Resources, EdgeError> {
     let mut models: BTreeMap<String, Arc<dyn Model>> = BTreeMap::new();
     for (name, provider) in &config.providers {
         models.insert(name.clone(), Arc::new(Client::new(name, provider)?));
     }
     let searches = |kind: &Kind| matches!(kind, Kind::Index(_) | Kind::Retrieve(_));
     let index: Option<Arc<dyn Index>> = match which.stages(config).any(|(_, stage)| searches(&stage.kind)) {
-        true => Some(Arc::new(SqliteIndex::open(&config.index.path)?)),
+        true => Some(index::open(&config.index).await?),
         false => None,
     };
     let extractor = Arc::new(Extractor { program });
