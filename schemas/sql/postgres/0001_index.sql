@@ -42,15 +42,19 @@ CREATE INDEX passages_by_document ON passages (document, part);
 
 -- Words, as src/index/tokens.rs makes them, with their places: those of title (A), heading (B) and text (D). One
 -- more (C), with a colon in it, stands for the tenant: a search asks for it together with the words, so that the
--- passages of other tenants are not even looked at. Apart from the text, because a search needs few of the texts.
+-- passages of other tenants are not even looked at. `head` has those of title and heading alone. Apart from the text,
+-- because a search needs few of the texts.
 CREATE TABLE words (
   passage  bigint PRIMARY KEY,
   document bigint NOT NULL,
   terms    bigint NOT NULL,
+  head     tsvector NOT NULL,
   words    tsvector NOT NULL
 );
 CREATE INDEX words_by_document ON words (document);
-CREATE INDEX words_by_word ON words USING gin (words);
+-- What is put waits in a list until it is indexed, which every search reads from end to end: so it is a short one.
+CREATE INDEX words_by_word ON words USING gin (words) WITH (gin_pending_list_limit = 512);
+CREATE INDEX words_by_head ON words USING gin (head) WITH (gin_pending_list_limit = 512);
 
 -- Unit-length vectors. Every search is one tenant's, and compares with all of that tenant's, which is exact.
 CREATE TABLE vectors (

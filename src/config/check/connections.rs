@@ -62,12 +62,12 @@ fn database(postgres: &Postgres, path: &str, found: &mut Findings) {
     let schema = &postgres.schema;
     let begins_well = schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     if !begins_well || !schema.chars().all(plain) || schema.len() > SCHEMA_MAX || schema.starts_with("pg_") {
-        let hint = "use lower case letters, digits and _, as in 'lazaret'";
+        let hint = "use lower case letters, digits and _, and not pg_ at the beginning, as in 'lazaret'";
         found.error(format!("{path}.schema"), format!("'{schema}' is not a name of a schema"), hint);
     }
     if !(1..=CONNECTIONS_MAX).contains(&postgres.connections) {
         let message = format!("there must be 1 to {CONNECTIONS_MAX} connections");
-        found.error(format!("{path}.connections"), message, "leave it out, which gives 4");
+        found.error(format!("{path}.connections"), message, "leave it out, which gives 2");
     }
     found.not_zero(&format!("{path}.connect_timeout"), postgres.connect_timeout);
     found.not_zero(&format!("{path}.timeout"), postgres.timeout);

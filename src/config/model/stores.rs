@@ -70,7 +70,8 @@ pub struct Postgres {
     /// Schema of our tables; made when it is missing.
     #[serde(default = "defaults::schema")]
     pub schema: String,
-    /// Connections that work at the same time, for each process. A few more are used for what is rare.
+    /// Connections that work at the same time, for each process; a few more are used for what is rare. More of them
+    /// make smaller transactions of the ledger, which is slower where little is in flight.
     #[serde(default = "defaults::connections")]
     pub connections: u32,
     /// How long a connection may take to be made.
@@ -88,7 +89,7 @@ mod defaults {
         "lazaret".into()
     }
     pub fn connections() -> u32 {
-        4
+        2
     }
     pub fn connect_timeout() -> Span {
         Span::secs(5)

@@ -23,7 +23,7 @@ const SCHEMA: Schema =
 /// Vectors are found wherever somebody has installed the extension.
 const SESSION: &str = "SELECT set_config('search_path', concat_ws(', ', current_setting('search_path'),
     (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-     WHERE e.extname = 'vector')), false); SET jit = off;";
+     WHERE e.extname = 'vector')), false); SET jit = off; SET enable_seqscan = off; SET work_mem = '32MB';";
 
 const STATS: &str =
     "SELECT count(*), coalesce(sum((SELECT sum(passages) FROM parts WHERE document = d.id)), 0)::bigint

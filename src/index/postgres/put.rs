@@ -7,7 +7,7 @@ use futures::future::{try_join, try_join4, try_join5};
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use super::words::{clean, vector};
+use super::words::{clean, vectors};
 use crate::index::Put;
 use crate::index::page::Page;
 use crate::postgres::{Error, Line};
@@ -28,9 +28,9 @@ const PART: &str = "INSERT INTO parts (document, part, passages) VALUES ($1, $2,
 const PASSAGES: &str = "INSERT INTO passages (id, document, part, ordinal, page, heading, text)
     SELECT n.id, $1, $2, n.ordinal, n.page, n.heading, n.text
     FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[]) AS n (id, ordinal, page, heading, text)";
-const WORDS: &str = "INSERT INTO words (passage, document, terms, words)
-    SELECT n.id, $1, n.terms, n.words::tsvector
-    FROM unnest($2::bigint[], $3::bigint[], $4::text[]) AS n (id, terms, words)";
+const WORDS: &str = "INSERT INTO words (passage, document, terms, head, words)
+    SELECT n.id, $1, n.terms, n.head::tsvector, n.words::tsvector
+    FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[]) AS n (id, terms, head, words)";
 const VECTORS: &str = "INSERT INTO vectors (passage, document, dimensions, embedding)
     SELECT n.id, $1, vector_dims(n.embedding), n.embedding FROM unnest($2::bigint[], $3::vector[]) AS n (id, embedding)";
 const IN: &str = "SELECT count(*) FROM parts WHERE document = $1 AND part < $2";
@@ -51,15 +51,20 @@ pub struct Leaf {
     headings: Vec<Option<String>>,
     texts: Vec<String>,
     terms: Vec<i64>,
+    heads: Vec<String>,
     words: Vec<String>,
 }
 
 impl Leaf {
     pub fn of(page: Page) -> Self {
         let passages = &page.part.passages;
-        let vectors =
-            page.words.iter().map(|(heading, body)| vector(&page.tenant, &page.title, heading, body));
-        let (words, terms) = vectors.unzip();
+        let (mut heads, mut words, mut terms) = (Vec::new(), Vec::new(), Vec::new());
+        for (heading, body) in &page.words {
+            let (head, all, count) = vectors(&page.tenant, &page.title, heading, body);
+            heads.push(head);
+            words.push(all);
+            terms.push(count);
+        }
         Self {
             ordinals: passages.iter().map(|passage| passage.ordinal.into()).collect(),
             pages: passages.iter().map(|passage| passage.page.map(Into::into)).collect(),
@@ -69,6 +74,7 @@ impl Leaf {
                 .collect(),
             texts: passages.iter().map(|passage| clean(&passage.text).into()).collect(),
             terms,
+            heads,
             words,
             page,
         }
@@ -138,7 +144,7 @@ async fn write(line: &Line, leaf: &Leaf, row: i64, ids: &Vec<i64>) -> Result<i64
                 [&row, &number, ids, &leaf.ordinals, &leaf.pages, &leaf.headings, &leaf.texts];
             client.execute(&passages, &values).await
         },
-        async { client.execute(&words, &[&row, ids, &leaf.terms, &leaf.words]).await },
+        async { client.execute(&words, &[&row, ids, &leaf.terms, &leaf.heads, &leaf.words]).await },
         async { client.execute(&embeddings, &[&row, &with, &vectors]).await },
     );
     let counted = async { client.query_one(&is_in, &[&row, &parts]).await };

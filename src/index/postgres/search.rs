@@ -7,34 +7,48 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::put::Vector;
-use super::words::{any, clean, questions};
+use super::words::{clean, of_tenant, questions};
 use crate::index::Query;
 use crate::index::fuse::{BY_MEANING, BY_WORDS, CANDIDATES, Candidate, Ranking, choose, fuse};
 use crate::index::page::tenant_term;
 use crate::message::payload::{DocumentRef, Evidence};
 use crate::postgres::{Error, Line};
 
+/// Passages of which a closer look is taken.
+const CUT: i64 = 1000;
+
 /// In the manner of BM25: each term counts the more, the fewer of the tenant's passages have it; the second time it
 /// stands in a passage counts less than the first (that is `ts_rank`); and a long passage has to have more of them. A
 /// term in the title or in a heading counts more than one in the text. The weights are those of D, C, B, A.
-const WORDS: &str = "WITH tenants AS MATERIALIZED (
-        SELECT greatest(sum(p.passages), 1) AS passages FROM documents d JOIN parts p ON p.document = d.id
-        WHERE d.tenant = $1 AND d.active),
-      hits AS MATERIALIZED (
-        SELECT w.passage, w.document, w.words, w.terms FROM words w JOIN documents d ON d.id = w.document
-        WHERE w.words @@ $2::text::tsquery AND d.tenant = $1 AND d.active),
-      questions AS MATERIALIZED (SELECT n, q::tsquery AS q FROM unnest($3::text[]) WITH ORDINALITY AS u (q, n)),
-      ranks AS MATERIALIZED (
-        SELECT h.passage, h.document, h.terms, q.n, ts_rank('{0.2, 0, 0.6, 1}', h.words, q.q) AS rank
-        FROM hits h JOIN questions q ON h.words @@ q.q),
-      telling AS (
+///
+/// The indexes know which passages have which term; how often, and where, only the passages do, and to read all of them
+/// would take most of the time. So the ranking is cut by what the indexes know first.
+const WORDS: &str = "WITH questions AS MATERIALIZED (
+        SELECT n, here::tsquery AS here, q::tsquery AS q
+        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u (here, q, n)),
+      served AS MATERIALIZED (SELECT id FROM documents WHERE tenant = $1 AND active),
+      total AS MATERIALIZED (
+        SELECT coalesce(sum(p.passages), 0) AS passages FROM served s JOIN parts p ON p.document = s.id),
+      anywhere AS MATERIALIZED (
+        SELECT q.n, w.passage FROM questions q JOIN words w ON w.words @@ q.here JOIN served s ON s.id = w.document),
+      above AS (
+        SELECT q.n, w.passage FROM questions q JOIN words w ON w.head @@ q.here JOIN served s ON s.id = w.document),
+      telling AS MATERIALIZED (
         SELECT n, ln(1 + (greatest(max(t.passages) - count(*), 0) + 0.5) / (count(*) + 0.5)) AS telling
-        FROM ranks, tenants t GROUP BY n),
-      usual AS (SELECT greatest(avg(terms), 1) AS terms FROM hits)
+        FROM anywhere, total t GROUP BY n),
+      likely AS MATERIALIZED (
+        SELECT m.passage
+        FROM (SELECT n, passage, 1 AS times FROM anywhere UNION ALL SELECT n, passage, 3 FROM above) m
+          JOIN telling t ON t.n = m.n
+        GROUP BY m.passage ORDER BY sum(m.times * t.telling) DESC, m.passage LIMIT $4),
+      near AS MATERIALIZED (SELECT w.* FROM likely l JOIN words w ON w.passage = l.passage),
+      usual AS MATERIALIZED (SELECT greatest(avg(terms), 1) AS terms FROM near)
     SELECT r.passage, r.document
-    FROM ranks r JOIN telling t ON t.n = r.n, usual u
+    FROM near r, usual u, questions q JOIN telling t ON t.n = q.n
     GROUP BY r.passage, r.document, r.terms, u.terms
-    ORDER BY (sum(r.rank * t.telling) / (0.75 + 0.25 * r.terms / u.terms)) DESC, r.passage LIMIT $4";
+    ORDER BY (sum(ts_rank('{0.2, 0, 0.6, 1}', r.words, q.q) * t.telling) / (0.75 + 0.25 * r.terms / u.terms)) DESC,
+      r.passage
+    LIMIT $5";
 /// The nearest by dot product, which is the cosine since vectors are of unit length. Opposite and unrelated passages are
 /// no candidates at all.
 const NEAREST: &str = "SELECT passage, document FROM (
@@ -51,7 +65,7 @@ const EVIDENCE: &str =
 /// A search that owns what it needs.
 pub struct Wish {
     tenant: String,
-    any: String,
+    here: Vec<String>,
     questions: Vec<String>,
     embedding: Vec<f32>,
     limit: usize,
@@ -59,10 +73,10 @@ pub struct Wish {
 
 impl Wish {
     pub fn of(query: &Query<'_>) -> Self {
-        let questions = questions(query.text);
+        let (questions, term) = (questions(query.text), tenant_term(query.tenant));
         Self {
             tenant: clean(query.tenant).into(),
-            any: any(&tenant_term(query.tenant), &questions),
+            here: questions.iter().map(|question| of_tenant(&term, question)).collect(),
             questions,
             embedding: query.embedding.to_vec(),
             limit: query.limit,
@@ -93,7 +107,7 @@ async fn by_words(line: &Line, wish: &Wish) -> Result<Vec<Candidate>, Error> {
     }
     let statement = line.prepared(WORDS).await?;
     let most = CANDIDATES as i64;
-    let values: [&(dyn ToSql + Sync); 4] = [&wish.tenant, &wish.any, &wish.questions, &most];
+    let values: [&(dyn ToSql + Sync); 5] = [&wish.tenant, &wish.here, &wish.questions, &CUT, &most];
     Ok(line.within(line.client().query(&statement, &values)).await?.iter().map(candidate).collect())
 }
 

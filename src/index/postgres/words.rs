@@ -10,11 +10,14 @@ const TERMS_MAX: usize = 16_000;
 /// Places left free between title, heading and text, so that no sequence runs across.
 const GAP: usize = 2;
 
-/// A passage as a `tsvector`, and how many terms it has.
-pub fn vector(tenant: &str, title: &str, heading: &str, body: &str) -> (String, i64) {
+/// A passage as `tsvector`s: of title and heading, and of everything. And how many terms it has.
+pub fn vectors(tenant: &str, title: &str, heading: &str, body: &str) -> (String, String, i64) {
     let mut text = format!("{}:1C", quoted(&tenant_lexeme(tenant)));
-    let (mut place, mut count) = (1, 0);
+    let (mut head, mut place, mut count) = (text.clone(), 1, 0);
     for (terms, weight) in [(title, 'A'), (heading, 'B'), (body, 'D')] {
+        if weight == 'D' {
+            head.clone_from(&text);
+        }
         place += GAP;
         for term in terms.split(' ').filter(|term| !term.is_empty()) {
             if count == TERMS_MAX {
@@ -25,7 +28,7 @@ pub fn vector(tenant: &str, title: &str, heading: &str, body: &str) -> (String, 
             (place, count) = (place + 1, count + 1);
         }
     }
-    (text, count as i64)
+    (head, text, count as i64)
 }
 
 /// A question as one `tsquery` for each of its terms, a sequence being one term.
@@ -34,10 +37,9 @@ pub fn questions(text: &str) -> Vec<String> {
     tokens::query_terms(text).iter().map(sequence).collect()
 }
 
-/// What has any of them, and is the tenant's.
-pub fn any(tenant: &str, questions: &[String]) -> String {
-    let any: Vec<String> = questions.iter().map(|question| format!("({question})")).collect();
-    format!("{} & ({})", quoted(&tenant_lexeme(tenant)), any.join(" | "))
+/// A question about this tenant's passages.
+pub fn of_tenant(tenant: &str, question: &str) -> String {
+    format!("{} & ({question})", quoted(&tenant_lexeme(tenant)))
 }
 
 /// No term of a text has a colon in it.
@@ -60,7 +62,8 @@ mod tests {
 
     #[test]
     fn title_heading_and_text_are_told_apart_and_do_not_touch() {
-        let (vector, terms) = vector("x", "a", "b ", "c d");
+        let (head, vector, terms) = vectors("x", "a", "b ", "c d");
+        assert_eq!(head, "'t:x':1C 'a':3A 'b':6B");
         assert_eq!(vector, "'t:x':1C 'a':3A 'b':6B 'c':9D 'd':10D");
         assert_eq!(terms, 4);
     }
@@ -68,12 +71,12 @@ mod tests {
     #[test]
     fn nothing_in_a_term_is_syntax() {
         assert_eq!(quoted("it's \\ & | !"), "'it''s \\\\ & | !'");
-        assert_eq!(any("x", &["'a'".into(), "'b' <-> 'c'".into()]), "'t:x' & (('a') | ('b' <-> 'c'))");
+        assert_eq!(of_tenant("x", "'b' <-> 'c'"), "'t:x' & ('b' <-> 'c')");
     }
 
     #[test]
     fn a_passage_is_cut_at_what_the_server_takes() {
-        let (_, terms) = vector("x", "", "", &"w ".repeat(TERMS_MAX + 100));
+        let (_, _, terms) = vectors("x", "", "", &"w ".repeat(TERMS_MAX + 100));
         assert_eq!(terms, TERMS_MAX as i64);
     }
 }
