@@ -22,7 +22,7 @@ export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 summary=()
 failed=0
 # What the tests with broken brokers may take; they need about half of it.
-chaos_seconds=1500
+chaos_seconds=2000
 
 # step NAME COMMAND…: runs it, whatever went before, and remembers how it ended.
 step() {

@@ -109,7 +109,7 @@ postgres_restart() {
 	local port
 	port=$(<"$run/postgres.port")
 	postgres_reachable
-	stop_pid "$run/postgres.pid" 30
+	postgres_end
 	postgres_spawn "$port" || fail "PostgreSQL did not start again"
 }
 
@@ -117,14 +117,17 @@ postgres_restart() {
 postgres_pause() { postgres_pids | xargs -r kill -STOP; }
 postgres_resume() { postgres_pids | xargs -r kill -CONT; }
 
+# INT ends it at once with its sessions; TERM would wait for them.
+postgres_end() {
+	[[ -f $run/postgres.pid ]] || return 0
+	postgres_pids | xargs -r kill -CONT 2>/dev/null || true
+	kill -INT "$(<"$run/postgres.pid")" 2>/dev/null || true
+	wait_until 20 gone "$(<"$run/postgres.pid")" || true
+	stop_pid "$run/postgres.pid"
+}
+
 postgres_stop() {
-	if [[ -f $run/postgres.pid ]]; then
-		postgres_pids | xargs -r kill -CONT 2>/dev/null || true
-		# INT ends it at once with its sessions; TERM would wait for them.
-		kill -INT "$(<"$run/postgres.pid")" 2>/dev/null || true
-		wait_until 20 gone "$(<"$run/postgres.pid")" || true
-		stop_pid "$run/postgres.pid"
-	fi
+	postgres_end
 	rm -rf "$run/postgres"
 	forget LAZARET_TEST_POSTGRES
 	forget LAZARET_TEST_POSTGRES_RUN

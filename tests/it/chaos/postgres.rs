@@ -1,7 +1,8 @@
 //! A ledger in PostgreSQL that several workers share, while workers or the database go, stand still or have no room.
 
-use std::path::PathBuf;
 use std::process::Command;
+
+use tempfile::TempDir;
 
 use super::cluster::Cluster;
 use super::load::{CONCURRENCY, Load, Setting, pause};
@@ -85,22 +86,22 @@ async fn a_database_that_answers_nobody_stops_the_stages_until_it_answers() {
 }
 
 /// A file system with little room, for the tables of one database; gone when it is dropped.
-struct Small(PathBuf);
+struct Small(TempDir);
 
 impl Small {
     fn mount(server: &Server) -> Small {
-        let path = server.folder().join("small");
-        std::fs::create_dir(&path).expect("a folder");
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&path));
-        run(Command::new("chown").arg("--reference").arg(server.folder().join("data")).arg(&path));
-        run(Command::new("chmod").arg("700").arg(&path));
-        Small(path)
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path();
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(path));
+        run(Command::new("chown").arg("--reference").arg(server.data()).arg(path));
+        run(Command::new("chmod").arg("700").arg(path));
+        Small(folder)
     }
 }
 
 impl Drop for Small {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }
 
@@ -116,7 +117,9 @@ async fn a_database_without_room_stops_the_stages_until_it_has_some() {
     let small = Small::mount(&server);
     let db = server.connect().await;
     let sql = async |sql: &str| db.batch_execute(sql).await;
-    sql(&format!("CREATE TABLESPACE small LOCATION '{}'", small.0.display())).await.expect("a tablespace");
+    sql(&format!("CREATE TABLESPACE small LOCATION '{}'", small.0.path().display()))
+        .await
+        .expect("a tablespace");
     sql("ALTER DATABASE postgres SET default_tablespace = 'small'").await.expect("changed");
     sql("SET default_tablespace = 'small'").await.expect("changed");
     let mut load = Load::new(&cluster, setting("pg-full", &server)).await;

@@ -55,9 +55,9 @@ impl Server {
         script(self.run.path(), &["resume"]).await;
     }
 
-    /// Where its data lies; the run's own folder.
-    pub fn folder(&self) -> PathBuf {
-        self.run.path().join("postgres")
+    /// Where its data lies.
+    pub fn data(&self) -> PathBuf {
+        self.run.path().join("postgres/data")
     }
 
     /// A connection of the test's own.
