@@ -1,9 +1,12 @@
 //! How long the index takes to be filled with 20,000 passages of 384 dimensions, and to be searched.
 //!
-//! `cargo bench --profile dev --bench index`
+//! `cargo bench --profile dev --bench index`; with LAZARET_TEST_POSTGRES, from `scripts/parts.sh postgres start durable`,
+//! in PostgreSQL as well.
 
 use std::time::{Duration, Instant};
 
+use lazaret::config::{Postgres, Secret, Span};
+use lazaret::index::postgres::PostgresIndex;
 use lazaret::index::sqlite::SqliteIndex;
 use lazaret::index::{Index, Query};
 use lazaret::message::payload::{DocumentRef, Passage, Passages};
@@ -17,7 +20,21 @@ const SEARCHES: u64 = 50;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let index = SqliteIndex::open(&folder.path().join("index.db"))?;
+    fill_and_search("SQLite", &SqliteIndex::open(&folder.path().join("index.db"))?).await?;
+    let Ok(url) = std::env::var("LAZARET_TEST_POSTGRES") else { return Ok(()) };
+    let path = folder.path().join("url");
+    std::fs::write(&path, url)?;
+    let settings = Postgres {
+        url: Secret::File(path),
+        schema: format!("bench_index_{}", std::process::id()),
+        connections: 4,
+        connect_timeout: Span::secs(5),
+        timeout: Span::secs(10),
+    };
+    fill_and_search("PostgreSQL", &PostgresIndex::open(&settings).await?).await
+}
+
+async fn fill_and_search(store: &str, index: &dyn Index) -> anyhow::Result<()> {
     let mut random = Random(7);
 
     let start = Instant::now();
@@ -26,17 +43,17 @@ async fn main() -> anyhow::Result<()> {
     }
     let taken = start.elapsed().as_secs_f64();
     let passages = DOCUMENTS * u64::from(PART);
-    println!("put: {passages} passages, {:.0} passages/s", passages as f64 / taken);
+    println!("{store}: put: {passages} passages, {:.0} passages/s", passages as f64 / taken);
 
     let (words, meaning) = (random.question(8), random.vector());
-    measure(&index, "by words", &words, &[]).await?;
-    measure(&index, "by meaning", "", &meaning).await?;
-    measure(&index, "by both", &words, &meaning).await?;
+    measure(index, "by words", &words, &[]).await?;
+    measure(index, "by meaning", "", &meaning).await?;
+    measure(index, "by both", &words, &meaning).await?;
     Ok(())
 }
 
 /// One search at a time, so that the time is the work and not the waiting.
-async fn measure(index: &SqliteIndex, name: &str, text: &str, embedding: &[f32]) -> anyhow::Result<()> {
+async fn measure(index: &dyn Index, name: &str, text: &str, embedding: &[f32]) -> anyhow::Result<()> {
     let mut times = Vec::new();
     for _ in 0..SEARCHES {
         let start = Instant::now();

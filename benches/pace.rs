@@ -100,7 +100,7 @@ async fn stage(faults: Rates) -> Pace {
     }
     let readiness = Readiness::new();
     let which = Selection::all();
-    let edges = Edges::open(&config, &which, this_program()).expect("edges");
+    let edges = Edges::open(&config, &which, this_program()).await.expect("edges");
     let service = Service::start(&config, &which, edges, &readiness).await.expect("a service");
     while !readiness.waiting().is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;

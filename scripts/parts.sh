@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The real servers that the tests run against: Apache Kafka (KRaft), a schema registry, promtool.
+# The real servers that the tests run against: Apache Kafka (KRaft), a schema registry, PostgreSQL, promtool.
 #
 #   scripts/parts.sh kafka install            fetch Apache Kafka from Maven Central
 #   scripts/parts.sh kafka start [1|3]        start one broker or a cluster of three
@@ -7,8 +7,11 @@
 #   scripts/parts.sh kafka kill|restart|pause|resume N    one broker of those that run
 #   scripts/parts.sh kafka stop
 #   scripts/parts.sh registry install|start|stop
+#   scripts/parts.sh postgres install|stop
+#   scripts/parts.sh postgres start [durable] without that word it does not wait for the disk
+#   scripts/parts.sh postgres kill|restart|pause|resume
 #   scripts/parts.sh prometheus install       promtool only
-#   scripts/parts.sh kafka|registry|prometheus home    where the programs are, for prometheus the promtool itself
+#   scripts/parts.sh kafka|registry|postgres|prometheus home    where the programs are, for prometheus the promtool itself
 #
 # Programs live below $LAZARET_PARTS (default ~/.cache/lazaret/parts) and are fetched once. A run lives in the folder
 # $LAZARET_RUN (default $LAZARET_PARTS/run): data, logs, process ids, and `env`, which tells where the servers
@@ -29,6 +32,8 @@ jvm=(-Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 . scripts/parts/kafka.sh
 # shellcheck source=scripts/parts/registry.sh
 . scripts/parts/registry.sh
+# shellcheck source=scripts/parts/postgres.sh
+. scripts/parts/postgres.sh
 # shellcheck source=scripts/parts/prometheus.sh
 . scripts/parts/prometheus.sh
 
@@ -89,11 +94,15 @@ forget() {
 
 mkdir -p "$run"
 case "${1:-} ${2:-}" in
-"kafka install" | "registry install" | "prometheus install" | "registry start" | "kafka stop" | "registry stop") "$1_$2" ;;
+"kafka install" | "registry install" | "postgres install" | "prometheus install") "$1_$2" ;;
+"registry start" | "kafka stop" | "registry stop" | "postgres stop") "$1_$2" ;;
+"postgres start") postgres_start "${3:-}" ;;
+"postgres kill" | "postgres restart" | "postgres pause" | "postgres resume") "$1_$2" ;;
 "kafka start") kafka_start "${3:-1}" "${4:-}" ;;
 "kafka kill" | "kafka restart" | "kafka pause" | "kafka resume") "$1_$2" "${3:-}" ;;
 "kafka home") echo "$kafka_home" ;;
 "registry home") echo "$registry_home" ;;
+"postgres home") echo "$postgres_home" ;;
 "prometheus home") promtool_path ;;
-*) fail "usage: scripts/parts.sh kafka|registry|prometheus install|start|stop|home; the head of the script says more" 64 ;;
+*) fail "usage: scripts/parts.sh kafka|registry|postgres|prometheus install|start|stop|home; the head of the script says more" 64 ;;
 esac

@@ -2,7 +2,8 @@
 # Makes a Debian or Ubuntu machine able to build Lazaret, or says exactly what is missing.
 #
 #   scripts/setup.sh         what a build needs: a C and C++ compiler, make, OpenSSL and zlib headers, Rust
-#   scripts/setup.sh test    that, and what the tests need on top: Java and Maven for Kafka and the registry
+#   scripts/setup.sh test    that, and what the tests need on top: Java and Maven for Kafka and the registry, Python to
+#                            fetch PostgreSQL
 #
 # Installs with apt as root or through sudo. Where it may not, it prints the command to run and exits with 2.
 # Does nothing, and needs no network, when all is there.
@@ -35,9 +36,13 @@ build_needs() {
 	want ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 }
 
+pip_there() { python3 -m pip --version || pip --version; }
+
 test_needs() {
 	want curl have curl
 	want maven have mvn
+	want python3-pip pip_there # PostgreSQL with pgvector comes in a Python package
+	want util-linux have setpriv
 	# Java 21 runs the newest registry; Debian 12 has only 17, for which parts.sh takes an older one.
 	want 'openjdk-21-jre-headless|openjdk-17-jre-headless' java_from 17
 }

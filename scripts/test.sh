@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs everything that must hold before a change is merged: format, lint, all tests against a real Kafka and a real
-# schema registry, and the checks of files that are not Rust. Starts what it needs and stops it again.
+# Runs everything that must hold before a change is merged: format, lint, all tests against a real Kafka, a real
+# schema registry and a real PostgreSQL, and the checks of files that are not Rust. Starts what it needs and stops it again.
 #
 #   scripts/test.sh                 everything
 #   scripts/test.sh kafka::ladder   everything, but only the tests whose names contain this
 #
-# LAZARET_TEST_KAFKA=host:port and LAZARET_TEST_REGISTRY=url, when given, are used instead of own servers.
+# LAZARET_TEST_KAFKA=host:port, LAZARET_TEST_REGISTRY=url and LAZARET_TEST_POSTGRES=url, when given, are used instead of
+# own servers.
 # LAZARET_TEST_CLUSTER, LAZARET_TEST_CLUSTER_RUN and LAZARET_TEST_PROXIES likewise name a cluster of three that
 # `scripts/parts.sh kafka start 3 proxied` has started, for the tests that break brokers; LAZARET_CHAOS_SEED=n repeats
 # their dice.
@@ -21,7 +22,7 @@ export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 summary=()
 failed=0
 # What the tests with broken brokers may take; they need about half of it.
-chaos_seconds=1500
+chaos_seconds=2000
 
 # step NAME COMMAND…: runs it, whatever went before, and remembers how it ended.
 step() {
@@ -43,6 +44,7 @@ finish() {
 	trap - EXIT INT TERM
 	[[ -z ${started_kafka:-} ]] || scripts/parts.sh kafka stop
 	[[ -z ${started_registry:-} ]] || scripts/parts.sh registry stop
+	[[ -z ${started_postgres:-} ]] || scripts/parts.sh postgres stop
 	[[ -z ${started_cluster:-} ]] || scripts_of_cluster kafka stop
 	if [[ -n ${LAZARET_TEST_KEEP:-} ]]; then
 		say "the run folder is $LAZARET_RUN"
@@ -69,6 +71,10 @@ start_servers() {
 		started_registry=1
 		must "start the schema registry" scripts/parts.sh registry start
 	fi
+	if [[ -z ${LAZARET_TEST_POSTGRES:-} ]]; then
+		started_postgres=1
+		must "start PostgreSQL" scripts/parts.sh postgres start
+	fi
 	if [[ -f $LAZARET_RUN/env ]]; then
 		# shellcheck disable=SC1091
 		. "$LAZARET_RUN/env"
@@ -78,7 +84,7 @@ start_servers() {
 		LAZARET_TEST_KAFKA_TOOLS="$(scripts/parts.sh kafka home)/lib/*"
 		export LAZARET_TEST_KAFKA_TOOLS
 	fi
-	export LAZARET_TEST_KAFKA LAZARET_TEST_REGISTRY
+	export LAZARET_TEST_KAFKA LAZARET_TEST_REGISTRY LAZARET_TEST_POSTGRES
 }
 
 # Three brokers of their own for the tests that break them, in a run folder of their own.
@@ -118,6 +124,7 @@ must "set up" scripts/setup.sh test
 find_cargo
 must "fetch Kafka" scripts/parts.sh kafka install
 must "fetch the schema registry" scripts/parts.sh registry install
+must "fetch PostgreSQL" scripts/parts.sh postgres install
 must "fetch promtool" scripts/parts.sh prometheus install
 LAZARET_TEST_PROMTOOL=$(scripts/parts.sh prometheus home)
 export LAZARET_TEST_PROMTOOL

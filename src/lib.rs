@@ -57,6 +57,7 @@ pub mod telemetry;
 pub mod kafka;
 pub mod schema;
 
+pub mod postgres;
 pub mod sqlite;
 
 pub mod ledger;

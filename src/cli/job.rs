@@ -15,7 +15,8 @@ pub struct Args {
 
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let config = global.load_config()?;
-    let events = LedgerReader::of(&config.ledger.path).history(&args.id).await.map_err(JobError::from)?;
+    let reader = LedgerReader::open(&config.ledger).map_err(JobError::from)?;
+    let events = reader.history(&args.id).await.map_err(JobError::from)?;
     let events = life(&args.id, events)?;
     match global.format() {
         Format::Json => output::json(&json!({ "job": args.id, "events": events }))?,
@@ -48,7 +49,7 @@ impl From<JobError> for Failure {
         match error {
             JobError::NotFound(advice) => Failure::advised(ExitCode::NothingMatched, advice),
             // The message names the file and what to do about it.
-            JobError::Ledger(error) => Failure::new(ExitCode::Failed, error.to_string()).at("ledger.path"),
+            JobError::Ledger(error) => Failure::new(ExitCode::Failed, error.to_string()).at("ledger"),
         }
     }
 }

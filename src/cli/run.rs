@@ -83,7 +83,7 @@ async fn start(
     if create_topics {
         create_missing(config).await?;
     }
-    let edges = Edges::open(config, which, this_program()).map_err(StartError::Edge);
+    let edges = Edges::open(config, which, this_program()).await.map_err(StartError::Edge);
     let started = match edges {
         Ok(edges) => Service::start(config, which, edges, readiness).await,
         Err(error) => Err(error),

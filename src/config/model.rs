@@ -4,6 +4,7 @@
 mod kinds;
 mod membership;
 mod pipeline;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::kinds::*;
 pub use self::membership::*;
 pub use self::pipeline::*;
+pub use self::stores::*;
 use super::units::{Size, Span};
 
 /// The whole file.
@@ -159,36 +161,6 @@ pub struct Registry {
     pub password: Option<Secret>,
     #[serde(default = "defaults::registry_timeout")]
     pub timeout: Span,
-}
-
-/// The job ledger.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Store {
-    /// SQLite file; its folder is made when it is missing.
-    pub path: PathBuf,
-    /// Finished jobs older than this are forgotten; a redelivery after that would run again.
-    pub retention: Span,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { path: "data/ledger.db".into(), retention: Span::secs(14 * 86_400) }
-    }
-}
-
-/// The search index.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct IndexStore {
-    /// SQLite file; its folder is made when it is missing.
-    pub path: PathBuf,
-}
-
-impl Default for IndexStore {
-    fn default() -> Self {
-        Self { path: "data/index.db".into() }
-    }
 }
 
 /// An OpenAI-compatible provider.

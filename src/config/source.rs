@@ -116,7 +116,9 @@ fn excerpt(text: &str, line: usize) -> Option<String> {
 /// `tokens_max` and its like count tokens of text; a single token opens doors.
 fn tells_of_a_secret(text: &str) -> bool {
     let text = text.to_lowercase().replace("tokens", "");
-    ["password", "secret", "token", "api_key", "username"].iter().any(|word| text.contains(word))
+    ["password", "secret", "token", "api_key", "username", "postgres.url"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 fn replace(text: &str, replacements: &[(Range<usize>, String)]) -> String {

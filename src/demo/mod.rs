@@ -108,7 +108,7 @@ impl Demo {
         let address =
             http::serve(&config.http.listen, metrics::install()?, readiness.clone(), stop.clone()).await?;
         let which = Selection::all();
-        let edges = Edges::open(&config, &which, this_program())?;
+        let edges = Edges::open(&config, &which, this_program()).await?;
         let service = Service::start(&config, &which, edges, &readiness).await?;
         let (documents, _) = pipeline(&config, None, Subject::Document)?;
         let mut tallies = service.tallies().to_vec();

@@ -7,8 +7,8 @@ use super::{Index, Put, Query, Stats};
 use crate::message::payload::{DocumentRef, Evidence, Passage, Passages};
 
 /// Opens an empty index.
-pub trait Open: Fn() -> Arc<dyn Index> {}
-impl<F: Fn() -> Arc<dyn Index>> Open for F {}
+pub trait Open: AsyncFn() -> Arc<dyn Index> {}
+impl<F: AsyncFn() -> Arc<dyn Index>> Open for F {}
 
 pub fn document(tenant: &str, id: &str, version: i64) -> DocumentRef {
     DocumentRef { id: id.into(), tenant: tenant.into(), version, title: None, source: None, media_type: None }
@@ -42,24 +42,24 @@ pub fn ids(found: &[Evidence]) -> Vec<&str> {
 
 /// Runs everything.
 pub async fn contract(open: impl Open) {
-    a_version_is_served_once_all_its_parts_are_in(open()).await;
-    a_newer_version_replaces_all_of_the_older_one(open()).await;
-    an_older_version_that_comes_late_is_not_kept(open()).await;
-    parts_of_an_older_version_are_not_left_over(open()).await;
-    the_same_part_again_changes_nothing(open()).await;
-    a_part_made_anew_takes_the_place_of_the_old_one(open()).await;
-    the_same_version_split_otherwise_replaces_it(open()).await;
-    a_document_without_passages_is_served_as_nothing(open()).await;
-    evidence_carries_everything_a_citation_needs(open()).await;
-    a_tenant_never_sees_another_ones_passages(open()).await;
-    words_are_found_in_all_their_forms(open()).await;
-    a_title_counts_more_than_a_mention(open()).await;
-    japanese_is_found_by_words_within_sentences(open()).await;
-    nothing_in_a_question_is_syntax(open()).await;
-    meaning_finds_what_words_do_not(open()).await;
-    a_vector_of_another_model_is_passed_over(open()).await;
-    five_documents_find_room_beside_a_dominant_one(open()).await;
-    the_same_question_has_the_same_answer(open()).await;
+    a_version_is_served_once_all_its_parts_are_in(open().await).await;
+    a_newer_version_replaces_all_of_the_older_one(open().await).await;
+    an_older_version_that_comes_late_is_not_kept(open().await).await;
+    parts_of_an_older_version_are_not_left_over(open().await).await;
+    the_same_part_again_changes_nothing(open().await).await;
+    a_part_made_anew_takes_the_place_of_the_old_one(open().await).await;
+    the_same_version_split_otherwise_replaces_it(open().await).await;
+    a_document_without_passages_is_served_as_nothing(open().await).await;
+    evidence_carries_everything_a_citation_needs(open().await).await;
+    a_tenant_never_sees_another_ones_passages(open().await).await;
+    words_are_found_in_all_their_forms(open().await).await;
+    a_title_counts_more_than_a_mention(open().await).await;
+    japanese_is_found_by_words_within_sentences(open().await).await;
+    nothing_in_a_question_is_syntax(open().await).await;
+    meaning_finds_what_words_do_not(open().await).await;
+    a_vector_of_another_model_is_passed_over(open().await).await;
+    five_documents_find_room_beside_a_dominant_one(open().await).await;
+    the_same_question_has_the_same_answer(open().await).await;
 }
 
 async fn a_version_is_served_once_all_its_parts_are_in(index: Arc<dyn Index>) {

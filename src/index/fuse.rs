@@ -5,6 +5,12 @@ use std::collections::HashMap;
 /// Softens the difference between the first ranks: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion
 /// outperforms Condorcet and individual Rank Learning Methods", SIGIR 2009.
 const K: f64 = 60.0;
+/// Passages taken from each ranking.
+pub const CANDIDATES: usize = 50;
+/// How much each ranking counts. Words count more: documentation is asked about by its names, and a small
+/// embedding model is a weak judge of them (numbers in `docs/benchmarks.md`).
+pub const BY_WORDS: f64 = 1.0;
+pub const BY_MEANING: f64 = 0.7;
 /// Most passages of one document.
 const PER_DOCUMENT: usize = 3;
 /// Room is kept for this many different documents.

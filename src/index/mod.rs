@@ -1,12 +1,17 @@
 //! What is known: passages that can be searched by words and by meaning, per tenant.
 
 mod fuse;
+mod open;
+mod page;
+pub mod postgres;
 mod signs;
 pub mod sqlite;
 mod tokens;
 
 #[cfg(test)]
 mod contract;
+
+pub use open::open;
 
 use async_trait::async_trait;
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::Connection;
 
+use super::page::Page;
 use super::{Index, IndexError, Put, Query, Stats};
 use crate::message::payload::{Evidence, Passages};
 use crate::sqlite::{Failure, Place, Readers, Schema, Writer, open};
@@ -54,7 +55,7 @@ impl Index for SqliteIndex {
     async fn put(&self, part: &Passages) -> Result<Put, IndexError> {
         let part = part.clone();
         // Making terms takes a while for a large part, and the writer must not wait for it.
-        let page = tokio::task::spawn_blocking(move || put::Page::of(part)).await.map_err(|e| {
+        let page = tokio::task::spawn_blocking(move || Page::of(part)).await.map_err(|e| {
             self.place.unusable(format!("making terms ended early ({e})"), "report it; the log says more")
         })?;
         Ok(self.writer.write(move |db| put::keep(db, &page)).await?)

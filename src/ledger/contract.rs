@@ -16,8 +16,8 @@ use crate::message::{Coordinates, Correlation, JobId, TopicPartition};
 pub const LEASE: Duration = Duration::from_secs(60);
 
 /// Opens the store under test, as this instance.
-pub trait Open: Fn(&str) -> Arc<dyn Ledger> {}
-impl<F: Fn(&str) -> Arc<dyn Ledger>> Open for F {}
+pub trait Open: AsyncFn(&str) -> Arc<dyn Ledger> {}
+impl<F: AsyncFn(&str) -> Arc<dyn Ledger>> Open for F {}
 
 /// The tests' time starts here.
 pub fn second(n: i64) -> Timestamp {
@@ -93,24 +93,24 @@ fn fenced<T: std::fmt::Debug>(result: Result<T, LedgerError>) -> bool {
 
 /// Runs everything. Each test uses jobs of its own, so one store serves them all.
 pub async fn contract(open: impl Open) {
-    a_done_job_is_finished_for_ever(open("a")).await;
+    a_done_job_is_finished_for_ever(open("a").await).await;
     a_running_job_is_busy_for_everybody_else(&open).await;
     a_lease_ends_with_its_time(&open).await;
     a_restart_voids_the_leases_of_the_same_instance(&open).await;
     noting_something_under_a_lease_renews_it(&open).await;
     a_result_is_not_replayed_by_a_copy_from_another_partition_while_it_may_be_out(&open).await;
-    a_result_that_is_withheld_is_not_taken_for_produced(open("a")).await;
+    a_result_that_is_withheld_is_not_taken_for_produced(open("a").await).await;
     a_stored_result_is_replayed_after_a_restart(&open).await;
-    a_released_job_runs_again_or_replays(open("a")).await;
-    an_attempt_that_was_sent_to_a_rung_is_finished(open("a")).await;
-    a_dead_job_runs_again_by_a_redrive_only(open("a")).await;
+    a_released_job_runs_again_or_replays(open("a").await).await;
+    an_attempt_that_was_sent_to_a_rung_is_finished(open("a").await).await;
+    a_dead_job_runs_again_by_a_redrive_only(open("a").await).await;
     a_condemned_job_does_not_run_again_before_it_is_redriven(&open).await;
-    a_stored_result_survives_death_and_redrive(open("a")).await;
+    a_stored_result_survives_death_and_redrive(open("a").await).await;
     a_lost_lease_can_neither_store_nor_settle(&open).await;
-    settling_the_same_way_twice_is_settling_once(open("a")).await;
-    stages_and_pipelines_do_not_see_each_other(open("a")).await;
-    the_history_tells_the_life_of_a_job_and_its_children(open("a")).await;
-    counts_say_how_many_jobs_stand_where(open("a")).await;
+    settling_the_same_way_twice_is_settling_once(open("a").await).await;
+    stages_and_pipelines_do_not_see_each_other(open("a").await).await;
+    the_history_tells_the_life_of_a_job_and_its_children(open("a").await).await;
+    counts_say_how_many_jobs_stand_where(open("a").await).await;
     an_instance_that_was_opened_elsewhere_takes_no_more_jobs(&open).await;
     states::contract(&open).await;
     recovery::contract(&open).await;
@@ -126,7 +126,7 @@ async fn a_done_job_is_finished_for_ever(ledger: Arc<dyn Ledger>) {
 }
 
 async fn a_running_job_is_busy_for_everybody_else(open: &impl Open) {
-    let (mine, other) = (open("busy-1"), open("busy-2"));
+    let (mine, other) = (open("busy-1").await, open("busy-2").await);
     let lease = fresh(&*mine, claim("busy")).await;
     assert_eq!(begin(&*mine, claim("busy")).await, Begin::Busy);
     assert_eq!(begin(&*other, claim("busy")).await, Begin::Busy);
@@ -137,7 +137,7 @@ async fn a_running_job_is_busy_for_everybody_else(open: &impl Open) {
 }
 
 async fn a_lease_ends_with_its_time(open: &impl Open) {
-    let (mine, other) = (open("late-1"), open("late-2"));
+    let (mine, other) = (open("late-1").await, open("late-2").await);
     let at = |s: i64| Claim { now: second(s), ..claim("late") };
     let lost = fresh(&*mine, at(0)).await;
     assert_eq!(begin(&*other, at(59)).await, Begin::Busy);
@@ -148,9 +148,9 @@ async fn a_lease_ends_with_its_time(open: &impl Open) {
 }
 
 async fn a_restart_voids_the_leases_of_the_same_instance(open: &impl Open) {
-    let first = open("killed");
+    let first = open("killed").await;
     let lost = fresh(&*first, claim("killed")).await;
-    let (other, again) = (open("bystander"), open("killed"));
+    let (other, again) = (open("bystander").await, open("killed").await);
     drop(first);
     let busy = begin(&*other, claim("killed")).await;
     assert_eq!(busy, Begin::Busy, "another instance does not know what the dead process did");
@@ -161,7 +161,7 @@ async fn a_restart_voids_the_leases_of_the_same_instance(open: &impl Open) {
 }
 
 async fn noting_something_under_a_lease_renews_it(open: &impl Open) {
-    let (mine, other) = (open("renew-1"), open("renew-2"));
+    let (mine, other) = (open("renew-1").await, open("renew-2").await);
     let at = |s: i64| Claim { now: second(s), ..claim("renewed") };
     let lease = fresh(&*mine, at(0)).await;
     assert_eq!(lease.until, second(60));
@@ -184,7 +184,7 @@ async fn noting_something_under_a_lease_renews_it(open: &impl Open) {
 
 /// What came of it shows in the partition of its record alone, and may never have been told to the ledger.
 async fn a_result_is_not_replayed_by_a_copy_from_another_partition_while_it_may_be_out(open: &impl Open) {
-    let (died, other) = (open("out-1"), open("out-2"));
+    let (died, other) = (open("out-1").await, open("out-2").await);
     let elsewhere = |s: i64| Claim {
         family: TopicPartition::new("in", 3),
         at: at("in", 3, 1),
@@ -214,14 +214,14 @@ async fn a_result_that_is_withheld_is_not_taken_for_produced(ledger: Arc<dyn Led
 }
 
 async fn a_stored_result_is_replayed_after_a_restart(open: &impl Open) {
-    let first = open("replay");
+    let first = open("replay").await;
     let lease = fresh(&*first, claim("replay")).await;
     first.store(&lease, b"dear".to_vec(), second(1)).await.expect("held");
     drop(first);
-    let again = open("replay");
+    let again = open("replay").await;
     let lease = replayed(&*again, claim("replay"), b"dear").await;
     drop(again);
-    let again = open("replay");
+    let again = open("replay").await;
     let last = replayed(&*again, claim("replay"), b"dear").await;
     assert!(fenced(again.settle(&lease, End::Done, second(2)).await));
     again.settle(&last, End::Done, second(3)).await.expect("held");
@@ -266,11 +266,11 @@ async fn a_dead_job_runs_again_by_a_redrive_only(ledger: Arc<dyn Ledger>) {
 }
 
 async fn a_condemned_job_does_not_run_again_before_it_is_redriven(open: &impl Open) {
-    let ledger = open("a");
+    let ledger = open("a").await;
     let lease = fresh(&*ledger, attempt("condemned", 0, 3)).await;
     ledger.store(&lease, b"paid".to_vec(), second(1)).await.expect("stored");
     ledger.condemn(&lease, &fault(), second(2)).await.expect("noted");
-    let restarted = open("a");
+    let restarted = open("a").await;
     let bury = async || match begin(&*restarted, attempt("condemned", 0, 3)).await {
         Begin::Condemned(lease, why) => {
             assert_eq!(why, fault());
@@ -300,9 +300,9 @@ async fn a_stored_result_survives_death_and_redrive(ledger: Arc<dyn Ledger>) {
 }
 
 async fn a_lost_lease_can_neither_store_nor_settle(open: &impl Open) {
-    let first = open("zombie");
+    let first = open("zombie").await;
     let lost = fresh(&*first, claim("zombie")).await;
-    let again = open("zombie");
+    let again = open("zombie").await;
     let held = fresh(&*again, claim("zombie")).await;
     assert!(fenced(first.store(&lost, vec![1], second(1)).await));
     assert!(fenced(first.settle(&lost, End::Done, second(1)).await));
@@ -383,9 +383,9 @@ async fn counts_say_how_many_jobs_stand_where(ledger: Arc<dyn Ledger>) {
 }
 
 async fn an_instance_that_was_opened_elsewhere_takes_no_more_jobs(open: &impl Open) {
-    let first = open("twin");
+    let first = open("twin").await;
     let lease = fresh(&*first, claim("twin-1")).await;
-    let second_twin = open("twin");
+    let second_twin = open("twin").await;
     let refused = first.begin(claim("twin-2")).await;
     assert!(matches!(&refused, Err(LedgerError::Unavailable(m)) if m.contains("'twin'")), "{refused:?}");
     fresh(&*second_twin, claim("twin-2")).await;

@@ -1,13 +1,17 @@
 //! What is done already: one row per (pipeline, stage, job id), so that a redelivery never runs a finished
 //! stage again and a stored answer is replayed instead of being paid for twice.
 
+mod ending;
 mod none;
+mod open;
+pub mod postgres;
 mod read;
 pub mod recovery;
 pub mod sqlite;
 pub mod state;
 
 pub use none::NoLedger;
+pub use open::open;
 pub use read::{JobRow, LedgerReader, RowId};
 pub use recovery::{Ended, Family, Holding, Outstanding, Recovery, Seen};
 pub use state::State;
@@ -231,4 +235,8 @@ pub trait Ledger: Send + Sync {
     async fn history(&self, job: &str) -> Result<Vec<Event>, LedgerError>;
 
     async fn counts(&self) -> Result<Vec<StateCount>, LedgerError>;
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Reading the SQLite ledger: the life of a job, all jobs of a pipeline, and how many stand where. It takes no
+//! Reading the ledger: the life of a job, all jobs of a pipeline, and how many stand where. It takes no
 //! part in the work: no instance is registered and nothing is written, so any tool may use it beside a running
 //! worker.
 
@@ -7,17 +7,19 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::postgres::PostgresReader;
 use super::sqlite::{columns, place};
 use super::{Event, LedgerError, State, StateCount};
+use crate::config::Store;
 use crate::message::Coordinates;
 use crate::sqlite::Readers;
 
 /// Most events of one history; the latest ones.
-const HISTORY_MAX: i64 = 10_000;
+pub(super) const HISTORY_MAX: i64 = 10_000;
 /// Most jobs of one page.
 const PAGE_MAX: usize = 10_000;
 
-/// Names a row for as long as it is there. Later jobs have greater ones.
+/// Names a row for as long as it is there. Later jobs have greater ones, but for those that were made at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(pub i64);
 
@@ -41,21 +43,47 @@ pub struct JobRow {
     pub updated_at: Timestamp,
 }
 
-/// Reads a ledger that exists.
+/// Reads a ledger that exists, wherever it is.
 pub struct LedgerReader {
-    readers: Readers,
+    of: Of,
+}
+
+enum Of {
+    File(Readers),
+    Database(PostgresReader),
 }
 
 impl LedgerReader {
-    /// The file is opened by the first question, which fails when there is none.
+    /// The ledger that the configuration names. It is opened by the first question, which fails when there is none.
+    pub fn open(config: &Store) -> Result<Self, LedgerError> {
+        match &config.postgres {
+            Some(postgres) => Ok(Self { of: Of::Database(PostgresReader::of(postgres)?) }),
+            None => Ok(Self::of(&config.path)),
+        }
+    }
+
+    /// The same, but `None` when it is a file that is not there.
+    pub fn find(config: &Store) -> Result<Option<Self>, LedgerError> {
+        if config.postgres.is_none() && !config.path.exists() {
+            return Ok(None);
+        }
+        Self::open(config).map(Some)
+    }
+
+    /// That of a file, as [`Self::open`].
     pub fn of(path: &Path) -> Self {
-        Self { readers: Readers::new(place(path), 1) }
+        Self { of: Of::File(Readers::new(place(path), 1)) }
     }
 
     /// See [`super::Ledger::history`]. Times are exact to the millisecond.
     pub async fn history(&self, job: &str) -> Result<Vec<Event>, LedgerError> {
-        let job = job.to_owned();
-        Ok(self.readers.read(move |db| history(db, &job)).await?)
+        match &self.of {
+            Of::Database(reader) => reader.history(job).await,
+            Of::File(readers) => {
+                let job = job.to_owned();
+                Ok(readers.read(move |db| history(db, &job)).await?)
+            }
+        }
     }
 
     /// The jobs of a pipeline in the order of their ids: at most `limit` (and 10,000) of those after `after`.
@@ -66,20 +94,34 @@ impl LedgerReader {
         after: Option<RowId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        let (pipeline, after) = (pipeline.to_owned(), after.map_or(i64::MIN, |RowId(id)| id));
+        let after = after.map_or(i64::MIN, |RowId(id)| id);
         let limit = limit.min(PAGE_MAX) as i64;
-        Ok(self.readers.read(move |db| jobs(db, &pipeline, after, limit)).await?)
+        match &self.of {
+            Of::Database(reader) => reader.jobs(pipeline, after, limit).await,
+            Of::File(readers) => {
+                let pipeline = pipeline.to_owned();
+                Ok(readers.read(move |db| jobs(db, &pipeline, after, limit)).await?)
+            }
+        }
     }
 
     /// One job of a stage.
     pub async fn job(&self, pipeline: &str, stage: &str, id: &str) -> Result<Option<JobRow>, LedgerError> {
-        let (pipeline, stage, id) = (pipeline.to_owned(), stage.to_owned(), id.to_owned());
-        Ok(self.readers.read(move |db| job(db, &pipeline, &stage, &id)).await?)
+        match &self.of {
+            Of::Database(reader) => reader.job(pipeline, stage, id).await,
+            Of::File(readers) => {
+                let (pipeline, stage, id) = (pipeline.to_owned(), stage.to_owned(), id.to_owned());
+                Ok(readers.read(move |db| job(db, &pipeline, &stage, &id)).await?)
+            }
+        }
     }
 
     /// See [`super::Ledger::counts`].
     pub async fn counts(&self) -> Result<Vec<StateCount>, LedgerError> {
-        Ok(self.readers.read(counts).await?)
+        match &self.of {
+            Of::Database(reader) => reader.counts().await,
+            Of::File(readers) => Ok(readers.read(counts).await?),
+        }
     }
 }
 
@@ -156,7 +198,7 @@ fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     })
 }
 
-fn timestamp(ms: i64) -> Timestamp {
+pub(super) fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

@@ -21,8 +21,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::ending::Ending;
 use super::read::LedgerReader;
-use super::{Begin, Claim, End, Event, Lease, Ledger, LedgerError, Outstanding, Recovery, StateCount};
+use super::{
+    Begin, Claim, End, Event, Lease, Ledger, LedgerError, Outstanding, Recovery, StateCount, millis,
+};
 use crate::flow::Fault;
 use crate::message::TopicPartition;
 use crate::sqlite::{Failure, Place, Schema, Writer, open};
@@ -125,10 +128,6 @@ fn forget(
     }
 }
 
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
-
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn begin(&self, claim: Claim) -> Result<Begin, LedgerError> {
@@ -155,7 +154,7 @@ impl Ledger for SqliteLedger {
 
     async fn settle(&self, lease: &Lease, end: End, now: Timestamp) -> Result<(), LedgerError> {
         let (lease, now) = (lease.clone(), self.noticed(now));
-        let ending = rows::Ending::of(&end);
+        let ending = Ending::of(&end);
         self.writer.write(move |db| rows::settle(db, &lease, &ending, now)).await?
     }
 

@@ -22,6 +22,10 @@
 //! because it may stand in the topic already and the job must not end in two places. The copy on the parking
 //! topic has the attempt of the record that was parked, so a parked job runs for the same claim.
 
+/// After so long without a word from its holder, in milliseconds, a job is any copy's: its record may not be there any
+/// more.
+pub const ABANDONED: i64 = 86_400_000;
+
 /// How far a job is in its stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {

@@ -130,10 +130,7 @@ async fn look(
 
 /// False when there is no ledger: then Kafka alone has to tell.
 async fn ask_ledger(config: &Config, stages: &mut [Stage]) -> Result<bool, VerifyError> {
-    if !config.ledger.path.exists() {
-        return Ok(false);
-    }
-    let reader = LedgerReader::of(&config.ledger.path);
+    let Some(reader) = LedgerReader::find(&config.ledger)? else { return Ok(false) };
     let pipelines: BTreeSet<String> = stages.iter().map(|stage| stage.topics.pipeline.clone()).collect();
     for pipeline in pipelines {
         let mut after = None;

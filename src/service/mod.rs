@@ -102,7 +102,7 @@ impl Service {
         if self.create_topics {
             self.make_topics().await?;
         }
-        let (ledger, instance) = self.open_ledger()?;
+        let (ledger, instance) = self.open_ledger().await?;
         let readiness = Readiness::new();
         let edges = Edges {
             topology: self.topology,
@@ -143,9 +143,9 @@ impl Service {
     }
 
     /// The ledger, and the name of this process in it.
-    fn open_ledger(&self) -> Result<(Arc<dyn Ledger>, Instance), Error> {
+    async fn open_ledger(&self) -> Result<(Arc<dyn Ledger>, Instance), Error> {
         let instance = match &self.ledger {
-            LedgerChoice::Sqlite(_) => Instance::claim(&self.config, &Selection::all())?,
+            LedgerChoice::Sqlite(_) => Instance::claim(&self.config, &Selection::all()).await?,
             LedgerChoice::None | LedgerChoice::Given(_) => {
                 let name = self.config.instance.clone();
                 Instance::unlocked(name.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string()))

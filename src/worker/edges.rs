@@ -12,10 +12,8 @@ use super::instance::{Instance, InstanceError};
 use crate::config::{Config, Kind};
 use crate::extract::Extractor;
 use crate::flow::Topology;
-use crate::index::sqlite::SqliteIndex;
-use crate::index::{Index, IndexError};
-use crate::ledger::sqlite::SqliteLedger;
-use crate::ledger::{Ledger, LedgerError};
+use crate::index::{self, Index, IndexError};
+use crate::ledger::{self, Ledger, LedgerError};
 use crate::llm::Model;
 use crate::llm::openai::{Client, ClientError};
 use crate::schema::Registry;
@@ -61,33 +59,29 @@ pub enum EdgeError {
 
 impl Edges {
     /// Opens what the selected stages need. `program` is the executable that parses documents.
-    pub fn open(config: &Config, which: &Selection, program: PathBuf) -> Result<Self, EdgeError> {
+    pub async fn open(config: &Config, which: &Selection, program: PathBuf) -> Result<Self, EdgeError> {
         let topology = Topology::derive(config);
-        let instance = Instance::claim(config, which)?;
-        let ledger = SqliteLedger::open(
-            &config.ledger.path,
-            instance.name(),
-            config.ledger.retention.0,
-            Timestamp::now(),
-        )?;
+        let instance = Instance::claim(config, which).await?;
+        let (name, predecessor) = (instance.name(), instance.predecessor());
+        let ledger = ledger::open(&config.ledger, name, predecessor, Timestamp::now()).await?;
         Ok(Self {
-            ledger: Arc::new(ledger),
+            ledger,
             registry: Registry::of(config)?,
-            stages: Stages::Shipped(resources(config, which, program)?),
+            stages: Stages::Shipped(resources(config, which, program).await?),
             topology,
             instance,
         })
     }
 }
 
-fn resources(config: &Config, which: &Selection, program: PathBuf) -> Result<Resources, EdgeError> {
+async fn resources(config: &Config, which: &Selection, program: PathBuf) -> Result<Resources, EdgeError> {
     let mut models: BTreeMap<String, Arc<dyn Model>> = BTreeMap::new();
     for (name, provider) in &config.providers {
         models.insert(name.clone(), Arc::new(Client::new(name, provider)?));
     }
     let searches = |kind: &Kind| matches!(kind, Kind::Index(_) | Kind::Retrieve(_));
     let index: Option<Arc<dyn Index>> = match which.stages(config).any(|(_, stage)| searches(&stage.kind)) {
-        true => Some(Arc::new(SqliteIndex::open(&config.index.path)?)),
+        true => Some(index::open(&config.index).await?),
         false => None,
     };
     let extractor = Arc::new(Extractor { program });

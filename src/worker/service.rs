@@ -41,7 +41,7 @@ pub struct Service {
     stop: CancellationToken,
     producer: Option<Arc<Producer>>,
     // Closed after the shells; the instance's name is given up last.
-    _edges: Edges,
+    edges: Edges,
 }
 
 /// The stages cannot be started.
@@ -109,7 +109,7 @@ impl Service {
         for ((kit, _, engine), transactions) in ready.into_iter().zip(opened) {
             shells.spawn(shell(config, kit, engine, transactions, &edges, readiness)?.run(stop.clone()));
         }
-        Ok(Self { tallies, shells, stop, producer, _edges: edges })
+        Ok(Self { tallies, shells, stop, producer, edges })
     }
 
     /// What each stage has done so far, in the order of the configuration.
@@ -130,6 +130,7 @@ impl Service {
         if let Some(producer) = &self.producer {
             producer.flush(Duration::from_secs(5)).await;
         }
+        self.edges.instance.leave().await;
     }
 }
 

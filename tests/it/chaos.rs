@@ -11,6 +11,7 @@ mod cluster;
 mod cut;
 mod ledger;
 mod load;
+mod postgres;
 mod proxy;
 mod storm;
 mod topics;

@@ -11,6 +11,7 @@ mod docs;
 mod extract;
 mod kafka;
 mod library;
+mod postgres;
 mod registry;
 mod rig;
 mod run;

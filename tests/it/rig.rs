@@ -34,23 +34,48 @@ impl Rig {
     /// `pipelines` is the YAML below `pipelines:`, with `{p}` for the unique name and `{folder}` for the folder.
     /// `None` when tests against the real Kafka are left out.
     pub async fn new(test: &str, pipelines: &str, extra: &str) -> Option<Rig> {
-        let kafka = format!(
+        Some(Rig::on(&Rig::shared()?, test, pipelines, extra).await)
+    }
+
+    /// The same, with ledger and index in this database.
+    pub async fn with_database(test: &str, pipelines: &str, extra: &str, url: &str) -> Option<Rig> {
+        Some(Rig::over(&Rig::shared()?, test, pipelines, extra, Some(url)).await)
+    }
+
+    /// The real Kafka that all tests share.
+    fn shared() -> Option<String> {
+        Some(format!(
             "bootstrap: '{}', properties: {{ session.timeout.ms: '6000', heartbeat.interval.ms: '1000', compression.type: none }}",
             support::bootstrap()?
-        );
-        Some(Rig::on(&kafka, test, pipelines, extra).await)
+        ))
     }
 
     /// On a cluster of its own: `kafka` is what stands in the braces of the YAML's `kafka`.
     pub async fn on(kafka: &str, test: &str, pipelines: &str, extra: &str) -> Rig {
+        Rig::over(kafka, test, pipelines, extra, None).await
+    }
+
+    /// The same, with ledger and index in this database if there is one.
+    pub async fn over(kafka: &str, test: &str, pipelines: &str, extra: &str, url: Option<&str>) -> Rig {
         let provider = provider::start(Options::default()).await.expect("a provider");
         let (name, folder) = (support::unique(test), tempfile::tempdir().expect("a folder"));
+        let (ledger, index) = match url {
+            None => ("path: '{folder}/ledger.db'".to_owned(), "path: '{folder}/index.db'".to_owned()),
+            Some(url) => {
+                std::fs::write(folder.path().join("url"), url).expect("written");
+                let schema = schema(&name);
+                let database = format!(
+                    "postgres: {{ url: {{ file: '{{folder}}/url' }}, schema: '{schema}', timeout: 3s }}"
+                );
+                (database.clone(), database)
+            }
+        };
         let text = format!(
             "version: 1\n\
              kafka: {{ {kafka} }}\n\
              http: {{ listen: '127.0.0.1:0' }}\n\
-             ledger: {{ path: '{{folder}}/ledger.db' }}\n\
-             index: {{ path: '{{folder}}/index.db' }}\n\
+             ledger: {{ {ledger} }}\n\
+             index: {{ {index} }}\n\
              providers:\n  local: {{ base_url: '{base_url}', timeout: 2s }}\n\
              {extra}\n\
              pipelines:\n{pipelines}",
@@ -81,6 +106,11 @@ impl Rig {
 
     pub fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
+    }
+
+    /// The schema of this test's tables, where there is a database.
+    pub fn schema(&self) -> String {
+        schema(&self.name)
     }
 
     /// The name of a topic of this test.
@@ -152,7 +182,7 @@ impl Rig {
     }
 
     pub fn ledger(&self) -> LedgerReader {
-        LedgerReader::of(&self.config.ledger.path)
+        LedgerReader::open(&self.config.ledger).expect("a ledger")
     }
 
     /// Jobs of a stage in a state, as the ledger has it.
@@ -178,6 +208,10 @@ impl Drop for Rig {
             eprintln!("the folder is left behind: {}", self.folder.path().display());
         }
     }
+}
+
+fn schema(name: &str) -> String {
+    format!("t_{}", name.replace('-', "_"))
 }
 
 /// A process that runs stages.

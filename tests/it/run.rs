@@ -13,7 +13,7 @@ mod rebalance;
 mod start;
 
 /// Two stages, the first of which asks the provider; short rungs.
-const EMBED: &str = "
+pub const EMBED: &str = "
   '{p}':
     input: { topic: '{p}.in' }
     output: { topic: '{p}.out' }
@@ -34,6 +34,6 @@ fn passages(n: usize) -> serde_json::Value {
 }
 
 /// `count` jobs for the embed stage, `job-<n>`.
-fn jobs(topic: &str, count: usize) -> Vec<lazaret::message::OutRecord> {
+pub fn jobs(topic: &str, count: usize) -> Vec<lazaret::message::OutRecord> {
     (0..count).map(|n| crate::rig::record(topic, &[("job-id", &format!("job-{n}"))], &passages(n))).collect()
 }

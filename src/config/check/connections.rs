@@ -5,12 +5,16 @@ use std::net::IpAddr;
 use url::Url;
 
 use super::Findings;
-use crate::config::model::{Config, GroupProtocol, Kafka, Protocol, Secret, Security};
+use crate::config::model::{Config, GroupProtocol, Kafka, Postgres, Protocol, Secret, Security};
 use crate::config::properties::{CLASSIC_ONLY, reserved};
 use crate::config::units::Span;
 
 /// Shortest transaction: an election of leaders passes within it.
 const TRANSACTION_MIN: Span = Span::secs(5);
+/// Longest name in PostgreSQL, in bytes.
+const SCHEMA_MAX: usize = 63;
+/// Most connections of one process that work at the same time.
+const CONNECTIONS_MAX: u32 = 64;
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 pub fn check(config: &Config, found: &mut Findings) {
@@ -30,11 +34,43 @@ pub fn check(config: &Config, found: &mut Findings) {
         }
     }
     found.not_zero("sources.timeout", config.sources.timeout);
+    stores(config, found);
+    listen(&config.http.listen, found);
+}
+
+/// Ledger and index: each in a file or in a database.
+fn stores(config: &Config, found: &mut Findings) {
     found.not_zero("ledger.retention", config.ledger.retention);
-    if config.ledger.path == config.index.path {
+    let (ledger, index) = (&config.ledger, &config.index);
+    for (name, postgres, names_file) in
+        [("ledger", &ledger.postgres, ledger.names_file()), ("index", &index.postgres, index.names_file())]
+    {
+        let Some(postgres) = postgres else { continue };
+        if names_file {
+            let message = format!("'path' and 'postgres' are two places for one {name}");
+            found.error(format!("{name}.path"), message, "remove one of them");
+        }
+        database(postgres, &format!("{name}.postgres"), found);
+    }
+    if ledger.postgres.is_none() && index.postgres.is_none() && ledger.path == index.path {
         found.error("index.path", "ledger and index are the same file", "give each a file of its own");
     }
-    listen(&config.http.listen, found);
+}
+
+fn database(postgres: &Postgres, path: &str, found: &mut Findings) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let schema = &postgres.schema;
+    let begins_well = schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    if !begins_well || !schema.chars().all(plain) || schema.len() > SCHEMA_MAX || schema.starts_with("pg_") {
+        let hint = "use lower case letters, digits and _, and not pg_ at the beginning, as in 'lazaret'";
+        found.error(format!("{path}.schema"), format!("'{schema}' is not a name of a schema"), hint);
+    }
+    if !(1..=CONNECTIONS_MAX).contains(&postgres.connections) {
+        let message = format!("there must be 1 to {CONNECTIONS_MAX} connections");
+        found.error(format!("{path}.connections"), message, "leave it out, which gives 2");
+    }
+    found.not_zero(&format!("{path}.connect_timeout"), postgres.connect_timeout);
+    found.not_zero(&format!("{path}.timeout"), postgres.timeout);
 }
 
 fn kafka(kafka: &Kafka, found: &mut Findings) {

@@ -6,20 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, Row, named_params, params};
 
-use super::put::tenant_term;
-use crate::index::fuse::{Candidate, Ranking, choose, fuse};
+use crate::index::fuse::{BY_MEANING, BY_WORDS, CANDIDATES, Candidate, Ranking, choose, fuse};
+use crate::index::page::tenant_term;
 use crate::index::signs::Sieve;
 use crate::index::{Query, tokens};
 use crate::message::payload::{DocumentRef, Evidence};
 
-/// Passages taken from each ranking.
-const CANDIDATES: usize = 50;
 /// Passages of which a closer look is taken before a ranking is cut to its candidates.
 const CUT: usize = 400;
-/// How much each ranking counts. Words count more: documentation is asked about by its names, and a small
-/// embedding model is a weak judge of them (numbers in `docs/benchmarks.md`).
-const BY_WORDS: f64 = 1.0;
-const BY_MEANING: f64 = 0.7;
 
 /// A search that owns what it needs.
 pub struct Wish {

@@ -20,12 +20,13 @@ fn folder() -> (TempDir, PathBuf) {
 async fn the_contract_holds() {
     let (folder, _) = folder();
     let n = std::cell::Cell::new(0);
-    contract::contract(|| -> Arc<dyn Index> {
+    let open = async || {
         n.set(n.get() + 1);
         let path = folder.path().join(format!("index-{}.db", n.get()));
-        Arc::new(SqliteIndex::open(&path).expect("the index opens"))
-    })
-    .await;
+        let index: Arc<dyn Index> = Arc::new(SqliteIndex::open(&path).expect("the index opens"));
+        index
+    };
+    contract::contract(open).await;
 }
 
 #[tokio::test]

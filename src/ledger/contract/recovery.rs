@@ -11,20 +11,20 @@ use crate::ledger::{
 use crate::message::{TopicPartition, deadletter};
 
 pub async fn contract(open: &impl Open) {
-    a_stored_job_whose_record_ended_is_done(open("a")).await;
-    what_ended_beyond_the_committed_offset_counts_and_what_did_not_end_does_not(open("a")).await;
-    the_last_record_that_claimed_a_job_decides(open("a")).await;
-    other_stages_and_partitions_are_left_alone(open("a")).await;
-    a_condemned_job_whose_record_ended_is_dead(open("a")).await;
-    a_job_that_was_let_go_of_while_its_output_was_committed_is_done(open("a")).await;
+    a_stored_job_whose_record_ended_is_done(open("a").await).await;
+    what_ended_beyond_the_committed_offset_counts_and_what_did_not_end_does_not(open("a").await).await;
+    the_last_record_that_claimed_a_job_decides(open("a").await).await;
+    other_stages_and_partitions_are_left_alone(open("a").await).await;
+    a_condemned_job_whose_record_ended_is_dead(open("a").await).await;
+    a_job_that_was_let_go_of_while_its_output_was_committed_is_done(open("a").await).await;
     a_job_whose_record_ended_while_it_ran_is_on_a_rung(open).await;
     leases_of_a_process_that_is_gone_end_when_its_partition_is_taken_over(open).await;
     whoever_takes_a_partition_over_is_the_only_one_to_claim_there(open).await;
-    a_holder_that_lives_may_say_the_same_end_again_and_no_other(open("a")).await;
-    recovering_twice_is_recovering_once(open("a")).await;
-    what_is_not_over_holds_up_its_key(open("a")).await;
-    origin_and_order_are_those_of_the_record_that_has_the_job(open("a")).await;
-    every_hash_of_a_key_comes_back(open("a")).await;
+    a_holder_that_lives_may_say_the_same_end_again_and_no_other(open("a").await).await;
+    recovering_twice_is_recovering_once(open("a").await).await;
+    what_is_not_over_holds_up_its_key(open("a").await).await;
+    origin_and_order_are_those_of_the_record_that_has_the_job(open("a").await).await;
+    every_hash_of_a_key_comes_back(open("a").await).await;
 }
 
 /// What was committed for these partitions, all of which follow `in-2`.
@@ -143,7 +143,7 @@ async fn a_job_that_was_let_go_of_while_its_output_was_committed_is_done(ledger:
 }
 
 async fn a_job_whose_record_ended_while_it_ran_is_on_a_rung(open: &impl Open) {
-    let (died, heir) = (open("r-died"), open("r-heir"));
+    let (died, heir) = (open("r-died").await, open("r-heir").await);
     let first = of("r-rung", claim("r-rung"));
     let lost = fresh(&*died, first.clone()).await;
     let copy = Claim { attempt: 1, at: at("rung", 2, 0), ..first.clone() };
@@ -158,13 +158,13 @@ async fn a_job_whose_record_ended_while_it_ran_is_on_a_rung(open: &impl Open) {
 }
 
 async fn leases_of_a_process_that_is_gone_end_when_its_partition_is_taken_over(open: &impl Open) {
-    let (died, heir) = (open("r-gone"), open("r-successor"));
+    let (died, heir) = (open("r-gone").await, open("r-successor").await);
     let claim = of("r-gone", claim("r-gone"));
     stored(&*died, claim.clone()).await;
     recover(&*heir, seen("r-gone", &[])).await;
     assert_eq!(begin(&*heir, claim.clone()).await, Begin::Busy, "nobody knows that it is gone");
     drop(died);
-    let again = open("r-gone");
+    let again = open("r-gone").await;
     assert_eq!(begin(&*heir, claim.clone()).await, Begin::Busy, "nobody has looked what it did");
     recover(&*heir, seen("r-gone", &[])).await;
     replayed(&*heir, claim, b"dear").await;
@@ -172,7 +172,7 @@ async fn leases_of_a_process_that_is_gone_end_when_its_partition_is_taken_over(o
 }
 
 async fn whoever_takes_a_partition_over_is_the_only_one_to_claim_there(open: &impl Open) {
-    let (zombie, owner) = (open("r-zombie"), open("r-owner"));
+    let (zombie, owner) = (open("r-zombie").await, open("r-owner").await);
     let families = || vec![TopicPartition::new("in", 2)];
     let own = async |ledger: &dyn Ledger| ledger.own("r-term", "embed", families()).await.expect("a term");
     let (first, of_another) = (own(&*zombie).await, of("r-term-2", claim("r-term-2")));

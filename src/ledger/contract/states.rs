@@ -6,11 +6,11 @@ use super::{Open, attempt, begin, claim, dead, fenced, fresh, kinds, replayed, s
 use crate::ledger::{Begin, End, Ledger, State};
 
 pub async fn contract(open: &impl Open) {
-    a_parked_job_runs_for_the_same_claim(open("a")).await;
-    an_older_copy_of_a_parked_job_is_finished(open("a")).await;
-    a_stored_result_outlives_parking(open("a")).await;
-    a_discarded_job_runs_again_by_a_redrive_only(open("a")).await;
-    a_stored_result_outlives_discarding(open("a")).await;
+    a_parked_job_runs_for_the_same_claim(open("a").await).await;
+    an_older_copy_of_a_parked_job_is_finished(open("a").await).await;
+    a_stored_result_outlives_parking(open("a").await).await;
+    a_discarded_job_runs_again_by_a_redrive_only(open("a").await).await;
+    a_stored_result_outlives_discarding(open("a").await).await;
 }
 
 fn parked() -> End {

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::Who;
 use crate::ledger::LedgerError;
+use crate::ledger::ending::replaced;
 
 /// An answer of the ledger inside an answer of SQLite.
 pub type Answer<T> = rusqlite::Result<Result<T, LedgerError>>;
@@ -14,15 +15,7 @@ pub fn still_current(db: &Connection, who: &Who) -> Answer<()> {
     let epoch: i64 = db
         .prepare_cached("SELECT epoch FROM instances WHERE name = ?1")?
         .query_row([&who.instance], |row| row.get(0))?;
-    Ok(if epoch == who.epoch {
-        Ok(())
-    } else {
-        Err(LedgerError::Unavailable(format!(
-            "another process has opened the job ledger as instance '{}'; end one of them, or give each its own \
-             `instance` in the configuration",
-            who.instance
-        )))
-    })
+    Ok(if epoch == who.epoch { Ok(()) } else { Err(LedgerError::Unavailable(replaced(&who.instance))) })
 }
 
 /// A number that was never given out before.

@@ -10,12 +10,10 @@ use super::events::Note;
 use super::ground::Answer;
 use super::terms;
 use crate::ledger::LedgerError;
+use crate::ledger::ending::{RECOVERED, found_out, too_many};
 use crate::ledger::recovery::{Ended, Family, Holding, OUTSTANDING_MAX, Outstanding, Recovery};
 use crate::ledger::state::State;
-use crate::message::{Coordinates, JobId, TopicPartition, deadletter};
-
-/// How the end of a job came to be known.
-const REMARK: &str = "recovered: the commit in Kafka shows it";
+use crate::message::{Coordinates, JobId, TopicPartition};
 
 pub fn recover(db: &Connection, recovery: &Recovery) -> Answer<Vec<Outstanding>> {
     let now = recovery.now.as_millisecond();
@@ -89,18 +87,9 @@ impl Left {
 
     /// Its token stays, so that its last holder, if it lives, may say the same end again.
     fn settle(&self, db: &Connection, recovery: &Recovery, now: i64) -> rusqlite::Result<()> {
-        match (self.state, self.result) {
-            // A holder can let go of a job while the answer to its commit is under way.
-            (State::Stored, _) | (State::Released, true) => self.end(db, State::Done, None, now),
-            (State::Condemned, _) => {
-                let Recovery { pipeline, stage, .. } = recovery;
-                let letter = deadletter::id(pipeline, stage, &self.job, self.redrives);
-                self.end(db, State::Dead, Some(&letter), now)
-            }
-            // Everything else that it could have become is noted here before it stands in Kafka, so it failed and
-            // is on a rung by now.
-            _ => self.end(db, State::Waiting, None, now),
-        }
+        let Self { job, redrives, state, result, .. } = self;
+        let (state, letter) = found_out(recovery, job, *redrives, *state, *result);
+        self.end(db, state, letter.as_deref(), now)
     }
 
     fn end(&self, db: &Connection, state: State, went_to: Option<&str>, now: i64) -> rusqlite::Result<()> {
@@ -110,7 +99,7 @@ impl Left {
              WHERE id = ?1",
         )?
         .execute(params![self.row, state, now])?;
-        let (row, kind, remark) = (self.row, state.as_str(), Some(REMARK));
+        let (row, kind, remark) = (self.row, state.as_str(), Some(RECOVERED));
         Note { row, kind, at: now, went_to, remark, ..Note::default() }.write(db)
     }
 }
@@ -123,7 +112,7 @@ fn outstanding(db: &Connection, recovery: &Recovery) -> Answer<Vec<Outstanding>>
     for family in &recovery.families {
         of_family(db, recovery, family, &mut all)?;
         if all.len() > OUTSTANDING_MAX {
-            return Ok(Err(too_many(recovery, &family.input)));
+            return Ok(Err(LedgerError::Unavailable(too_many(recovery, &family.input))));
         }
     }
     Ok(Ok(all))
@@ -158,14 +147,4 @@ fn of_family(
         });
     }
     Ok(())
-}
-
-fn too_many(recovery: &Recovery, input: &TopicPartition) -> LedgerError {
-    let Recovery { pipeline, stage, holding, .. } = recovery;
-    let fewer = if *holding == Holding::LiveAndDead { "redrive or discard dead letters, " } else { "" };
-    LedgerError::Unavailable(format!(
-        "stage '{pipeline}.{stage}' cannot take partition {input}: more than {OUTSTANDING_MAX} of its jobs that \
-         keep an order are not over, which is more than it holds in memory; {fewer}run more instances, so that \
-         each has fewer partitions, or let it work them off without `ordering`"
-    ))
 }

@@ -4,11 +4,10 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::events::Note;
 use super::ground::{Answer, still_current, token};
-use super::{Who, millis, terms};
-use crate::flow::fault::{MESSAGE_MAX, one_line};
-use crate::flow::{Code, Fault};
-use crate::ledger::state::{Known, Ruling, State, rule};
-use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
+use super::{Who, terms};
+use crate::ledger::ending::{Ending, verdict};
+use crate::ledger::state::{ABANDONED, Known, Ruling, rule};
+use crate::ledger::{Begin, Claim, Lease, LedgerError, millis};
 use crate::message::Coordinates;
 
 pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64) -> Answer<Begin> {
@@ -47,17 +46,6 @@ pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64) -> Answer<Begi
         }
     }))
 }
-
-/// Why the job was condemned. A fault that a later version wrote and this one cannot read still buries it.
-fn verdict(fault: Option<&str>) -> Fault {
-    let read = fault.and_then(|json| serde_json::from_str(json).ok());
-    read.unwrap_or_else(|| {
-        Fault::new(Code::StagePanicked, "the reason for the dead letter cannot be read any more")
-    })
-}
-
-/// After so long without a word from its holder, a job is any copy's: its record may not be there any more.
-const ABANDONED: i64 = 86_400_000;
 
 fn find(db: &Connection, who: &Who, claim: &Claim, now: i64) -> rusqlite::Result<Option<(i64, Known)>> {
     db.prepare_cached(
@@ -207,46 +195,6 @@ pub fn condemn(db: &Connection, lease: &Lease, fault: &str, now: i64) -> Answer<
     let Some(row) = row else { return Ok(Err(LedgerError::Fenced(lease.job.clone()))) };
     Note { row, kind: "condemned", at: now, fault: Some(fault), ..Note::default() }.write(db)?;
     Ok(Ok(()))
-}
-
-/// An [`End`] as columns.
-pub struct Ending {
-    state: State,
-    attempt: Option<u32>,
-    /// JSON.
-    fault: Option<String>,
-    went_to: Option<String>,
-    due: Option<i64>,
-    remark: Option<String>,
-}
-
-impl Ending {
-    pub fn of(end: &End) -> Self {
-        let json = |fault: &Fault| serde_json::to_string(fault).ok();
-        let only = |state| Self { state, attempt: None, fault: None, went_to: None, due: None, remark: None };
-        match end {
-            End::Done => only(State::Done),
-            End::Waiting { attempt, due, rung, fault } => Self {
-                attempt: Some(*attempt),
-                fault: json(fault),
-                went_to: Some(rung.clone()),
-                due: Some(due.as_millisecond()),
-                ..only(State::Waiting)
-            },
-            End::Dead { attempt, dead_letter, fault } => Self {
-                attempt: Some(*attempt),
-                fault: json(fault),
-                went_to: Some(dead_letter.clone()),
-                ..only(State::Dead)
-            },
-            End::Parked { topic } => Self { went_to: Some(topic.clone()), ..only(State::Parked) },
-            End::Discarded { by, reason } => {
-                let remark = one_line(&format!("{by}: {reason}"), MESSAGE_MAX);
-                Self { remark: Some(remark), ..only(State::Discarded) }
-            }
-            End::Released { fault } => Self { fault: fault.as_ref().and_then(json), ..only(State::Released) },
-        }
-    }
 }
 
 /// Ends the lease. Saying the same end again is no second end, so a caller that got no answer may ask again.

@@ -42,7 +42,11 @@ fn miscounted(path: &Path) -> i64 {
 #[tokio::test]
 async fn the_contract_holds() {
     let (_folder, path) = folder();
-    contract::contract(|instance: &str| -> Arc<dyn Ledger> { Arc::new(open_at(&path, instance)) }).await;
+    let open = async |instance: &str| -> Arc<dyn Ledger> {
+        let ledger: Arc<dyn Ledger> = Arc::new(open_at(&path, instance));
+        ledger
+    };
+    contract::contract(open).await;
     assert_eq!(miscounted(&path), 0);
 }
 

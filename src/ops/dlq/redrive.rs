@@ -179,10 +179,7 @@ async fn sent_before(
 }
 
 async fn ledger_row(config: &Config, letter: &DeadLetter) -> Result<Option<JobRow>, LedgerError> {
-    if !config.ledger.path.exists() {
-        return Ok(None);
-    }
-    let reader = LedgerReader::of(&config.ledger.path);
+    let Some(reader) = LedgerReader::find(&config.ledger)? else { return Ok(None) };
     reader.job(&letter.pipeline, &letter.stage, &letter.correlation.job.0).await
 }
 

@@ -69,12 +69,14 @@ pub struct Setting<'a> {
     pub properties: &'a str,
     /// Further settings of the stage.
     pub stage: &'a str,
+    /// The database of the ledger, instead of a file.
+    pub postgres: Option<String>,
 }
 
 impl<'a> Setting<'a> {
     pub fn new(name: &'a str) -> Self {
         let properties = "session.timeout.ms: '4000', heartbeat.interval.ms: '500'";
-        Self { name, bootstrap: None, kafka: "", properties, stage: "" }
+        Self { name, bootstrap: None, kafka: "", properties, stage: "", postgres: None }
     }
 }
 
@@ -102,7 +104,7 @@ impl Load {
         );
         let pipeline = PIPELINE.replace("{more}", setting.stage);
         let extra = "shutdown: { drain: 5s }";
-        let rig = Rig::on(&kafka, setting.name, &pipeline, extra).await;
+        let rig = Rig::over(&kafka, setting.name, &pipeline, extra, setting.postgres.as_deref()).await;
         rig.faults(json!({ "latency": "20ms", "jitter": "40ms", "server_error": 0.06, "rate_limit": 0.02 }))
             .await;
         let mut direct = rig.config.kafka.clone();

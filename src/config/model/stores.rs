@@ -1,0 +1,100 @@
+//! Where ledger and index are kept: a file of this machine, or a PostgreSQL database that machines share.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+use crate::config::units::Span;
+
+/// The job ledger.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// SQLite file; its folder is made when it is missing. Not with `postgres`.
+    pub path: PathBuf,
+    /// A database instead of the file, for instances on several machines.
+    pub postgres: Option<Postgres>,
+    /// Finished jobs older than this are forgotten; a redelivery after that would run again.
+    pub retention: Span,
+}
+
+impl Store {
+    const PATH: &str = "data/ledger.db";
+
+    /// Somebody has named a file, and not the one that is used when none is named.
+    pub fn names_file(&self) -> bool {
+        self.path != Path::new(Self::PATH)
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { path: Self::PATH.into(), postgres: None, retention: Span::secs(14 * 86_400) }
+    }
+}
+
+/// The search index.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexStore {
+    /// SQLite file; its folder is made when it is missing. Not with `postgres`.
+    pub path: PathBuf,
+    /// A database with the extension `vector` (pgvector) instead of the file, for instances on several machines.
+    pub postgres: Option<Postgres>,
+}
+
+impl IndexStore {
+    const PATH: &str = "data/index.db";
+
+    /// As for the ledger.
+    pub fn names_file(&self) -> bool {
+        self.path != Path::new(Self::PATH)
+    }
+}
+
+impl Default for IndexStore {
+    fn default() -> Self {
+        Self { path: Self::PATH.into(), postgres: None }
+    }
+}
+
+/// A PostgreSQL database, version 13 or newer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// `postgres://user:password@host:5432/database?sslmode=verify-full`. It holds a password, so it is named by
+    /// environment variable or file. `sslmode` is what it is to `psql`; `sslrootcert` names a file.
+    pub url: Secret,
+    /// Schema of our tables; made when it is missing.
+    #[serde(default = "defaults::schema")]
+    pub schema: String,
+    /// Connections that work at the same time, for each process; a few more are used for what is rare. More of them
+    /// make smaller transactions of the ledger, which is slower where little is in flight.
+    #[serde(default = "defaults::connections")]
+    pub connections: u32,
+    /// How long a connection may take to be made.
+    #[serde(default = "defaults::connect_timeout")]
+    pub connect_timeout: Span,
+    /// How long a request may take before the database counts as not usable, and the stage pauses.
+    #[serde(default = "defaults::timeout")]
+    pub timeout: Span,
+}
+
+mod defaults {
+    use super::Span;
+
+    pub fn schema() -> String {
+        "lazaret".into()
+    }
+    pub fn connections() -> u32 {
+        2
+    }
+    pub fn connect_timeout() -> Span {
+        Span::secs(5)
+    }
+    pub fn timeout() -> Span {
+        Span::secs(10)
+    }
+}
