@@ -8,6 +8,7 @@
 mod desk;
 mod forget;
 pub mod names;
+mod notes;
 mod page;
 mod read;
 mod recover;

@@ -121,7 +121,7 @@ async fn claim(address: &Arc<Address>, place: &Place, names: &[String]) -> Resul
 }
 
 /// The number of a name's lock, within the database.
-fn key(schema: &str, name: &str) -> i64 {
+pub(super) fn key(schema: &str, name: &str) -> i64 {
     let hash = blake3::hash(format!("lazaret instance\n{schema}\n{name}").as_bytes());
     hash.as_bytes().first_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes))
 }

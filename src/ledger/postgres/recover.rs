@@ -6,8 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::Shared;
-use super::rows::Note;
-use super::save::{NOTES, Notes};
+use super::notes::{NOTES, Note, Notes};
 use crate::ledger::LedgerError;
 use crate::ledger::ending::{RECOVERED, found_out, too_many};
 use crate::ledger::recovery::{Ended, Holding, OUTSTANDING_MAX, Outstanding, Recovery};

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::Who;
+use super::notes::Note;
 use crate::ledger::ending::{Ending, verdict};
 use crate::ledger::state::{ABANDONED, Known, Ruling, State, rule};
 use crate::ledger::{Begin, Claim, Lease, millis};
@@ -52,21 +53,6 @@ pub enum Kept<'a> {
     AsItWas,
     Put(&'a [u8]),
     Dropped,
-}
-
-/// One line in the life of a job.
-#[derive(Default)]
-pub struct Note {
-    pub row: i64,
-    pub at: i64,
-    pub kind: &'static str,
-    pub attempt: u32,
-    pub redrives: u32,
-    pub record: Option<String>,
-    pub fault: Option<String>,
-    pub went_to: Option<String>,
-    pub due: Option<i64>,
-    pub remark: Option<String>,
 }
 
 /// What a claim gets.
@@ -163,12 +149,12 @@ impl<'a> Book<'a> {
             }
             _ => {
                 let row = self.take(key, who, claim, token, now, ruling);
-                let (kind, begun) = match (ruling, row.result) {
-                    (Ruling::Bury, _) => ("buried", granted(row, claim)),
-                    (_, true) => ("replayed", granted(row, claim)),
-                    (_, false) => ("started", granted(row, claim)),
+                let kind = match (ruling, row.result) {
+                    (Ruling::Bury, _) => "buried",
+                    (_, true) => "replayed",
+                    (_, false) => "started",
                 };
-                let note = row.noted_for(kind, now, claim);
+                let (begun, note) = (granted(row, claim), row.noted_for(kind, now, claim));
                 self.notes.push(note);
                 begun
             }

@@ -1,9 +1,9 @@
 //! Writes what a page has changed, column by column, and commits: one round trip, whatever there is to write.
 
 use futures::future::{try_join, try_join5};
-use tokio_postgres::types::ToSql;
 
-use super::rows::{Book, Change, Kept, Key, Note, Row};
+use super::notes::{Column, NOTES, Notes};
+use super::rows::{Book, Change, Kept, Key, Row};
 use crate::ledger::Claim;
 use crate::ledger::state::State;
 use crate::postgres::{Error, Line};
@@ -42,12 +42,6 @@ const MOVED: &str = "UPDATE jobs j SET state = n.state, attempt = n.attempt, red
 const KEEP: &str = "INSERT INTO results (row, result) SELECT * FROM unnest($1::bigint[], $2::bytea[])
     ON CONFLICT (row) DO UPDATE SET result = excluded.result";
 const DROP: &str = "DELETE FROM results WHERE row = ANY($1)";
-pub const NOTES: &str = "INSERT INTO events (row, at, kind, attempt, redrives, record, fault, went_to, due, remark)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
-      $8::text[], $9::bigint[], $10::text[])";
-
-type Column<'a> = &'a (dyn ToSql + Sync);
-
 /// Writes and commits. When any of it fails, the commit has undone all.
 pub async fn save(line: &Line, book: &Book<'_>) -> Result<(), Error> {
     let mut rows: Vec<(&Key<'_>, &Row<'_>)> = book.rows.iter().collect();
@@ -211,53 +205,4 @@ impl<'a> Table<'a> {
 
 pub fn is_in_hand(state: State) -> bool {
     matches!(state, State::Running | State::Stored | State::Condemned | State::Released)
-}
-
-/// Events as columns.
-#[derive(Default)]
-pub struct Notes<'a> {
-    row: Vec<i64>,
-    at: Vec<i64>,
-    kind: Vec<&'static str>,
-    attempt: Vec<i64>,
-    redrives: Vec<i64>,
-    record: Vec<Option<&'a str>>,
-    fault: Vec<Option<&'a str>>,
-    went_to: Vec<Option<&'a str>>,
-    due: Vec<Option<i64>>,
-    remark: Vec<Option<&'a str>>,
-}
-
-impl<'a> Notes<'a> {
-    pub fn of(notes: &'a [Note]) -> Self {
-        let mut columns = Self::default();
-        for note in notes {
-            columns.row.push(note.row);
-            columns.at.push(note.at);
-            columns.kind.push(note.kind);
-            columns.attempt.push(note.attempt.into());
-            columns.redrives.push(note.redrives.into());
-            columns.record.push(note.record.as_deref());
-            columns.fault.push(note.fault.as_deref());
-            columns.went_to.push(note.went_to.as_deref());
-            columns.due.push(note.due);
-            columns.remark.push(note.remark.as_deref());
-        }
-        columns
-    }
-
-    pub fn columns(&self) -> [Column<'_>; 10] {
-        [
-            &self.row,
-            &self.at,
-            &self.kind,
-            &self.attempt,
-            &self.redrives,
-            &self.record,
-            &self.fault,
-            &self.went_to,
-            &self.due,
-            &self.remark,
-        ]
-    }
 }

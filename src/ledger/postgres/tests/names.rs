@@ -1,17 +1,21 @@
 //! Who has a name, and what is known of who had it before.
 
 use super::*;
-use crate::ledger::postgres::names::Name;
+use crate::ledger::postgres::names::{Name, key};
 
 async fn claim_name(database: &Database, names: &[&str]) -> Option<Name> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     Name::claim(&database.settings, &names).await.expect("the database works")
 }
 
-/// Ends the sessions that hold names, as a restart of the server does.
-async fn end_sessions(database: &Database) {
-    let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted";
-    assert!(database.number(sql).await > 0);
+/// Ends the session that holds this name, as a restart of the server does.
+async fn end_session(database: &Database, name: &str) {
+    let key = key(&database.settings.schema, name);
+    let sql = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_locks
+         WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = {key}"
+    );
+    assert_eq!(database.number(&sql).await, 1);
 }
 
 /// As if the last holder had run elsewhere.
@@ -50,7 +54,7 @@ async fn a_process_that_died_on_this_machine_without_a_word_is_gone() {
 async fn a_process_that_lost_its_session_keeps_its_name() {
     let Some(database) = Database::new() else { return };
     let name = claim_name(&database, &["host"]).await.expect("a name");
-    end_sessions(&database).await;
+    end_session(&database, "host").await;
     assert!(claim_name(&database, &["host"]).await.is_none(), "it runs here, as everybody can see");
     elsewhere(&database).await;
     assert!(claim_name(&database, &["host"]).await.is_none(), "and where nobody can, it objects");
