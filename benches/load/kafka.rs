@@ -16,7 +16,7 @@ pub fn producer(kafka: &str) -> ClientConfig {
         .set("bootstrap.servers", kafka)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("compression.type", "zstd")
+        .set("compression.type", "lz4")
         .set("linger.ms", "5")
         .set("batch.size", "1000000")
         .set("partitioner", "murmur2_random");
