@@ -81,6 +81,28 @@ async fn key_value_headers_and_timestamp_arrive_as_they_were_sent() {
     assert_eq!((&records[2].key, &records[2].value), (&Some(Vec::new()), &Some(Vec::new())));
 }
 
+#[tokio::test]
+async fn records_that_are_shipped_together_are_reported_once_and_one_that_is_refused_speaks_for_all() {
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("in", 1, 1).expect("a topic");
+    let config = config(&cluster.bootstrap_servers());
+    let (producer, reports) = (producer(&config), Arc::new(Reports::default()));
+    let ship = |tag, records: Vec<OutRecord>| producer.ship(records.into(), tag, &reports);
+    ship(1, vec![to("in", "a", "1"), to("in", "b", "2"), to("in", "c", "3")]);
+    ship(2, vec![to("in", "d", "4"), to("in", "e", &"x".repeat(2 << 20))]);
+    ship(3, Vec::new());
+    let mut came = Vec::new();
+    while came.len() < 3 {
+        came.extend(reports.next().await);
+    }
+    came.sort_by_key(|(tag, _)| *tag);
+    assert!(matches!(&came[0], (1, Ok(Some(Sent { partition: 0, offset })) ) if *offset >= 2));
+    let (2, Err(refused)) = &came[1] else { panic!("the second was not refused: {came:?}") };
+    assert!(matches!(producer.explain(refused.clone()), ProduceError::TooLarge { .. }));
+    assert!(matches!(&came[2], (3, Ok(None))), "nothing is soon done");
+    assert!(reports.take().is_empty());
+}
+
 /// Reference: `org.apache.kafka.common.utils.UtilsTest.testMurmur2`; partition = (hash & 0x7fffffff) % partitions.
 #[tokio::test]
 async fn a_key_lands_on_the_partition_that_a_java_producer_would_choose() {

@@ -269,6 +269,17 @@ fn a_quick_stage_does_not_pile_up_outputs_that_kafka_has_not_taken() {
 }
 
 #[test]
+fn what_has_come_together_is_decided_upon_once() {
+    let mut d = Driver::new(|spec| spec.concurrency = 2);
+    d.fill(0..4);
+    for slot in [0, 1] {
+        d.engine.take(Event::Ran { slot: SlotId(slot), result: Ran::Output }, d.now);
+    }
+    assert_eq!(d.engine.decide(d.now), [output(0), output(1), start(2), start(3)]);
+    assert_eq!(d.engine.decide(d.now), []);
+}
+
+#[test]
 fn the_load_says_how_far_the_committed_position_is_behind() {
     let mut d = Driver::new(|_| {});
     d.assign(input(1), Lane::Input);
