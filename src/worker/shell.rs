@@ -143,13 +143,12 @@ impl Shell {
 
     /// Tells the engine what has happened, and what else has meanwhile, and carries out what it says.
     async fn turn(&mut self, event: Option<Event>) {
-        let now = Timestamp::now();
         if let Some(event) = event {
-            self.engine.take(event, now);
+            self.engine.take(event, Timestamp::now());
         }
         let mut left = TURN_MAX;
         loop {
-            let before = left;
+            let (before, now) = (left, Timestamp::now());
             while left > 0
                 && let Some(event) = self.hands.ready()
             {
