@@ -15,7 +15,7 @@ pub use crate::flow::fault::panicked;
 use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::state::State;
-use crate::ledger::{Begin, Claim, End, Lease, LedgerError};
+use crate::ledger::{Begin, Claim, End, LedgerError};
 use crate::message::TopicPartition;
 use crate::telemetry::{log, metrics};
 use futures::FutureExt;
@@ -73,7 +73,6 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
         return Ok(None);
     }
     if !kit.ledger.remembers() {
-        work.lease.get_or_insert_with(Lease::unclaimed);
         return Ok(None);
     }
     match kit.ledger.begin(claim(kit, work)).await.map_err(|e| unavailable("begin", &e))? {
@@ -164,10 +163,10 @@ async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
 
 /// Stores the result, or if it is stored already, renews the lease. False: somebody else has the job.
 pub async fn keep(kit: &Kit, work: &mut Work) -> Result<bool, Fault> {
-    let (Some(lease), Some(outputs)) = (&work.lease, &work.outputs) else { return Ok(false) };
     if !kit.ledger.remembers() {
         return Ok(true);
     }
+    let (Some(lease), Some(outputs)) = (&work.lease, &work.outputs) else { return Ok(false) };
     let result = serde_json::to_vec(outputs.as_ref())
         .map_err(|e| Fault::new(Code::RecordSchemaViolation, format!("the output is not JSON: {e}")))?;
     let now = kit.clock.now();

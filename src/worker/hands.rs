@@ -2,9 +2,11 @@
 //! back what came of it; it decides nothing.
 
 mod cancel;
+mod lines;
 mod pace;
 mod slots;
 mod task;
+mod transaction;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -17,6 +19,7 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::{Instrument, Span};
 
 pub use self::cancel::Cancel;
+use self::lines::{complain, complain_of_refusal, told};
 use self::pace::{Pace, Timed};
 use self::slots::Slots;
 use self::task::{Back, Job, Task};
@@ -27,7 +30,7 @@ use super::work::Work;
 use crate::flow::engine::{Arrival, Event, Publish, Ran, Refusal, SlotId};
 use crate::flow::{Code, Fault};
 use crate::kafka::delivery::{Report, Reports};
-use crate::message::{OutRecord, Record, Topic, TopicPartition};
+use crate::message::{OutRecord, Record, Topic};
 use crate::telemetry::log;
 
 /// A record in the engine's window.
@@ -46,7 +49,7 @@ struct Held {
 pub struct Hands {
     kit: Arc<Kit>,
     held: Slots<Held>,
-    tasks: JoinSet<Back>,
+    tasks: JoinSet<(Back, Duration)>,
     /// Records on their way to Kafka, and its answers.
     sent: Slots<Box<Work>>,
     reports: Arc<Reports>,
@@ -106,21 +109,18 @@ impl Hands {
             return Some(Some(event));
         }
         tokio::select! {
-            Some(back) = self.tasks.join_next() => Some(self.back(back)),
-            reports = self.reports.next(), if !self.sent.is_empty() => {
-                self.reported(reports);
-                Some(self.done.pop_front())
-            }
-            else => None,
+            Some(back) = self.tasks.join_next() => self.back(back),
+            reports = self.reports.next(), if !self.sent.is_empty() => self.reported(reports),
+            else => return None,
         }
+        Some(self.done.pop_front())
     }
 
     /// Ends of steps that have come already. Never waits.
     pub fn ready(&mut self) -> Option<Event> {
         while self.done.is_empty() {
             if let Some(back) = self.tasks.try_join_next() {
-                let event = self.back(back);
-                self.done.extend(event);
+                self.back(back);
             } else {
                 let reports = self.reports.take();
                 if reports.is_empty() {
@@ -161,19 +161,23 @@ impl Hands {
         }
     }
 
-    fn back(&mut self, back: Result<Back, JoinError>) -> Option<Event> {
+    fn back(&mut self, back: Result<(Back, Duration), JoinError>) {
         // Tasks catch panics and are never aborted, so there is always an end to report.
-        self.ended(back.ok()?)
+        if let Ok((back, busy)) = back {
+            self.came(back, busy);
+        }
     }
 
-    fn ended(&mut self, Back { slot, work, from, held_up }: Back) -> Option<Event> {
-        if let Task::Attempt(_) = from {
-            self.pace.note(held_up);
+    /// A task gives its record back. The longest time for which it kept its thread is `busy`.
+    fn came(&mut self, back: Back, busy: Duration) {
+        if let Task::Attempt(_) = back.from {
+            self.pace.note(busy);
         }
-        let Some(held) = self.held.get_mut(&slot) else {
-            self.hand_back(slot, work);
-            return None;
-        };
+        self.ended(back);
+    }
+
+    fn ended(&mut self, Back { slot, work, from }: Back) {
+        let Some(held) = self.held.get_mut(&slot) else { return self.hand_back(slot, work) };
         let event = match from {
             Task::Attempt(result) => {
                 if let Ran::Failed(fault) = &result {
@@ -205,10 +209,10 @@ impl Hands {
                 }
                 Event::Settled { slot, result }
             }
-            Task::Release => return None,
+            Task::Release => return,
         };
         held.work = Some(work);
-        Some(event)
+        self.done.push_back(event);
     }
 
     /// Begins an attempt.
@@ -245,9 +249,7 @@ impl Hands {
         } else {
             let message = "this worker produces in transactions only";
             let refusal = Refusal::Fault(Fault::new(Code::OutputUnwritable, message));
-            let event =
-                self.ended(Back { slot, work, from: Task::Send(Err(refusal)), held_up: Duration::ZERO });
-            self.done.extend(event);
+            self.ended(Back { slot, work, from: Task::Send(Err(refusal)) });
         }
     }
 
@@ -265,25 +267,24 @@ impl Hands {
                 _ => Ok(()),
             };
             work.produced = result.is_ok();
-            let event = self.ended(Back { slot, work, from: Task::Send(result), held_up: Duration::ZERO });
-            self.done.extend(event);
+            self.ended(Back { slot, work, from: Task::Send(result) });
         }
     }
 
     /// Tells the ledger where the record went.
     pub fn settle(&mut self, slot: SlotId) {
-        if self.kit.ledger.remembers() {
-            self.spawn(slot, Job::Settle);
-        } else {
-            self.did(slot, Task::Settle(Ok(())));
+        let work = self.held.get(&slot).and_then(|held| held.work.as_ref());
+        // Who claimed nothing has nothing to tell.
+        match work.is_some_and(|work| work.lease.is_none()) {
+            true => self.did(slot, Task::Settle(Ok(()))),
+            false => self.spawn(slot, Job::Settle),
         }
     }
 
     /// A step that took no time.
     fn did(&mut self, slot: SlotId, from: Task) {
         let Some(work) = self.held.get_mut(&slot).and_then(|held| held.work.take()) else { return };
-        let event = self.ended(Back { slot, work, from, held_up: Duration::ZERO });
-        self.done.extend(event);
+        self.ended(Back { slot, work, from });
     }
 
     /// Hands the record to a task, or does at once what there is nothing to wait for. A panic in it is the record's
@@ -296,7 +297,7 @@ impl Hands {
         let run = async move {
             let run = AssertUnwindSafe(job.run(&kit, &mut work, &what, &cancel)).catch_unwind().await;
             let from = run.unwrap_or_else(|panic| job.panicked(panicked(panic.as_ref())));
-            Back { slot, work, from, held_up: Duration::ZERO }
+            Back { slot, work, from }
         };
         let mut run = Timed::new(run.instrument(held.span.clone()));
         let at_once = match job {
@@ -305,68 +306,9 @@ impl Hands {
             Job::Prepare | Job::Settle => true,
         };
         match at_once.then(|| (&mut run).now_or_never()).flatten() {
-            Some(back) => {
-                let event = self.ended(back);
-                self.done.extend(event);
-            }
+            Some((back, busy)) => self.came(back, busy),
             None => _ = self.tasks.spawn(run),
         }
-    }
-
-    /// What goes into a transaction for these records.
-    pub fn begin_transaction(&mut self, slots: &[SlotId]) -> Vec<(SlotId, Arc<[OutRecord]>)> {
-        self.in_transaction = slots.iter().copied().collect();
-        let records = |slot: &SlotId| {
-            let prepared = self.held.get(slot)?.work.as_ref()?.prepared.as_ref()?;
-            Some((*slot, prepared.records.clone()))
-        };
-        slots.iter().filter_map(records).collect()
-    }
-
-    /// Kafka has answered: the transaction was committed, or nothing of it can be seen.
-    pub fn end_transaction(&mut self, committed: bool) {
-        for slot in std::mem::take(&mut self.in_transaction) {
-            let held = self.held.get_mut(&slot).and_then(|held| held.work.as_mut());
-            if let Some(work) = held {
-                work.produced = committed;
-            }
-        }
-        for (slot, mut work) in std::mem::take(&mut self.limbo) {
-            work.produced = committed;
-            self.hand_back(slot, work);
-        }
-    }
-
-    /// Nobody knows whether the transaction was committed.
-    pub fn doubt_transaction(&mut self) {
-        self.doubtful = std::mem::take(&mut self.in_transaction);
-        self.doubt = std::mem::take(&mut self.limbo).into_values().map(|work| *work).collect();
-    }
-
-    /// These partitions are ours again, and the ledger has been told what was committed of them: what it does not
-    /// know as ended was not committed, and is given back.
-    pub fn end_doubt<'a>(&mut self, partitions: impl Iterator<Item = &'a TopicPartition>) {
-        let partitions: HashSet<&TopicPartition> = partitions.collect();
-        let (known, open) = std::mem::take(&mut self.doubt)
-            .into_iter()
-            .partition(|work: &Work| partitions.contains(&work.record.topic_partition()));
-        self.doubt = open;
-        for work in known {
-            let slot = SlotId(self.next_slot);
-            self.next_slot += 1;
-            self.hand_back(slot, Box::new(work));
-        }
-    }
-
-    /// What Kafka's refusal of a record means.
-    pub fn refusal(&self, slot: SlotId, error: &crate::kafka::ProduceError) -> Refusal {
-        let held = self.held.get(&slot);
-        let what = held.and_then(|held| held.what.as_ref()).unwrap_or(&Publish::Output);
-        let refusal = publish::refusal(&self.kit, what, error);
-        if let Some(held) = held {
-            complain_of_refusal(held, &Err(refusal.clone()));
-        }
-        refusal
     }
 
     /// Gives a record back: whoever reads it next finds the job free in the ledger.
@@ -391,7 +333,7 @@ impl Hands {
             return;
         }
         let kit = self.kit.clone();
-        self.tasks.spawn(async move {
+        self.tasks.spawn(Timed::new(async move {
             if work.produced {
                 // If the ledger does not take it, whoever owns the partition next finds it out from the offsets.
                 let _ = publish::settle(&kit, &mut work).await;
@@ -399,42 +341,7 @@ impl Hands {
                 attempt::release(&kit, &mut work, None).await;
             }
             work.lease = None;
-            Back { slot, work, from: Task::Release, held_up: Duration::ZERO }
-        });
-    }
-}
-
-fn complain(held: &Held, fault: &Fault) {
-    log::record_code(&held.span, fault.code);
-    held.span.in_scope(|| {
-        let chain = (!fault.chain.is_empty()).then(|| fault.chain.join(": "));
-        tracing::warn!(class = %fault.class, chain, "{fault}");
-    });
-}
-
-fn complain_of_refusal(held: &Held, result: &Result<(), Refusal>) {
-    match result {
-        Err(Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault)) => {
-            complain(held, fault)
-        }
-        Err(Refusal::TakenOver | Refusal::Ousted | Refusal::Ended(_)) => {
-            held.span.in_scope(|| tracing::info!("another copy of the record has the job"));
-        }
-        Ok(()) => {}
-    }
-}
-
-/// The line about where a record went.
-fn told(what: &Publish) {
-    match what {
-        Publish::Output => tracing::debug!("done"),
-        Publish::Retry { due, attempt, .. } => {
-            tracing::info!(failures = attempt, due = %format!("{due:.3}"), "waits for its next attempt");
-        }
-        Publish::Dead { attempts, fault, .. } => {
-            tracing::error!(code = fault.code.as_str(), class = %fault.class, attempts, "dead letter: {fault}");
-        }
-        Publish::Park => tracing::info!("parked behind an earlier record of its key"),
-        Publish::Discard => tracing::info!("discarded"),
+            Back { slot, work, from: Task::Release }
+        }));
     }
 }

@@ -63,26 +63,18 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
     Ok(())
 }
 
-/// The same for outputs that there is nothing to wait for: bytes, of a job that no ledger keeps.
+/// The same for outputs that there is nothing to wait for: bytes, of a job that no ledger keeps. `None`: it is another case.
 pub fn prepare_at_once(kit: &Kit, work: &mut Work, what: &Publish) -> Option<Result<(), Refusal>> {
-    if *what != Publish::Output || kit.ledger.remembers() {
+    if *what != Publish::Output || kit.ledger.remembers() || !kit.runner.writes_at_once() {
         return None;
     }
     let Some(outputs) = work.outputs.take() else {
         // They went into what is prepared, and nothing else has been prepared since.
         return work.prepared.is_some().then_some(Ok(()));
     };
-    let outputs = Arc::try_unwrap(outputs).unwrap_or_else(|shared| (*shared).clone());
-    match kit.runner.write_at_once(work, outputs, kit.topics.next.as_deref()) {
-        Ok(records) => {
-            let records = records.map_err(Refusal::Fault).and_then(|records| fitting(kit, records));
-            Some(records.map(|records| work.prepared = Some(Prepared { records, end: End::Done })))
-        }
-        Err(outputs) => {
-            work.outputs = Some(Arc::new(outputs));
-            None
-        }
-    }
+    let records = kit.runner.write_at_once(work, Arc::unwrap_or_clone(outputs), kit.topics.next.as_deref());
+    let records = records.map_err(Refusal::Fault).and_then(|records| fitting(kit, records));
+    Some(records.map(|records| work.prepared = Some(Prepared { records, end: End::Done })))
 }
 
 /// Tells the ledger where the record went, now that Kafka has it.

@@ -79,22 +79,23 @@ impl Runner {
         }
     }
 
-    /// The same, where there is nothing to wait for, and the stage's output is not needed any more. Otherwise it comes
-    /// back.
+    /// Whether there is nothing to wait for when an output is written.
+    pub fn writes_at_once(&self) -> bool {
+        matches!(self, Runner::Bytes(_))
+    }
+
+    /// The same for such a stage, whose outputs are not needed any more.
     pub fn write_at_once(
         &self,
         work: &Work,
         made: Vec<Made>,
         next: Option<&str>,
-    ) -> Result<Result<Vec<OutRecord>, Fault>, Vec<Made>> {
-        if matches!(self, Runner::Values { .. }) {
-            return Err(made);
-        }
+    ) -> Result<Vec<OutRecord>, Fault> {
         let write = |made| match made {
             Made::Bytes(output) => bytes(work, output, next),
             Made::Value(_) => Err(foreign()),
         };
-        Ok(made.into_iter().map(write).collect())
+        made.into_iter().map(write).collect()
     }
 }
 

@@ -5,8 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::task::Back;
-
 /// Longest time for which the engine's thread may be kept by an attempt, as far as those before it show.
 const QUICK: Duration = Duration::from_micros(50);
 /// So many attempts must be quick before the next is taken for quick, and again when one was not: it may have been
@@ -38,26 +36,26 @@ impl Pace {
     }
 }
 
-/// Measures how long a task keeps its thread busy.
+/// Measures how long a task keeps its thread busy, and says the longest time with its end.
 pub struct Timed<F> {
     inner: Pin<Box<F>>,
     longest: Duration,
 }
 
-impl<F: Future<Output = Back>> Timed<F> {
+impl<F: Future> Timed<F> {
     pub fn new(inner: F) -> Self {
         Self { inner: Box::pin(inner), longest: Duration::ZERO }
     }
 }
 
-impl<F: Future<Output = Back>> Future for Timed<F> {
-    type Output = Back;
+impl<F: Future> Future for Timed<F> {
+    type Output = (F::Output, Duration);
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Back> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let begun = Instant::now();
         let polled = self.inner.as_mut().poll(context);
         self.longest = self.longest.max(begun.elapsed());
-        polled.map(|back| Back { held_up: self.longest, ..back })
+        polled.map(|end| (end, self.longest))
     }
 }
 

@@ -1,7 +1,5 @@
 //! What is done to a record by itself, beside all others: an attempt, and the steps by which it leaves.
 
-use std::time::Duration;
-
 use super::Cancel;
 use crate::flow::Fault;
 use crate::flow::engine::{Publish, Ran, Refusal, SlotId};
@@ -22,8 +20,6 @@ pub struct Back {
     pub slot: SlotId,
     pub work: Box<Work>,
     pub from: Task,
-    /// The longest time for which it kept its thread busy.
-    pub held_up: Duration,
 }
 
 /// What a task did.
