@@ -57,6 +57,7 @@ pub mod telemetry;
 pub mod kafka;
 pub mod schema;
 
+pub mod failure;
 pub mod postgres;
 pub mod sqlite;
 

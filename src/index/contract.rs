@@ -60,6 +60,8 @@ pub async fn contract(open: impl Open) {
     a_vector_of_another_model_is_passed_over(open().await).await;
     five_documents_find_room_beside_a_dominant_one(open().await).await;
     the_same_question_has_the_same_answer(open().await).await;
+    the_nearest_vectors_are_found_among_many(open().await).await;
+    many_passages_of_an_incomplete_version_do_not_hide_those_that_are_served(open().await).await;
 }
 
 async fn a_version_is_served_once_all_its_parts_are_in(index: Arc<dyn Index>) {
@@ -306,4 +308,38 @@ async fn the_same_question_has_the_same_answer(index: Arc<dyn Index>) {
     for _ in 0..3 {
         assert_eq!(find(&*index, "t", "alike").await, first);
     }
+}
+
+async fn the_nearest_vectors_are_found_among_many(index: Arc<dyn Index>) {
+    let mut state = 1u32;
+    let mut unit = |near: Option<&[f32]>| {
+        let noise = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let mut vector: Vec<f32> = (0..64).map(noise).collect();
+        for (x, n) in vector.iter_mut().zip(near.unwrap_or_default()) {
+            *x = *x * 0.25 + n;
+        }
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        vector.into_iter().map(|x| x / length).collect::<Vec<f32>>()
+    };
+    let question = unit(None);
+    let mut part = whole(document("t", "many", 1), &["noise"; 3000]);
+    for passage in &mut part.passages {
+        passage.embedding = Some(unit((passage.ordinal % 1500 == 7).then_some(&question[..])));
+    }
+    put(&*index, &part).await;
+    let query = Query { tenant: "t", text: "", embedding: &question, limit: 2 };
+    let mut found: Vec<_> =
+        index.search(query).await.expect("the index works").iter().map(|e| e.ordinal).collect();
+    found.sort();
+    assert_eq!(found, [7, 1507]);
+}
+
+async fn many_passages_of_an_incomplete_version_do_not_hide_those_that_are_served(index: Arc<dyn Index>) {
+    put(&*index, &whole(document("t", "served", 1), &["a squall in a longer text of several words"])).await;
+    let incomplete = Passages { parts: 2, ..whole(document("t", "large", 1), &["squall"; 600]) };
+    assert_eq!(put(&*index, &incomplete).await, Put::Partial);
+    assert_eq!(ids(&find(&*index, "t", "squall").await), ["served"]);
 }

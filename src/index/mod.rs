@@ -15,6 +15,7 @@ pub use open::open;
 
 use async_trait::async_trait;
 
+use crate::failure::Failure;
 use crate::message::payload::{Evidence, Passages};
 
 /// What became of a part.
@@ -50,6 +51,12 @@ pub struct Stats {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct IndexError(pub String);
+
+impl From<Failure> for IndexError {
+    fn from(failure: Failure) -> Self {
+        IndexError(failure.0)
+    }
+}
 
 /// The search index. Every method is safe to repeat.
 #[async_trait]

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use super::page::Page;
 use super::{Index, IndexError, Put, Query, Stats};
 use crate::message::payload::{Evidence, Passages};
-use crate::sqlite::{Failure, Place, Readers, Schema, Writer, open};
+use crate::sqlite::{Place, Readers, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x4c5a_4958, // "LZIX"
@@ -80,12 +80,6 @@ fn stats(db: &Connection) -> rusqlite::Result<Stats> {
         let (documents, passages): (i64, i64) = (row.get(0)?, row.get(1)?);
         Ok(Stats { documents: documents.unsigned_abs(), passages: passages.unsigned_abs() })
     })
-}
-
-impl From<Failure> for IndexError {
-    fn from(failure: Failure) -> Self {
-        IndexError(failure.0)
-    }
 }
 
 #[cfg(test)]

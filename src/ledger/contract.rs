@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Begin, Claim, End, Lease, Ledger, LedgerError, State};
+use super::{Begin, Claim, End, Lease, Ledger, LedgerError, LedgerReader, State};
 use crate::flow::{Code, Fault};
 use crate::message::{Coordinates, Correlation, JobId, TopicPartition};
 
@@ -390,4 +390,21 @@ async fn an_instance_that_was_opened_elsewhere_takes_no_more_jobs(open: &impl Op
     assert!(matches!(&refused, Err(LedgerError::Unavailable(m)) if m.contains("'twin'")), "{refused:?}");
     fresh(&*second_twin, claim("twin-2")).await;
     first.settle(&lease, End::Done, second(1)).await.expect("nobody took it over");
+}
+
+/// Begins jobs of two pipelines, and reads those of one, page by page. Says what was read, and what was begun.
+pub async fn pages(ledger: &dyn Ledger, reader: &LedgerReader) -> (Vec<String>, Vec<String>) {
+    for n in 0..25 {
+        let pipeline = if n % 3 == 0 { "chat" } else { "rag" };
+        fresh(ledger, Claim { pipeline: pipeline.into(), ..claim(&format!("job-{n:02}")) }).await;
+    }
+    let (mut told, mut after) = (Vec::new(), None);
+    loop {
+        let page = reader.jobs("rag", after, 4).await.expect("read");
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 4);
+        after = Some(last.id);
+        told.extend(page.into_iter().map(|row| row.job));
+    }
+    (told, (0..25).filter(|n| n % 3 != 0).map(|n| format!("job-{n:02}")).collect())
 }

@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
 use crate::flow::Fault;
 use crate::message::{Coordinates, Correlation, TopicPartition};
 
@@ -68,10 +69,17 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Where nothing is remembered, nothing is claimed, and nobody can take it over.
-    pub fn unclaimed() -> Self {
-        let (pipeline, stage, job) = Default::default();
-        Self { pipeline, stage, job, token: 0, length: Duration::ZERO, until: Timestamp::MAX }
+    /// What this claim gets, beginning with its time.
+    pub fn granted(claim: &Claim, token: i64) -> Self {
+        let lease = Self {
+            pipeline: claim.pipeline.clone(),
+            stage: claim.stage.clone(),
+            job: claim.correlation.job.0.clone(),
+            token,
+            length: claim.lease,
+            until: claim.now,
+        };
+        lease.renewed(claim.now)
     }
 
     /// As it stands after something was noted under it at this time.
@@ -189,6 +197,12 @@ pub enum LedgerError {
     /// Another process has taken the partition over.
     #[error("another process has taken partition {0} over")]
     Ousted(TopicPartition),
+}
+
+impl From<Failure> for LedgerError {
+    fn from(failure: Failure) -> Self {
+        LedgerError::Unavailable(failure.0)
+    }
 }
 
 /// The job ledger. Implementations batch writes; a returned `Ok` is durable.

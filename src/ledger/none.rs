@@ -23,15 +23,9 @@ pub struct NoLedger {
 #[async_trait]
 impl Ledger for NoLedger {
     async fn begin(&self, claim: Claim) -> Result<Begin, LedgerError> {
-        Ok(Begin::Fresh(Lease {
-            pipeline: claim.pipeline,
-            stage: claim.stage,
-            job: claim.correlation.job.0,
-            token: self.tokens.fetch_add(1, Relaxed),
-            length: claim.lease,
-            // Nobody can take it over.
-            until: Timestamp::MAX,
-        }))
+        // Nobody can take it over.
+        let until = Timestamp::MAX;
+        Ok(Begin::Fresh(Lease { until, ..Lease::granted(&claim, self.tokens.fetch_add(1, Relaxed)) }))
     }
 
     fn remembers(&self) -> bool {

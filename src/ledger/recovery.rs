@@ -3,6 +3,7 @@
 //! The ledger is not part of Kafka's transaction: a process can die after the output and the offset were
 //! committed and before it said so here. The committed offsets are the truth then.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use jiff::Timestamp;
@@ -58,6 +59,14 @@ pub struct Ended {
     pub below: i64,
     /// What has ended beyond it.
     pub ranges: Vec<Range<i64>>,
+}
+
+impl Recovery {
+    /// What has ended, by topic and partition.
+    pub fn ended(&self) -> HashMap<(&str, i32), &Ended> {
+        let seen = self.families.iter().flat_map(|family| &family.seen);
+        seen.map(|seen| ((&*seen.partition.topic, seen.partition.partition), &seen.ended)).collect()
+    }
 }
 
 impl Ended {

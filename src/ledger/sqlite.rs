@@ -28,7 +28,7 @@ use super::{
 };
 use crate::flow::Fault;
 use crate::message::TopicPartition;
-use crate::sqlite::{Failure, Place, Schema, Writer, open};
+use crate::sqlite::{Place, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x4c5a_4c47, // "LZLG"
@@ -179,12 +179,6 @@ impl Ledger for SqliteLedger {
 
     async fn counts(&self) -> Result<Vec<StateCount>, LedgerError> {
         self.reader.counts().await
-    }
-}
-
-impl From<Failure> for LedgerError {
-    fn from(failure: Failure) -> Self {
-        LedgerError::Unavailable(failure.0)
     }
 }
 

@@ -10,8 +10,9 @@ use secrecy::ExposeSecret;
 use tokio_postgres::config::{Host, SslMode};
 use url::form_urlencoded;
 
-use super::place::{Failure, Place};
+use super::place::Place;
 use crate::config::Postgres;
+use crate::failure::Failure;
 
 /// An unused connection is looked after this often, so that one whose other end is gone is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
-use super::Failure;
+use crate::failure::Failure;
 
 /// See the module.
 #[derive(Debug, thiserror::Error)]

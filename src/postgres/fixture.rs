@@ -8,24 +8,16 @@ use tempfile::TempDir;
 use super::{Address, Line};
 use crate::config::{Postgres, Secret, Span};
 
+#[path = "../../tests/it/real.rs"]
+mod real;
+
+pub use real::postgres as url;
+
 /// Gone when it is dropped, but for the schema, which goes with the server.
 pub struct Database {
     pub settings: Postgres,
     url: String,
     _folder: TempDir,
-}
-
-/// Where the real PostgreSQL is. `None` only when the real tests are to be passed over on purpose.
-pub fn url() -> Option<String> {
-    match std::env::var("LAZARET_TEST_POSTGRES") {
-        Ok(url) => Some(url),
-        Err(_) if std::env::var("LAZARET_TEST_SKIP_REAL").is_ok_and(|v| v == "1") => None,
-        Err(_) => panic!(
-            "this test needs a real PostgreSQL: run `make test`, which starts one, or set \
-             LAZARET_TEST_POSTGRES=postgres://user@host:port/database, or set LAZARET_TEST_SKIP_REAL=1 to pass such \
-             tests over"
-        ),
-    }
 }
 
 impl Database {

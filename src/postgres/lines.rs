@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Statement};
 
-use super::{Address, Error, Failure, Place};
+use super::{Address, Error, Place};
+use crate::failure::Failure;
 
 /// How often work is begun anew because of what others did at the same time.
 const CROSSED_MAX: usize = 8;

@@ -11,7 +11,7 @@ pub use address::Address;
 pub use error::Error;
 pub use lines::{Line, Lines};
 pub use migrate::{Schema, migrate};
-pub use place::{Failure, Place};
+pub use place::Place;
 
 #[cfg(test)]
 pub mod fixture;

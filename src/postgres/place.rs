@@ -3,11 +3,7 @@
 use tokio_postgres::error::SqlState;
 
 use super::Error;
-
-/// One message with place, cause and remedy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Failure(pub String);
+use crate::failure::Failure;
 
 /// See the module.
 #[derive(Clone, Debug)]

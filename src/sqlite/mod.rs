@@ -7,7 +7,7 @@ mod readers;
 mod writer;
 
 pub use open::{Migration, Schema, open, reopen};
-pub use place::{Failure, Place};
+pub use place::Place;
 pub use readers::Readers;
 pub use writer::Writer;
 

@@ -4,10 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Error, ErrorCode};
 
-/// One message with place, cause and remedy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Failure(pub String);
+use crate::failure::Failure;
 
 /// What the file is to the people who read the message.
 #[derive(Clone, Debug)]

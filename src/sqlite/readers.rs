@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::{Failure, Place, reopen};
+use super::{Place, reopen};
+use crate::failure::Failure;
 
 /// Readers of one file. Connections are opened when they are first needed and kept.
 pub struct Readers {

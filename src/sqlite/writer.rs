@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Failure, Place};
+use super::Place;
+use crate::failure::Failure;
 
 /// Most pieces of work in one transaction.
 const BATCH_MAX: usize = 256;

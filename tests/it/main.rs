@@ -12,6 +12,7 @@ mod extract;
 mod kafka;
 mod library;
 mod postgres;
+mod real;
 mod registry;
 mod rig;
 mod run;

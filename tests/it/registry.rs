@@ -14,19 +14,12 @@ use schema_registry_converter::async_impl::schema_registry::SrSettings;
 use schema_registry_converter::schema_registry_common::SubjectNameStrategy;
 use serde_json::{Value, json};
 
+use crate::real::real;
 use crate::support::unique;
 
-/// The registry's address, or `None` (said aloud) when the real servers are to be left out.
+/// The registry's address.
 pub fn url() -> Option<String> {
-    if let Ok(url) = std::env::var("LAZARET_TEST_REGISTRY") {
-        return Some(url);
-    }
-    assert!(
-        std::env::var("LAZARET_TEST_SKIP_REAL").is_ok(),
-        "LAZARET_TEST_REGISTRY is not set: run `make test`, or set LAZARET_TEST_SKIP_REAL=1 to leave this test out"
-    );
-    eprintln!("SKIPPED: no real schema registry (LAZARET_TEST_SKIP_REAL is set)");
-    None
+    real("schema registry", "LAZARET_TEST_REGISTRY", "url")
 }
 
 fn connect(url: &str) -> Arc<Registry> {

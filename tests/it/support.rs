@@ -7,16 +7,11 @@ use lazaret::config::{Config, Size};
 use lazaret::kafka::read::{Reading, Start, read};
 use lazaret::message::Record;
 
+use crate::real::real;
+
 /// Where the real Kafka is. `None` only when the real tests are to be passed over on purpose.
 pub fn bootstrap() -> Option<String> {
-    match std::env::var("LAZARET_TEST_KAFKA") {
-        Ok(bootstrap) => Some(bootstrap),
-        Err(_) if std::env::var("LAZARET_TEST_SKIP_REAL").is_ok_and(|v| v == "1") => None,
-        Err(_) => panic!(
-            "this test needs a real Kafka: run `make test`, which starts one, or set LAZARET_TEST_KAFKA=host:port, \
-             or set LAZARET_TEST_SKIP_REAL=1 to pass such tests over"
-        ),
-    }
+    real("Kafka", "LAZARET_TEST_KAFKA", "host:port")
 }
 
 /// A name that nobody else has on the cluster.

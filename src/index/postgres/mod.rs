@@ -15,7 +15,7 @@ use super::page::Page;
 use super::{Index, IndexError, Put, Query, Stats};
 use crate::config::Postgres;
 use crate::message::payload::{Evidence, Passages};
-use crate::postgres::{Address, Failure, Lines, Schema, migrate};
+use crate::postgres::{Address, Lines, Schema, migrate};
 
 const SCHEMA: Schema =
     Schema { name: "index", migrations: &[include_str!("../../../schemas/sql/postgres/0001_index.sql")] };
@@ -70,12 +70,6 @@ impl Index for PostgresIndex {
             .await?;
         let (documents, passages): (i64, i64) = (row.get(0), row.get(1));
         Ok(Stats { documents: documents.unsigned_abs(), passages: passages.unsigned_abs() })
-    }
-}
-
-impl From<Failure> for IndexError {
-    fn from(failure: Failure) -> Self {
-        IndexError(failure.0)
     }
 }
 

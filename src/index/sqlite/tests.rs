@@ -62,46 +62,6 @@ async fn searches_go_on_while_documents_come_in() {
 }
 
 #[tokio::test]
-async fn the_nearest_vectors_are_found_among_many_although_only_signs_are_looked_at() {
-    let (_folder, path) = folder();
-    let index = SqliteIndex::open(&path).expect("opened");
-    let mut state = 1u32;
-    let mut unit = |near: Option<&[f32]>| {
-        let noise = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-        };
-        let mut vector: Vec<f32> = (0..64).map(noise).collect();
-        for (x, n) in vector.iter_mut().zip(near.unwrap_or_default()) {
-            *x = *x * 0.25 + n;
-        }
-        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-        vector.into_iter().map(|x| x / length).collect::<Vec<f32>>()
-    };
-    let question = unit(None);
-    let mut part = whole(document("t", "many", 1), &["noise"; 3000]);
-    for passage in &mut part.passages {
-        passage.embedding = Some(unit((passage.ordinal % 1500 == 7).then_some(&question[..])));
-    }
-    put(&index, &part).await;
-    let query = Query { tenant: "t", text: "", embedding: &question, limit: 2 };
-    let mut found: Vec<_> =
-        index.search(query).await.expect("the index works").iter().map(|e| e.ordinal).collect();
-    found.sort();
-    assert_eq!(found, [7, 1507]);
-}
-
-#[tokio::test]
-async fn many_passages_of_an_incomplete_version_do_not_hide_those_that_are_served() {
-    let (_folder, path) = folder();
-    let index = SqliteIndex::open(&path).expect("opened");
-    put(&index, &whole(document("t", "served", 1), &["a squall in a longer text of several words"])).await;
-    let incomplete = Passages { parts: 2, ..whole(document("t", "large", 1), &["squall"; 600]) };
-    assert_eq!(put(&index, &incomplete).await, Put::Partial);
-    assert_eq!(contract::ids(&find(&index, "t", "squall").await), ["served"]);
-}
-
-#[tokio::test]
 async fn what_was_put_is_there_after_a_restart() {
     let (_folder, path) = folder();
     put(&SqliteIndex::open(&path).expect("opened"), &whole(document("t", "d", 1), &["a wreck"])).await;

@@ -8,9 +8,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Shared, forget, page};
+use crate::failure::Failure;
 use crate::ledger::ending::Ending;
 use crate::ledger::{Begin, Claim, Lease, LedgerError};
-use crate::postgres::Failure;
 
 /// Most requests in one transaction.
 const PAGE_MAX: usize = 256;

@@ -30,9 +30,10 @@ use super::{
     Begin, Claim, End, Event, Lease, Ledger, LedgerError, Outstanding, Recovery, StateCount, millis,
 };
 use crate::config::Postgres;
+use crate::failure::Failure;
 use crate::flow::Fault;
 use crate::message::TopicPartition;
-use crate::postgres::{Address, Failure, Lines, Place, Schema, migrate};
+use crate::postgres::{Address, Lines, Place, Schema, migrate};
 use desk::{Ask, Desk, Reply};
 
 const SCHEMA: Schema =
@@ -116,6 +117,10 @@ impl PostgresLedger {
         Ok(Self { desk: Desk::open(&shared, writers), shared, reader })
     }
 
+    fn replaced(&self) -> LedgerError {
+        LedgerError::Unavailable(super::ending::replaced(&self.shared.who.instance))
+    }
+
     fn noticed(&self, now: Timestamp) -> i64 {
         let now = now.as_millisecond();
         self.shared.clock.fetch_max(now, Ordering::Relaxed);
@@ -126,9 +131,7 @@ impl PostgresLedger {
         match self.desk.ask(ask, self.noticed(now)).await? {
             Reply::Noted => Ok(()),
             Reply::Begun(_) | Reply::Fenced => Err(LedgerError::Fenced(lease.job.clone())),
-            Reply::Replaced => {
-                Err(LedgerError::Unavailable(super::ending::replaced(&self.shared.who.instance)))
-            }
+            Reply::Replaced => Err(self.replaced()),
         }
     }
 }
@@ -159,9 +162,7 @@ impl Ledger for PostgresLedger {
         let now = self.noticed(claim.now);
         match self.desk.ask(Ask::Begin(Box::new(claim)), now).await? {
             Reply::Begun(begin) => Ok(*begin),
-            Reply::Replaced => {
-                Err(LedgerError::Unavailable(super::ending::replaced(&self.shared.who.instance)))
-            }
+            Reply::Replaced => Err(self.replaced()),
             Reply::Noted | Reply::Fenced => Err(LedgerError::Unavailable("a claim had no answer".into())),
         }
     }
@@ -203,12 +204,6 @@ impl Ledger for PostgresLedger {
 
     async fn counts(&self) -> Result<Vec<StateCount>, LedgerError> {
         self.reader.counts().await
-    }
-}
-
-impl From<Failure> for LedgerError {
-    fn from(failure: Failure) -> Self {
-        LedgerError::Unavailable(failure.0)
     }
 }
 

@@ -8,10 +8,11 @@ use tokio_postgres::types::ToSql;
 
 use super::recover::state;
 use crate::config::Postgres;
+use crate::failure::Failure;
 use crate::ledger::read::{HISTORY_MAX, timestamp};
 use crate::ledger::{Event, JobRow, LedgerError, RowId, StateCount};
 use crate::message::Coordinates;
-use crate::postgres::{Address, Error, Failure, Lines, Place};
+use crate::postgres::{Address, Error, Lines, Place};
 
 /// Children are the jobs from `job/` up to `job0`, since `0` follows `/`.
 const HISTORY: &str =

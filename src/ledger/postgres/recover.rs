@@ -1,7 +1,5 @@
 //! Brings the ledger up to what Kafka has committed, and lists what is not over. One transaction.
 
-use std::collections::HashMap;
-
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -9,7 +7,7 @@ use super::Shared;
 use super::notes::{NOTES, Note, Notes};
 use crate::ledger::LedgerError;
 use crate::ledger::ending::{RECOVERED, found_out, too_many};
-use crate::ledger::recovery::{Ended, Holding, OUTSTANDING_MAX, Outstanding, Recovery};
+use crate::ledger::recovery::{Holding, OUTSTANDING_MAX, Outstanding, Recovery};
 use crate::ledger::state::State;
 use crate::message::{JobId, TopicPartition};
 use crate::postgres::{Error, Line, Place};
@@ -100,9 +98,7 @@ async fn still_owned(line: &Line, recovery: &Recovery) -> Result<Result<(), Ledg
 /// Settles jobs whose last claimed record has ended in Kafka, while the ledger takes them for being worked on. Their
 /// tokens stay, so that the last holder, if it lives, may say the same end again.
 async fn settle(line: &Line, place: &Place, recovery: &Recovery) -> Result<(), Error> {
-    let seen = recovery.families.iter().flat_map(|family| &family.seen);
-    let seen: HashMap<_, &Ended> =
-        seen.map(|seen| ((&*seen.partition.topic, seen.partition.partition), &seen.ended)).collect();
+    let seen = recovery.ended();
     let has = |row: &Row, first: usize| {
         let topic: &str = row.get(first);
         seen.get(&(topic, row.get::<_, i32>(first + 1))).is_some_and(|ended| ended.has(row.get(first + 2)))

@@ -279,15 +279,7 @@ impl<'a> Book<'a> {
 
 /// The answer to a claim that has the row.
 fn granted(row: &Row<'_>, claim: &Claim) -> Begun {
-    let lease = Lease {
-        pipeline: claim.pipeline.clone(),
-        stage: claim.stage.clone(),
-        job: claim.correlation.job.0.clone(),
-        token: row.token,
-        length: claim.lease,
-        until: claim.now,
-    };
-    let lease = lease.renewed(claim.now);
+    let lease = Lease::granted(claim, row.token);
     match (row.state, row.kept) {
         (State::Condemned, _) => Begun::Is(Begin::Condemned(lease, verdict(row.fault.as_deref()))),
         (_, Kept::Put(result)) => Begun::Is(Begin::Stored(lease, result.to_vec())),

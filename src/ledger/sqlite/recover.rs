@@ -1,8 +1,6 @@
 //! Brings the ledger up to what Kafka has committed, and lists what is not over. Runs inside one transaction
 //! of the writer.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, Row, params};
 
 use super::columns::place;
@@ -11,7 +9,7 @@ use super::ground::Answer;
 use super::terms;
 use crate::ledger::LedgerError;
 use crate::ledger::ending::{RECOVERED, found_out, too_many};
-use crate::ledger::recovery::{Ended, Family, Holding, OUTSTANDING_MAX, Outstanding, Recovery};
+use crate::ledger::recovery::{Family, Holding, OUTSTANDING_MAX, Outstanding, Recovery};
 use crate::ledger::state::State;
 use crate::message::{Coordinates, JobId, TopicPartition};
 
@@ -58,9 +56,7 @@ pub const CANDIDATES: &str =
      WHERE pipeline = ?1 AND stage = ?2 AND state IN ('running', 'stored', 'condemned', 'released')";
 
 fn ended(db: &Connection, recovery: &Recovery) -> rusqlite::Result<Vec<Left>> {
-    let seen = recovery.families.iter().flat_map(|family| &family.seen);
-    let seen: HashMap<_, &Ended> =
-        seen.map(|seen| ((&*seen.partition.topic, seen.partition.partition), &seen.ended)).collect();
+    let seen = recovery.ended();
     let has =
         |at: &Coordinates| seen.get(&(&*at.topic, at.partition)).is_some_and(|ended| ended.has(at.offset));
     let mut candidates = db.prepare_cached(CANDIDATES)?;

@@ -27,15 +27,7 @@ pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64) -> Answer<Begi
         }
         (ruling, found) => {
             let taken = take(db, who, claim, found.map(|(row, _)| row), now, ruling)?;
-            let lease = Lease {
-                pipeline: claim.pipeline.clone(),
-                stage: claim.stage.clone(),
-                job: claim.correlation.job.0.clone(),
-                token: taken.token,
-                length: claim.lease,
-                until: claim.now,
-            };
-            let lease = lease.renewed(claim.now);
+            let lease = Lease::granted(claim, taken.token);
             let (kind, begin) = match (ruling, taken.result) {
                 (Ruling::Bury, _) => ("buried", Begin::Condemned(lease, verdict(taken.fault.as_deref()))),
                 (_, Some(result)) => ("replayed", Begin::Stored(lease, result)),

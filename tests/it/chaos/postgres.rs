@@ -5,7 +5,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::cluster::Cluster;
-use super::load::{CONCURRENCY, Load, Setting, pause};
+use super::load::{CONCURRENCY, Load, Setting};
+use super::workers::kill_at_random;
 use crate::postgres::server::Server;
 use crate::rig::{Worker, eventually};
 
@@ -22,24 +23,9 @@ async fn says_why(worker: &Worker) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_that_share_a_database_and_are_killed_lose_double_and_overtake_nothing() {
-    const BLOWS: usize = 5;
     let Some(cluster) = Cluster::get().await else { return };
     let Some(server) = Server::start().await else { return };
-    let mut load = Load::new(&cluster, setting("pg-kill", &server)).await;
-    let mut workers = vec![load.rig.worker(&[]).await, load.rig.worker(&[]).await];
-    for blow in 0..BLOWS {
-        load.send(80).await;
-        if blow == BLOWS / 2 {
-            load.redrive().await;
-        }
-        load.until_progress().await;
-        // The moment is left to chance; the condition above only makes it fall into the work.
-        tokio::time::sleep(pause(&mut load.dice)).await;
-        let victim = load.dice.below(workers.len() as u64) as usize;
-        workers.remove(victim).kill();
-        workers.push(load.rig.start(&[]).await);
-    }
-    load.end(workers, BLOWS * CONCURRENCY).await;
+    kill_at_random(&cluster, setting("pg-kill", &server), 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

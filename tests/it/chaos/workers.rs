@@ -8,13 +8,17 @@ use crate::rig::{Worker, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_that_are_killed_at_any_moment_lose_double_and_overtake_nothing() {
-    const BLOWS: usize = 6;
     let Some(cluster) = Cluster::get().await else { return };
-    let mut load = Load::new(&cluster, Setting::new("kill")).await;
+    kill_at_random(&cluster, Setting::new("kill"), 6).await;
+}
+
+/// Two workers under load, one of which is killed and replaced with every blow.
+pub async fn kill_at_random(cluster: &Cluster, setting: Setting<'_>, blows: usize) {
+    let mut load = Load::new(cluster, setting).await;
     let mut workers = vec![load.rig.worker(&[]).await, load.rig.worker(&[]).await];
-    for blow in 0..BLOWS {
+    for blow in 0..blows {
         load.send(80).await;
-        if blow == BLOWS / 2 {
+        if blow == blows / 2 {
             load.redrive().await;
         }
         load.until_progress().await;
@@ -24,7 +28,7 @@ async fn workers_that_are_killed_at_any_moment_lose_double_and_overtake_nothing(
         workers.remove(victim).kill();
         workers.push(load.rig.start(&[]).await);
     }
-    load.end(workers, BLOWS * CONCURRENCY).await;
+    load.end(workers, blows * CONCURRENCY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use lazaret::message::Record;
 use serde_json::json;
 
-use super::server::{connect, shared};
+use super::server::connect;
+use crate::real::postgres;
 use crate::rig::{Rig, eventually, job, record};
 use crate::run::{EMBED, jobs};
 
@@ -22,7 +23,7 @@ fn times(records: &[Record]) -> BTreeMap<String, usize> {
 async fn several_workers_killed_at_any_moment_end_every_input_exactly_once() {
     const JOBS: usize = 240;
     const BAD: usize = 20;
-    let Some(url) = shared() else { return };
+    let Some(url) = postgres() else { return };
     let Some(rig) = Rig::with_database("pg-crash", EMBED, "", &url).await else { return };
     rig.faults(json!({ "latency": "60ms", "jitter": "60ms", "rate_limit": 0.05, "server_error": 0.05 }))
         .await;
@@ -82,7 +83,7 @@ async fn several_workers_killed_at_any_moment_end_every_input_exactly_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_ask_the_ledger_is_answered_from_the_database() {
-    let Some(url) = shared() else { return };
+    let Some(url) = postgres() else { return };
     let Some(rig) = Rig::with_database("pg-ask", EMBED, "", &url).await else { return };
     let (early, message) = {
         let output = rig.output(&["job", "job-0"]).await;

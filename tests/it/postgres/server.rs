@@ -5,18 +5,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Where the shared PostgreSQL is. `None` only when the real tests are to be passed over on purpose.
-pub fn shared() -> Option<String> {
-    match std::env::var("LAZARET_TEST_POSTGRES") {
-        Ok(url) => Some(url),
-        Err(_) if std::env::var("LAZARET_TEST_SKIP_REAL").is_ok_and(|v| v == "1") => None,
-        Err(_) => panic!(
-            "this test needs a real PostgreSQL: run `make test`, which starts one, or set \
-             LAZARET_TEST_POSTGRES=postgres://user@host:port/database, or set LAZARET_TEST_SKIP_REAL=1 to pass such \
-             tests over"
-        ),
-    }
-}
+use crate::real::postgres;
 
 /// See the module. It waits for the disk, and is gone when it is dropped.
 pub struct Server {
@@ -27,7 +16,7 @@ pub struct Server {
 impl Server {
     /// `None` where real tests are passed over.
     pub async fn start() -> Option<Server> {
-        shared()?;
+        postgres()?;
         let run = tempfile::tempdir().expect("a folder");
         script(run.path(), &["start", "durable"]).await;
         let env = std::fs::read_to_string(run.path().join("env")).expect("it says where it is");

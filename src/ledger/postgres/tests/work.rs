@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::ledger::contract::{LEASE, attempt, waiting};
 use crate::ledger::recovery::OUTSTANDING_MAX;
-use crate::ledger::{Ended, Family, Holding, LedgerReader, RowId, Seen};
+use crate::ledger::{Ended, Family, Holding, LedgerReader, Seen};
 
 #[tokio::test]
 async fn many_claims_of_one_job_at_once_give_one_lease_whichever_process_makes_them() {
@@ -260,22 +260,11 @@ async fn the_reader_needs_no_instance_and_says_what_is_missing() {
 async fn pages_hold_every_job_of_the_pipeline_once_and_no_other() {
     let Some(database) = Database::new() else { return };
     let ledger = open_in(&database, "a").await;
-    for n in 0..25 {
-        let pipeline = if n % 3 == 0 { "chat" } else { "rag" };
-        fresh(&ledger, Claim { pipeline: pipeline.into(), ..claim(&format!("job-{n:02}")) }).await;
-    }
     let store = crate::config::Store { postgres: Some(database.settings.clone()), ..Default::default() };
     let reader = LedgerReader::open(&store).expect("a reader");
-    let (mut told, mut after): (Vec<String>, Option<RowId>) = (Vec::new(), None);
-    loop {
-        let page = reader.jobs("rag", after, 4).await.expect("read");
-        let Some(last) = page.last() else { break };
-        assert!(page.len() <= 4);
-        after = Some(last.id);
-        told.extend(page.into_iter().map(|row| row.job));
-    }
-    let expected: BTreeSet<_> = (0..25).filter(|n| n % 3 != 0).map(|n| format!("job-{n:02}")).collect();
-    assert_eq!((told.len(), told.into_iter().collect::<BTreeSet<_>>()), (expected.len(), expected));
+    let (told, expected) = contract::pages(&ledger, &reader).await;
+    let all = |jobs: &[String]| jobs.iter().cloned().collect::<BTreeSet<_>>();
+    assert_eq!((told.len(), all(&told)), (expected.len(), all(&expected)));
 }
 
 #[tokio::test]

@@ -53,19 +53,6 @@ async fn a_job_is_told_as_it_stands() {
 async fn pages_hold_every_job_of_the_pipeline_once_and_no_other() {
     let (_folder, path) = folder();
     let ledger = open_at(&path, "a");
-    for n in 0..25 {
-        let pipeline = if n % 3 == 0 { "chat" } else { "rag" };
-        fresh(&ledger, Claim { pipeline: pipeline.into(), ..claim(&format!("job-{n:02}")) }).await;
-    }
-    let reader = LedgerReader::of(&path);
-    let (mut told, mut after) = (Vec::new(), None);
-    loop {
-        let page = reader.jobs("rag", after, 4).await.expect("read");
-        let Some(last) = page.last() else { break };
-        assert!(page.len() <= 4);
-        after = Some(last.id);
-        told.extend(page.into_iter().map(|row| row.job));
-    }
-    let expected: Vec<_> = (0..25).filter(|n| n % 3 != 0).map(|n| format!("job-{n:02}")).collect();
+    let (told, expected) = contract::pages(&ledger, &LedgerReader::of(&path)).await;
     assert_eq!(told, expected);
 }
