@@ -1,7 +1,9 @@
 //! Records and offsets in one step: a transaction writes both or neither, and readers of committed records see its
 //! records only when it is committed. Says what became of it; what to do about that is the caller's decision.
 //!
-//! One transaction is open at a time. librdkafka's calls block, so they run on threads that may. Everything is bounded
+//! One transaction is open at a time, of two producers that take turns: when Kafka has committed a transaction, it still
+//! writes that into every partition, and until then the same producer may not go on. What the next one commits counts as
+//! later all the same, since Kafka goes by the order in which it was told the offsets. librdkafka's calls block, so they run on threads that may. Everything is bounded
 //! in time: the records by the delivery timeout, the rest by the time after which the broker ends a transaction itself.
 
 mod culprit;
@@ -54,34 +56,23 @@ pub enum TransactError {
     Fenced { cause: String },
 }
 
-/// A transactional producer. Dropping it is bounded in time, and leaves a transaction that is open to the next one
+/// Transactional producers, one after the other. Dropping them is bounded in time, and leaves a transaction that is open to the next one
 /// of its name.
 pub struct Transactor {
-    steps: Arc<Steps>,
-    /// Held by the transaction that is open.
-    turn: Arc<Mutex<()>>,
+    producers: [Arc<Steps>; 2],
+    /// Whether it was the first one's turn. Held by the transaction that is open.
+    turn: Arc<Mutex<bool>>,
 }
 
 impl Transactor {
-    /// Takes over the name: whoever had it before is fenced off, and what it had open is ended. `id` must be the same
-    /// after a restart, and nobody else's.
+    /// Takes over the name, and `<name>/2`: whoever had them before is fenced off, and what it had open is ended. `id`
+    /// must be the same after a restart, and nobody else's.
     pub async fn open(kafka: &Kafka, topology: &Topology, id: &str) -> Result<Self, KafkaProblem> {
-        let config = config(kafka, topology, id)?;
-        let context = Context::default();
-        let made: Result<Client, _> = config.create_with_context(Deliveries(context.clone()));
-        let client = made.map_err(|e| KafkaProblem::properties(&e))?;
-        let limit = kafka.transaction_timeout.0;
-        let patience = limit + kafka.timeout.0;
-        let delivery = limit.min(kafka.delivery_timeout.0);
-        let steps = Arc::new(Steps::new(client, context, delivery, patience));
-        let (begin, timeout) = (steps.clone(), kafka.timeout.0);
-        let what = || format!("open transactions as '{id}'");
-        let begun = tokio::task::spawn_blocking(move || begin.init(timeout)).await;
-        match begun {
-            Ok(Ok(())) => Ok(Self { steps, turn: Arc::default() }),
-            Ok(Err(error)) => Err(problem(what(), &error, timeout)),
-            Err(error) => Err(KafkaProblem::Other { what: what(), cause: error.to_string() }),
-        }
+        let second = format!("{id}/2");
+        let opened =
+            futures::future::try_join(producer(kafka, topology, id), producer(kafka, topology, &second));
+        let (first, second) = opened.await?;
+        Ok(Self { producers: [first, second], turn: Arc::default() })
     }
 
     /// Writes these pieces and commits these offsets, all or nothing. Either may be empty. Goes on to its end when
@@ -92,14 +83,34 @@ impl Transactor {
         offsets: Vec<Commit>,
         consumer: &Consumer,
     ) -> impl Future<Output = Result<(), TransactError>> + Send + use<> {
-        let (steps, turn, member) = (self.steps.clone(), self.turn.clone(), consumer.member());
+        let (producers, turn, member) = (self.producers.clone(), self.turn.clone(), consumer.member());
         async move {
             let run = tokio::spawn(async move {
-                let _turn = turn.lock().await;
-                run(&steps, &batch, offsets, member).await
+                let (mut turn, [first, second]) = (turn.lock().await, &producers);
+                *turn = !*turn;
+                run(if *turn { first } else { second }, &batch, offsets, member).await
             });
             run.await.unwrap_or_else(|e| Err(TransactError::Fenced { cause: e.to_string() }))
         }
+    }
+}
+
+async fn producer(kafka: &Kafka, topology: &Topology, id: &str) -> Result<Arc<Steps>, KafkaProblem> {
+    let config = config(kafka, topology, id)?;
+    let context = Context::default();
+    let made: Result<Client, _> = config.create_with_context(Deliveries(context.clone()));
+    let client = made.map_err(|e| KafkaProblem::properties(&e))?;
+    let limit = kafka.transaction_timeout.0;
+    let patience = limit + kafka.timeout.0;
+    let delivery = limit.min(kafka.delivery_timeout.0);
+    let steps = Arc::new(Steps::new(client, context, delivery, patience));
+    let (begin, timeout) = (steps.clone(), kafka.timeout.0);
+    let what = || format!("open transactions as '{id}'");
+    let begun = tokio::task::spawn_blocking(move || begin.init(timeout)).await;
+    match begun {
+        Ok(Ok(())) => Ok(steps),
+        Ok(Err(error)) => Err(problem(what(), &error, timeout)),
+        Err(error) => Err(KafkaProblem::Other { what: what(), cause: error.to_string() }),
     }
 }
 
@@ -166,8 +177,8 @@ fn config(kafka: &Kafka, topology: &Topology, id: &str) -> Result<ClientConfig, 
     // A transaction gathers its records itself; waiting for more would only add to every hop.
     config.set("linger.ms", "0").set("transactional.id", id).set("transaction.timeout.ms", ms(limit));
     if !kafka.properties.contains_key("retry.backoff.ms") {
-        // The transaction before this one is often still being ended when this one wants to begin.
-        config.set("retry.backoff.ms", "10");
+        // The producer's last transaction may still be being ended when it begins the next. Doubles up to a second.
+        config.set("retry.backoff.ms", "1");
     }
     Ok(config)
 }

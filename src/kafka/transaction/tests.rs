@@ -86,7 +86,9 @@ impl Scene {
             cluster.partition_leader(topic, 0, Some(1)).expect("a leader");
         }
         cluster.coordinator(MockCoordinator::Group("g".into()), 1).expect("a coordinator");
-        cluster.coordinator(MockCoordinator::Transaction("id".into()), 2).expect("a coordinator");
+        for id in ["id", "id/2"] {
+            cluster.coordinator(MockCoordinator::Transaction(id.into()), 2).expect("a coordinator");
+        }
         let config = of(&cluster.bootstrap_servers(), "transaction_timeout: 20s");
         let membership = Membership {
             group: "g",
