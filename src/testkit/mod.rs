@@ -211,7 +211,9 @@ fn parts(config: &crate::config::Config, topology: &Topology) -> Result<(Spec, S
     let parts =
         pipeline.and_then(|pipeline| Some((pipeline, pipeline.stages.first()?, topology.stages.first()?)));
     let (pipeline, stage, topics) = parts.ok_or(Error::Broken)?;
-    let spec = Spec { delivery: Delivery::ExactlyOnce, ..spec(pipeline, stage) };
+    // Nothing gathers: a test would have to wait for it.
+    let (delivery, gather) = (Delivery::ExactlyOnce, Duration::ZERO);
+    let spec = Spec { delivery, gather, ..spec(pipeline, stage) };
     Ok((spec, topics.clone()))
 }
 

@@ -24,8 +24,8 @@ pub struct Kit {
     pub fair_by: Option<FairBy>,
     /// Which jobs hold up later records of their key.
     pub holding: Holding,
-    /// Numbers of partitions of the stage's own topics.
-    pub satellites: BTreeMap<String, i32>,
+    /// Numbers of partitions of the stage's own topics, and of its dead letters'.
+    pub partitions: BTreeMap<String, i32>,
     /// The stage's rules for classes, as the engine has them.
     pub rules: Vec<Rule>,
     /// How long one attempt may take.

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::attempt::{self, unavailable};
 use super::kit::Kit;
 use super::work::{Prepared, Work};
-use crate::config::Ordering;
 use crate::flow::engine::{Publish, Refusal, Rest};
 use crate::flow::{Code, Fault};
 use crate::kafka::ProduceError;
@@ -167,16 +166,21 @@ fn park(kit: &Kit, work: &Work) -> Result<OutRecord, Refusal> {
 
 /// The record on another topic of its stage, on the partition that belongs to its input partition.
 fn satellite(kit: &Kit, work: &Work, topic: String, trail: &Trail) -> OutRecord {
-    // Where no order is kept, a topic with too few partitions serves as well.
-    let partitions = kit.satellites.get(&topic).filter(|_| kit.ordering == Ordering::None);
     OutRecord {
-        partition: Some(partitions.map_or(work.family, |partitions| work.family % (*partitions).max(1))),
+        // Where order is kept there are enough.
+        partition: Some(partition(kit, work, &topic).unwrap_or(work.family)),
         topic,
         key: work.record.key.clone(),
         value: work.record.value.clone(),
         headers: trail::seal(&work.envelope.original, trail, &work.envelope.correlation),
         timestamp: None,
     }
+}
+
+/// The partition that belongs to the record's input partition, so that what a topic gets stands together; where the topic
+/// has fewer, several share one.
+fn partition(kit: &Kit, work: &Work, topic: &str) -> Option<i32> {
+    kit.partitions.get(topic).map(|partitions| work.family % (*partitions).max(1))
 }
 
 /// Notes the verdict before the dead letter is produced.
@@ -244,8 +248,8 @@ fn scene<'a>(kit: &'a Kit, work: &'a Work, attempts: u32, now: Timestamp) -> Sce
 /// header says it too.
 fn dead(kit: &Kit, work: &Work, letter: &DeadLetter, detail: Detail, dated: bool) -> OutRecord {
     OutRecord {
+        partition: partition(kit, work, &kit.topics.dlq),
         topic: kit.topics.dlq.clone(),
-        partition: None,
         key: work.record.key.clone(),
         value: work.record.value.clone(),
         headers: letter.seal(&work.envelope.original, detail),

@@ -140,25 +140,26 @@ fn needed(topics: &StageTopics) -> Vec<String> {
     topics.read().into_iter().chain(written).map(str::to_owned).collect()
 }
 
-/// Numbers of partitions of the stage's own topics.
+/// Numbers of partitions of the stage's own topics, and of its dead letters'.
 fn partitions(
     stage: &crate::config::Stage,
     topics: &StageTopics,
     cluster: &ClusterInfo,
 ) -> Result<BTreeMap<String, i32>, StartError> {
     let of = |topic: &str| i32::try_from(cluster.topics.get(topic).copied().unwrap_or(1)).unwrap_or(i32::MAX);
-    let all: BTreeMap<String, i32> =
-        topics.satellites().into_iter().map(|topic| (topic.to_owned(), of(topic))).collect();
-    let inputs = of(&topics.input);
-    match all.iter().find(|(_, partitions)| **partitions < inputs) {
-        Some((topic, partitions)) if stage.ordering != Ordering::None => Err(StartError::Partitions {
-            topic: topic.clone(),
-            partitions: *partitions,
+    let (satellites, inputs) = (topics.satellites(), of(&topics.input));
+    match satellites.iter().find(|topic| of(topic) < inputs) {
+        Some(topic) if stage.ordering != Ordering::None => Err(StartError::Partitions {
+            topic: (*topic).to_owned(),
+            partitions: of(topic),
             input: topics.input.clone(),
             inputs,
             stage: stage.name.clone(),
         }),
-        _ => Ok(all),
+        _ => {
+            let all = satellites.into_iter().chain([topics.dlq.as_str()]);
+            Ok(all.map(|topic| (topic.to_owned(), of(topic))).collect())
+        }
     }
 }
 
@@ -168,7 +169,7 @@ pub fn kit(
     (pipeline, stage): (&crate::config::Pipeline, &crate::config::Stage),
     topics: StageTopics,
     edges: &Edges,
-    satellites: BTreeMap<String, i32>,
+    partitions: BTreeMap<String, i32>,
 ) -> Result<Kit, StartError> {
     let next = topics.next.as_deref().and_then(|next| edges.topology.topic(next));
     Ok(Kit {
@@ -177,7 +178,7 @@ pub fn kit(
         ordering: stage.ordering,
         fair_by: stage.fairness.as_ref().map(|fairness| fairness.by.clone()),
         holding: holding(stage),
-        satellites,
+        partitions,
         rules: rules(stage),
         timeout: stage.timeout.0,
         lease: stage.timeout.0 + config.kafka.delivery_timeout.0 + LEASE_ROOM,

@@ -14,6 +14,8 @@ use crate::ledger::Holding;
 
 /// Offsets are committed this long after a record has ended, together with what ended meanwhile.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How long dead letters, retries and parked records gather where much fails: not so long that anybody waits for them.
+const GATHER: Duration = Duration::from_millis(500);
 /// Bytes of records that a stage holds at least, whatever their size.
 const BYTES_MIN: u64 = 64 << 20;
 
@@ -49,6 +51,7 @@ pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
         ladder: ladder(retry),
         rules: rules(stage),
         commit_every: COMMIT_EVERY,
+        gather: GATHER,
     }
 }
 

@@ -287,6 +287,8 @@ pub struct Spec {
     pub ladder: Ladder,
     pub rules: Vec<Rule>,
     pub commit_every: Duration,
+    /// Exactly once: how long what fails gathers before it goes into a transaction of its own.
+    pub gather: Duration,
 }
 
 /// Numbers for metrics and progress displays.

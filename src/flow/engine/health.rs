@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::alarm::Alarm;
 use super::{Ran, SlotId};
 use crate::flow::breaker::{Breaker, speaks_of_outage};
 use crate::flow::{Class, Code, Fault};
@@ -19,7 +20,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 struct Trouble {
     fault: Fault,
-    next_try: Timestamp,
+    next_try: Alarm,
     wait: Duration,
     /// The record that tries now whether the trouble is over.
     trial: Option<SlotId>,
@@ -27,7 +28,7 @@ struct Trouble {
 
 impl Trouble {
     fn new(fault: Fault, now: Timestamp) -> Self {
-        let mut trouble = Self { fault, next_try: now, wait: WAIT_FIRST, trial: None };
+        let mut trouble = Self { fault, next_try: Alarm::on(now), wait: WAIT_FIRST, trial: None };
         trouble.schedule(now);
         trouble
     }
@@ -44,17 +45,17 @@ impl Trouble {
     /// The next try: after the wait, which doubles, or when the other side said, whichever is later.
     fn schedule(&mut self, now: Timestamp) {
         let asked = self.fault.retry_after.unwrap_or_default();
-        self.next_try = now.saturating_add(self.wait.max(asked)).unwrap_or(Timestamp::MAX);
+        self.next_try = Alarm::after(self.wait.max(asked), now);
         self.wait = (self.wait * 2).min(WAIT_MAX);
     }
 
     /// When the next trial may begin; `None` while there is one.
-    fn next_try(&self) -> Option<Timestamp> {
+    fn next_try(&self) -> Option<Alarm> {
         self.trial.is_none().then_some(self.next_try)
     }
 
     fn may_try(&self, now: Timestamp) -> bool {
-        self.next_try().is_some_and(|at| at <= now)
+        self.next_try().is_some_and(|at| at.is_due(now))
     }
 }
 
@@ -141,7 +142,7 @@ impl Health {
     }
 
     pub fn next_probe(&self) -> Option<Timestamp> {
-        self.sick.as_ref().filter(|_| self.stuck.is_none())?.next_try()
+        self.sick.as_ref().filter(|_| self.stuck.is_none())?.next_try().map(Alarm::at)
     }
 
     /// Kafka did not take a record.
@@ -175,7 +176,7 @@ impl Health {
     }
 
     pub fn next_republish(&self) -> Option<Timestamp> {
-        self.stuck.as_ref()?.next_try()
+        self.stuck.as_ref()?.next_try().map(Alarm::at)
     }
 
     /// The record is gone, or did not try anything; if it was the trial, another one may be.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::alarm::Alarm;
 use super::window::{Phase, Step};
 use super::{Abort, Delivery, Effect, Engine, Publish, Refusal, SlotId};
 use crate::flow::{Class, Fault};
@@ -55,8 +56,8 @@ impl Engine {
         self.window.weigh(id, result.as_ref().copied().unwrap_or_default());
         match (result, self.spec.delivery) {
             (Ok(_), Delivery::ExactlyOnce) => {
+                self.outbox.push(id, &what, self.window.family(id), now);
                 self.window.set_phase(id, Phase::Leaving(what, Step::Queue));
-                self.outbox.push_back(id);
             }
             (Ok(_), Delivery::AtLeastOnce) => {
                 self.window.set_phase(id, Phase::Leaving(what, Step::Send));
@@ -169,9 +170,9 @@ impl Engine {
     /// transaction takes everything along as soon as there is one.
     pub(super) fn commit(&mut self, now: Timestamp) {
         if self.window.is_dirty() && self.next_commit.is_none() {
-            self.next_commit = now.saturating_add(self.spec.commit_every).ok();
+            self.next_commit = Some(Alarm::after(self.spec.commit_every, now));
         }
-        let due = self.next_commit.is_some_and(|at| at <= now);
+        let due = self.next_commit.is_some_and(|at| at.is_due(now));
         match self.spec.delivery {
             Delivery::ExactlyOnce => self.transact(due, now),
             Delivery::AtLeastOnce if due => {
@@ -188,26 +189,18 @@ impl Engine {
     /// When offsets are committed, or the next transaction begins, if it is time that is waited for.
     pub(super) fn next_commit(&self) -> Option<Timestamp> {
         // When the pause is over, what was due in it is due.
-        let next = self.again.or(self.next_commit);
-        next.filter(|_| self.transaction.is_none())
+        let next = || self.next_commit.map(Alarm::at).into_iter().chain(self.outbox.next()).min();
+        self.again.map(Alarm::at).or_else(next).filter(|_| self.transaction.is_none())
     }
 
     fn transact(&mut self, due: bool, now: Timestamp) {
-        self.again.take_if(|at| *at <= now);
-        let wanted = due || !self.outbox.is_empty() || self.drains_need_a_commit();
-        if !wanted || self.transaction.is_some() || self.again.is_some() {
+        self.again.take_if(|at| at.is_due(now));
+        if self.transaction.is_some() || self.again.is_some() {
             return;
         }
-        let mut slots = Vec::new();
-        while slots.len() < TRANSACTION_MAX
-            && let Some(id) = self.outbox.pop_front()
-        {
-            // Some may have been forgotten since.
-            if let Some(what) = self.leaving_at(id, Step::Queue) {
-                self.window.set_phase(id, Phase::Leaving(what, Step::Send));
-                self.window.end_offset(id);
-                slots.push(id);
-            }
+        let slots = self.next_batch(now);
+        if !due && slots.is_empty() && !self.drains_need_a_commit() {
+            return;
         }
         self.next_commit = None;
         let commit = self.window.commits();
@@ -217,6 +210,26 @@ impl Engine {
         let partitions = commit.iter().map(|(name, _)| name.clone()).collect();
         self.transaction = Some(Transaction { slots: slots.clone(), partitions });
         self.effects.push(Effect::Transact { slots, commit });
+    }
+
+    /// The records of the next transaction.
+    fn next_batch(&mut self, now: Timestamp) -> Vec<SlotId> {
+        let (mut slots, last) = (Vec::new(), !self.draining.is_empty());
+        let mut more = true;
+        // Some may have been forgotten since, all that gathered for a partition even.
+        while more && slots.is_empty() {
+            more = self.outbox.gather(last, now);
+            while slots.len() < TRANSACTION_MAX
+                && let Some(id) = self.outbox.pop()
+            {
+                if let Some(what) = self.leaving_at(id, Step::Queue) {
+                    self.window.set_phase(id, Phase::Leaving(what, Step::Send));
+                    self.window.end_offset(id);
+                    slots.push(id);
+                }
+            }
+        }
+        slots
     }
 
     pub(super) fn transacted(&mut self, result: Result<(), Abort>, now: Timestamp) {
@@ -244,7 +257,7 @@ impl Engine {
     fn aborted(&mut self, slots: Vec<SlotId>, abort: Abort, now: Timestamp) {
         let pause =
             if abort == Abort::Stale { Some(STALE_WAIT) } else { slots.is_empty().then_some(COMMIT_AGAIN) };
-        self.again = pause.and_then(|pause| now.saturating_add(pause).ok());
+        self.again = pause.map(|pause| Alarm::after(pause, now));
         let mut held: Vec<(SlotId, Publish)> =
             slots.into_iter().filter_map(|id| Some((id, self.leaving_at(id, Step::Send)?))).collect();
         let culprit = match &abort {
@@ -263,8 +276,8 @@ impl Engine {
             match &shared {
                 Some(fault) if shares => self.stick(id, what, Step::Prepare, fault.clone(), now),
                 _ => {
+                    self.outbox.push_again(id);
                     self.window.set_phase(id, Phase::Leaving(what, Step::Queue));
-                    self.outbox.push_front(id);
                 }
             }
         }

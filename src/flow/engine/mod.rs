@@ -11,28 +11,33 @@
 //! - `window`: the records held, by partition; which are ready, which wait; what may be committed.
 //! - `order`: whose turn it is among the records of a key.
 //! - `turns`: whose turn it is among those that are ready: fresh ones and retries, tenants, partitions.
+//! - `outbox`: what waits for the next transaction.
 //! - `leaving`: the way of a record out: prepared, produced with its offset, settled in the ledger.
 //! - `health`: when the stage pauses, which record tries whether it is well again, when it resumes.
 //! - `pauses`: how long it paused, which no record is charged for.
 //! - `partitions`: what is done when partitions come and go.
+//! - `alarm`: times that are waited for, on a clock that may be set.
 
+mod alarm;
 mod event;
 mod health;
 mod leaving;
 mod order;
+mod outbox;
 mod partitions;
 mod pauses;
 mod turns;
 mod window;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::alarm::Alarm;
 pub use self::event::*;
 use self::health::Health;
 use self::leaving::Transaction;
+use self::outbox::Outbox;
 use self::partitions::Drain;
 use self::pauses::Pauses;
 use self::window::{Admitted, Phase, Slot, Window};
@@ -46,6 +51,8 @@ use crate::message::deadletter::Detail;
 
 /// How long a copy of a job waits while another copy is being run.
 const BUSY_WAIT: Duration = Duration::from_millis(250);
+/// What failed does not wait for the next transaction any more when it is so much.
+const FAILED_MAX: usize = 500;
 /// How long a parked record may keep others of a full parking partition from being read.
 const ROTATE_FULL: Duration = Duration::from_secs(10);
 /// How long a parked record is held before it is written anew, so that Kafka does not delete it by its age.
@@ -58,12 +65,11 @@ pub struct Engine {
     window: Window,
     health: Health,
     pauses: Pauses,
-    /// Records that wait for the next transaction.
-    outbox: VecDeque<SlotId>,
+    outbox: Outbox,
     transaction: Option<Transaction>,
-    next_commit: Option<Timestamp>,
+    next_commit: Option<Alarm>,
     /// The last transaction was aborted; the next one not before.
-    again: Option<Timestamp>,
+    again: Option<Alarm>,
     /// Partitions that are being drained, as they were revoked together.
     draining: Vec<Drain>,
     stopping: bool,
@@ -81,8 +87,8 @@ impl Engine {
             window: Window::new(&spec),
             health: Health::default(),
             pauses: Pauses::default(),
+            outbox: Outbox::new((spec.window / 2).clamp(1, FAILED_MAX), spec.gather),
             spec,
-            outbox: VecDeque::new(),
             transaction: None,
             next_commit: None,
             again: None,
@@ -283,7 +289,7 @@ impl Engine {
         if self.window.is_draining(&slot.partition) {
             self.forget(id);
         } else {
-            self.window.wait(id, now.saturating_add(BUSY_WAIT).unwrap_or(now));
+            self.window.wait(id, Alarm::after(BUSY_WAIT, now));
         }
     }
 

@@ -1,3 +1,4 @@
+mod clock;
 mod driver;
 mod failures;
 mod fairness;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::alarm::Alarm;
 use super::{Fair, SlotId, Tenant};
 use crate::message::TopicPartition;
 
@@ -66,9 +67,9 @@ pub struct Turns {
     /// The last one that began came from a rung.
     was_back: bool,
     /// The next one from a rung, at the rate.
-    next_back: Timestamp,
+    next_back: Alarm,
     present: BTreeMap<Tenant, Presence>,
-    next_forget: Timestamp,
+    next_forget: Alarm,
 }
 
 impl Queue {
@@ -151,9 +152,9 @@ impl Turns {
             fresh: Line::default(),
             back: Line::default(),
             was_back: false,
-            next_back: Timestamp::UNIX_EPOCH,
+            next_back: Alarm::on(Timestamp::UNIX_EPOCH),
             present: BTreeMap::new(),
-            next_forget: Timestamp::UNIX_EPOCH,
+            next_forget: Alarm::on(Timestamp::UNIX_EPOCH),
         }
     }
 
@@ -174,7 +175,7 @@ impl Turns {
     }
 
     fn pop_of(&mut self, back: bool, probe: bool, now: Timestamp) -> Option<SlotId> {
-        if back && self.next_back > now {
+        if back && !self.next_back.is_due(now) {
             return None;
         }
         let may = self.capped().filter(|_| !probe);
@@ -184,8 +185,8 @@ impl Turns {
         let slot = line.pop(may, weight)?;
         self.was_back = back;
         if let Some(interval) = self.interval.filter(|_| back) {
-            let earliest = now.saturating_sub(BURST).unwrap_or(Timestamp::MIN);
-            self.next_back = self.next_back.max(earliest).saturating_add(interval).unwrap_or(Timestamp::MAX);
+            let saved = Duration::try_from(now.duration_since(self.next_back.at())).unwrap_or_default();
+            self.next_back = Alarm::after(interval, now).ahead(saved.min(BURST));
         }
         Some(slot)
     }
@@ -202,7 +203,7 @@ impl Turns {
         if self.fresh.turns.iter().any(may) {
             return Some(Timestamp::MIN);
         }
-        self.back.turns.iter().any(may).then_some(self.next_back)
+        self.back.turns.iter().any(may).then_some(self.next_back.at())
     }
 
     /// A record of this tenant has come.
@@ -211,8 +212,8 @@ impl Turns {
             return;
         }
         self.present.entry(tenant).or_insert(Presence { last: now, running: 0 }).last = now;
-        if self.next_forget <= now {
-            self.next_forget = now.saturating_add(FORGET_EVERY).unwrap_or(Timestamp::MAX);
+        if self.next_forget.is_due(now) {
+            self.next_forget = Alarm::after(FORGET_EVERY, now);
             let since = now.saturating_sub(PRESENCE).unwrap_or(Timestamp::MIN);
             self.present.retain(|_, of| of.running > 0 || of.last >= since);
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::alarm::Alarm;
 use super::order::{Order, Place};
 use super::turns::{Entry, Turns};
 use super::{Arrival, Fair, Lane, Publish, SlotId, Spec, Tenant};
@@ -32,7 +33,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     Ready,
-    Waiting(Timestamp),
+    Waiting(Alarm),
     /// Behind an earlier record of its key.
     Blocked,
     Running,
@@ -77,6 +78,8 @@ struct Partition {
     offsets: Offsets,
     /// Of each tenant, where the stage is fair.
     ready: BTreeMap<Tenant, BTreeSet<SlotId>>,
+    /// All of those.
+    ready_in_all: usize,
     held: BTreeSet<SlotId>,
     bytes: usize,
     blocked: usize,
@@ -98,6 +101,8 @@ pub struct Window {
     /// Whose turn it is among those that are ready.
     turns: Turns,
     waiting: BTreeSet<(Timestamp, SlotId)>,
+    /// When the waiting ones were looked at last.
+    woken: Timestamp,
     stuck: BTreeSet<SlotId>,
     running: usize,
     /// Bytes of all that was made ready and is not where it goes.
@@ -135,6 +140,7 @@ impl Window {
             partitions: BTreeMap::new(),
             turns: Turns::new(spec.fair.clone(), spec.concurrency, spec.comeback),
             waiting: BTreeSet::new(),
+            woken: Timestamp::MIN,
             stuck: BTreeSet::new(),
             running: 0,
             outputs: 0,
@@ -185,7 +191,7 @@ impl Window {
         self.turns.came(tenant, now);
         // What is due already is woken with the others that are.
         match due {
-            Some(due) => self.wait(id, due),
+            Some(due) => self.wait(id, Alarm::on(due)),
             None => self.ready(id),
         }
         Admitted::Yes
@@ -197,6 +203,12 @@ impl Window {
 
     pub fn get(&self, id: SlotId) -> Option<&Slot> {
         self.slots.get(&id)
+    }
+
+    /// The input partition that a record belongs to.
+    pub fn family(&self, id: SlotId) -> i32 {
+        let partition = self.slots.get(&id).and_then(|slot| self.partitions.get(&slot.partition));
+        partition.map_or(0, |p| p.family)
     }
 
     pub fn set_phase(&mut self, id: SlotId, phase: Phase) {
@@ -259,7 +271,11 @@ impl Window {
             return;
         };
         let of = p.ready.entry(entry.tenant).or_default();
-        let _ = if is { of.insert(entry.slot) } else { of.remove(&entry.slot) };
+        if is && of.insert(entry.slot) {
+            p.ready_in_all += 1;
+        } else if !is && of.remove(&entry.slot) {
+            p.ready_in_all -= 1;
+        }
         if of.is_empty() {
             p.ready.remove(&entry.tenant);
         }
@@ -273,9 +289,9 @@ impl Window {
         }
     }
 
-    pub fn wait(&mut self, id: SlotId, due: Timestamp) {
+    pub fn wait(&mut self, id: SlotId, due: Alarm) {
         self.set_phase(id, Phase::Waiting(due));
-        self.waiting.insert((due, id));
+        self.waiting.insert((due.at(), id));
         if let Some((order, place)) = self.order.as_mut().zip(self.slots.get(&id).and_then(|slot| slot.place))
         {
             order.give_turn_back(place, id);
@@ -286,11 +302,27 @@ impl Window {
 
     /// What is due becomes ready, in the order of its due times.
     pub fn wake(&mut self, now: Timestamp) {
+        if now < std::mem::replace(&mut self.woken, now) {
+            self.was_set_back(now);
+        }
         while let Some((due, id)) = self.waiting.first().copied()
             && due <= now
         {
             self.waiting.pop_first();
             self.ready(id);
+        }
+    }
+
+    /// The clock was set back: what waited by the clock as it was waits no longer.
+    fn was_set_back(&mut self, now: Timestamp) {
+        let of = |id: &SlotId| match self.slots.get(id)?.phase {
+            Phase::Waiting(due) if due.was_set_back(now) => Some((due.at(), *id)),
+            _ => None,
+        };
+        let back: Vec<_> = self.waiting.iter().filter_map(|(_, id)| of(id)).collect();
+        for entry in back {
+            self.waiting.remove(&entry);
+            self.ready(entry.1);
         }
     }
 
@@ -343,7 +375,7 @@ impl Window {
     pub fn remove(&mut self, id: SlotId) -> Option<Slot> {
         match self.slots.get(&id)?.phase {
             Phase::Ready => self.unready(id),
-            Phase::Waiting(due) => _ = self.waiting.remove(&(due, id)),
+            Phase::Waiting(due) => _ = self.waiting.remove(&(due.at(), id)),
             _ => {}
         }
         // What is counted by phases is counted no more.

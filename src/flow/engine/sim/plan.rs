@@ -204,6 +204,7 @@ fn spec(dice: &mut Dice, line: Line) -> Spec {
         },
         rules: Vec::new(),
         commit_every: Duration::from_millis(dice.of(&[0, 20, 500]).unwrap_or(20)),
+        gather: Duration::from_millis(dice.of(&[0, 20, 500]).unwrap_or(20)),
     }
 }
 

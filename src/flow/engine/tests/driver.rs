@@ -45,6 +45,7 @@ pub fn spec() -> Spec {
         ladder: ladder(),
         rules: Vec::new(),
         commit_every: COMMIT_EVERY,
+        gather: ms(500),
     }
 }
 

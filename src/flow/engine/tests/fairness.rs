@@ -85,14 +85,20 @@ fn a_tenant_whose_record_runs_is_there_however_long_that_takes() {
 }
 
 #[test]
-fn records_that_crowd_a_full_partition_are_parked_the_latest_first() {
-    let mut d = fair(|spec| (spec.concurrency, spec.window) = (1, 8));
+fn records_that_crowd_a_partition_are_parked_one_by_one_before_it_is_full() {
+    let mut d = fair(|spec| (spec.concurrency, spec.window) = (1, 16));
     come(&mut d, QUIET, 0..1);
-    let effects = come(&mut d, NOISY, 1..7);
-    assert_eq!(parked(&effects), [0u64; 0]);
-    assert!(d.engine.wants(&input(0)));
-    let effects = come(&mut d, NOISY, 7..8);
-    assert_eq!(parked(&effects), [7, 6, 5], "four of eight places is its share");
+    assert_eq!(
+        parked(&come(&mut d, NOISY, 1..13)),
+        [0u64; 0],
+        "twelve are ready: three quarters of the window"
+    );
+    assert_eq!(parked(&come(&mut d, NOISY, 13..15)), [13, 14]);
+    assert_eq!(
+        parked(&come(&mut d, QUIET, 15..16)),
+        [12, 11, 10, 9],
+        "full: what is beyond its share of eight goes"
+    );
 }
 
 #[test]

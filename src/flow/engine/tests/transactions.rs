@@ -76,6 +76,60 @@ fn rungs_and_dead_letters_go_in_the_transaction_with_their_offsets_too() {
 }
 
 #[test]
+fn what_fails_gathers_so_that_outputs_need_not_wait_for_a_flood_of_it() {
+    let mut d = exactly_once(|spec| (spec.concurrency, spec.window) = (10, 100));
+    d.fill(0..7);
+    assert_eq!(transactions(&d.fails(0, Code::ParseCorrupt)), [(vec![0], vec![1])], "the first one goes");
+    d.fails(1, Code::ParseCorrupt);
+    d.fails(2, Code::ParseCorrupt);
+    assert_eq!(transactions(&d.committed()), [], "the others have time");
+    assert_eq!(transactions(&d.ran(3, Ran::Output)), [(vec![3], vec![1])], "an output has not");
+    d.committed();
+    d.fails(4, Code::ParseCorrupt);
+    assert_eq!(transactions(&d.pass(ms(499))), []);
+    assert_eq!(transactions(&d.pass(ms(1))), [(vec![1, 2, 4], vec![5])]);
+    d.committed();
+    d.fails(5, Code::ParseCorrupt);
+    assert_eq!(transactions(&d.pass(ms(100))), []);
+    let effects = d.tell(Event::Revoked(vec![input(0)]));
+    assert_eq!(transactions(&effects), [(vec![5], vec![6])], "a partition that is to go does not wait");
+}
+
+#[test]
+fn rungs_and_dead_letters_go_in_different_transactions() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..5);
+    d.fails(0, Code::ParseCorrupt);
+    for slot in 1..3 {
+        d.fails(slot, Code::ParseCorrupt);
+        d.fails(slot + 2, Code::LlmTimeout);
+    }
+    assert_eq!(transactions(&d.committed()), [(vec![3, 4], vec![1])], "nothing has gone to the rung yet");
+    assert_eq!(transactions(&d.committed()), []);
+    assert_eq!(transactions(&d.pass(ms(500))), [(vec![1, 2], vec![5])]);
+}
+
+#[test]
+fn as_much_as_half_a_window_that_failed_does_not_wait() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..5);
+    for slot in 0..4 {
+        d.fails(slot, Code::ParseCorrupt);
+    }
+    assert_eq!(transactions(&d.committed()), []);
+    assert_eq!(transactions(&d.fails(4, Code::ParseCorrupt)), [(vec![1, 2, 3, 4], vec![5])]);
+}
+
+#[test]
+fn what_is_due_soon_does_not_wait_to_be_written_to_its_rung() {
+    let mut d = exactly_once(|spec| spec.ladder.limits.base = ms(600));
+    d.fill(0..2);
+    d.fails(0, Code::LlmTimeout);
+    d.committed();
+    assert_eq!(transactions(&d.fails(1, Code::LlmTimeout)), [(vec![1], vec![2])]);
+}
+
+#[test]
 fn offsets_of_records_that_the_ledger_knew_are_committed_by_themselves_after_a_while() {
     let mut d = exactly_once(|_| {});
     d.fill(0..2);
@@ -104,7 +158,7 @@ fn a_record_that_kafka_does_not_take_is_kept_back_and_the_others_go_without_it()
     d.ran(0, Ran::Output);
     d.fails(1, Code::ParseCorrupt);
     d.ran(2, Ran::Output);
-    assert_eq!(transactions(&d.committed()), [(vec![1, 2], vec![3])]);
+    assert_eq!(transactions(&d.committed()), [(vec![2, 1], vec![3])]);
     let refused = Refusal::Fault(fault(Code::DlqUnwritable));
     let effects = d.aborted(Abort::Record(SlotId(1), refused));
     assert_eq!(transactions(&effects), [(vec![2], vec![1])], "beyond offset 1 the map has record 2");
@@ -119,7 +173,7 @@ fn records_for_the_topic_that_takes_nothing_are_kept_back_together() {
     d.fails(1, Code::ParseCorrupt);
     d.fails(2, Code::ParseCorrupt);
     d.ran(3, Ran::Output);
-    assert_eq!(transactions(&d.committed()), [(vec![1, 2, 3], vec![4])]);
+    assert_eq!(transactions(&d.committed()), [(vec![3, 1, 2], vec![4])]);
     let refused = Refusal::Fault(fault(Code::DlqUnwritable));
     assert_eq!(transactions(&d.aborted(Abort::Record(SlotId(2), refused))), [(vec![3], vec![1])]);
 }

@@ -9,6 +9,8 @@ use crate::message::TopicPartition;
 
 /// Records of one rung or redrive partition held at the same time at most, however small they are.
 const WAITING_MAX: usize = 10_000;
+/// When so much of a partition's window is ready, and it is not alone, what a tenant has beyond its share is parked.
+const CROWDED_PERCENT: usize = 75;
 /// Of what may be held of a partition, this share may be followers of failing records at most.
 const FOLLOWERS_SHARE: usize = 2;
 
@@ -40,19 +42,24 @@ impl Window {
         waits(&p) && p.bytes >= self.waiting_max / self.partitions.values().filter(waits).count().max(1)
     }
 
-    /// Records of tenants that crowd a full partition of the input: those that are ready beyond a tenant's share, the
-    /// latest first. Parked, they make room for the records of others behind them.
+    /// Records of tenants that crowd a partition of the input: those that are ready beyond a tenant's share, the latest
+    /// first. Parked, they make room for the records of others behind them. That begins before the partition is full,
+    /// and one by one: when it is full already, others wait until all of it is written.
     pub fn crowd(&self) -> Vec<SlotId> {
         let Some(fair) = self.fair.as_ref().filter(|_| self.turns.is_shared()) else { return Vec::new() };
-        let full = |p: &&Partition| {
-            let full = p.held.len() >= self.limit(p) || self.is_out_of_bytes(p);
-            p.lane == Lane::Input && !p.draining && full
-        };
         let mut crowd = Vec::new();
-        for p in self.partitions.values().filter(full) {
+        for p in self.partitions.values().filter(|p| p.lane == Lane::Input && !p.draining) {
+            let full = p.held.len() >= self.limit(p) || self.is_out_of_bytes(p);
+            let many = self.limit(p) * CROWDED_PERCENT / 100;
+            let mut left = if full { usize::MAX } else { p.ready_in_all.saturating_sub(many) };
+            if left == 0 {
+                continue;
+            }
             let most = fair.most(self.limit(p));
             for ready in p.ready.values() {
-                crowd.extend(ready.iter().rev().take(ready.len().saturating_sub(most)));
+                let beyond = ready.len().saturating_sub(most).min(left);
+                crowd.extend(ready.iter().rev().take(beyond));
+                left -= beyond;
             }
         }
         crowd

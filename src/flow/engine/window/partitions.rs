@@ -30,6 +30,7 @@ impl Window {
             family,
             offsets: Offsets::resume(committed.as_ref()),
             ready: BTreeMap::new(),
+            ready_in_all: 0,
             held: BTreeSet::new(),
             bytes: 0,
             blocked: 0,
