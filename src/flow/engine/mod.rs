@@ -22,6 +22,7 @@ mod leaving;
 mod order;
 mod partitions;
 mod pauses;
+mod slots;
 mod turns;
 mod window;
 
@@ -35,6 +36,7 @@ use self::health::Health;
 use self::leaving::Transaction;
 use self::partitions::Drain;
 use self::pauses::Pauses;
+pub use self::slots::{SlotSet, Slots};
 use self::window::{Admitted, Phase, Slot, Window};
 use super::breaker::speaks_of_outage;
 use super::decide::{Verdict, decide};
