@@ -121,8 +121,8 @@ async fn feed(producer: &Producer) {
     let record = |n: usize| OutRecord {
         topic: "in".into(),
         partition: None,
-        key: Some(format!("doc-{n}").into_bytes()),
-        value: Some(passage(n).into_bytes()),
+        key: Some(format!("doc-{n}").into_bytes().into()),
+        value: Some(passage(n).into_bytes().into()),
         headers: [("job-id".to_owned(), Some(format!("job-{n}").into_bytes()))]
             .into_iter()
             .collect::<Headers>(),
@@ -189,7 +189,7 @@ async fn plain() -> Duration {
         topic: "in".into(),
         partition: None,
         key: None,
-        value: Some(b"{}".to_vec()),
+        value: Some(b"{}".to_vec().into()),
         headers: Headers::new(),
         timestamp: None,
     };
@@ -208,7 +208,7 @@ async fn plain() -> Duration {
                 topic: "out".into(),
                 partition: None,
                 key: None,
-                value: Some(reply),
+                value: Some(reply.into()),
                 headers: Headers::new(),
                 timestamp: None,
             };

@@ -28,6 +28,10 @@ use clap::Parser;
 use self::lab::Lab;
 use self::row::{Row, Verdict};
 
+/// As the program has it. The bare loops have it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Ratios against a bare librdkafka loop and limits, both in the same run.
 #[derive(Parser)]
 #[command(name = "load", bin_name = "scripts/bench.sh")]

@@ -213,7 +213,7 @@ pub fn read(record: &Record, is_dead: bool, subject: Subject) -> (Option<String>
         let Ok((letter, _)) = DeadLetter::read(record) else { return (None, None) };
         let (at, from) = (record.at.to_string(), letter.origin.to_string());
         let job = letter.correlation.job.0.clone();
-        let letter = Box::new(Found { letter, at, from, size: record.value.as_ref().map(Vec::len) });
+        let letter = Box::new(Found { letter, at, from, size: record.value.as_ref().map(bytes::Bytes::len) });
         return (Some(job), Some(End::Dead { letter, part: serde_json::from_slice(value).ok() }));
     }
     let job = record.headers.text(JOB_ID).map(str::to_owned);

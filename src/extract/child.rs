@@ -1,6 +1,6 @@
 //! The child process: takes a document from standard input, limits itself, parses, answers on standard output.
 //!
-//! It never opens a file, never talks to the network and has no environment.
+//! It never opens a file, never talks to the network, and its environment is what its allocator is told.
 
 use std::io::{self, Read};
 use std::process::ExitCode;

@@ -51,6 +51,8 @@ impl Extractor {
         Command::new(&self.program)
             .arg("__extract")
             .env_clear()
+            // The program's allocator reserves a gigabyte of addresses beforehand, and these are what is limited.
+            .env("MIMALLOC_DISALLOW_ARENA_ALLOC", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

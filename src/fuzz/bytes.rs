@@ -44,6 +44,6 @@ impl<'a> Bytes<'a> {
             let is_null = self.byte() % 2 == 1;
             headers.push(name, (!is_null).then(|| self.part().to_vec()));
         }
-        Record { at, key: None, value: Some(b"v".to_vec()), headers }
+        Record { at, key: None, value: Some(b"v".to_vec().into()), headers }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
@@ -12,8 +13,14 @@ use crate::message::{Coordinates, Headers, OutRecord, Record, Topic};
 /// Stands for a header whose name is not UTF-8, which the client library cannot hand out.
 pub const UNREADABLE_HEADER: &str = "lazaret-unreadable-header";
 
-/// Copies a consumed message of this topic.
+/// Copies a consumed message of this topic. Key and value share one piece of memory: they come and go together.
 pub fn record(message: &BorrowedMessage<'_>, topic: Topic) -> Record {
+    let (key, value) = (message.key(), message.payload());
+    let (key_length, value_length) = (key.map_or(0, <[u8]>::len), value.map_or(0, <[u8]>::len));
+    let mut both = Vec::with_capacity(key_length + value_length);
+    both.extend_from_slice(key.unwrap_or_default());
+    both.extend_from_slice(value.unwrap_or_default());
+    let both = Bytes::from(both);
     Record {
         at: Coordinates {
             topic,
@@ -21,8 +28,8 @@ pub fn record(message: &BorrowedMessage<'_>, topic: Topic) -> Record {
             offset: message.offset(),
             timestamp: message.timestamp().to_millis(),
         },
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
+        key: key.map(|_| both.slice(..key_length)),
+        value: value.map(|_| both.slice(key_length..)),
         headers: message.headers().map(headers).unwrap_or_default(),
     }
 }
@@ -31,7 +38,7 @@ fn headers(borrowed: &BorrowedHeaders) -> Headers {
     // rdkafka 0.39 panics on a header name that is not UTF-8. Anybody who may write to the input topic could
     // stop the process with one such record, so the panic ends here.
     let one = |at: usize| match catch_unwind(AssertUnwindSafe(|| borrowed.try_get(at))) {
-        Ok(Some(header)) => Some((header.key.to_owned(), header.value.map(<[u8]>::to_vec))),
+        Ok(Some(header)) => Some((header.key.to_owned(), header.value.map(Bytes::copy_from_slice))),
         Ok(None) => None,
         Err(_) => Some((UNREADABLE_HEADER.to_owned(), None)),
     };

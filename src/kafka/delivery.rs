@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::context::Context;
 use super::convert;
-use crate::message::OutRecord;
+use crate::message::{OutRecord, Topic};
 
 /// How often it is looked whether a full queue has room again.
 const LOOK: Duration = Duration::from_millis(20);
@@ -48,7 +48,7 @@ pub struct Loading {
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub error: KafkaError,
-    pub topic: String,
+    pub topic: Topic,
     /// Bytes of the record.
     pub size: usize,
 }
@@ -180,8 +180,8 @@ impl ProducerContext for Deliveries {
                 Some(Sent { partition: message.partition(), offset: message.offset() })
             }
             Err((error, message)) => {
-                let topic = message.topic().to_owned();
-                let size = convert::record(message, topic.as_str().into()).size();
+                let topic: Topic = message.topic().into();
+                let size = convert::record(message, topic.clone()).size();
                 shipment.refuse(Refused { error: error.clone(), topic, size });
                 None
             }

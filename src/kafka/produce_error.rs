@@ -35,6 +35,7 @@ impl ProduceError {
     ) -> Self {
         use RDKafkaErrorCode as Code;
         let Refused { error, topic, size } = refused;
+        let topic = topic.to_string();
         let own = error.rdkafka_error_code();
         let code = match (own, &fatal) {
             (Some(Code::Fatal | Code::PurgeQueue | Code::PurgeInflight), Some((code, _))) => Some(*code),

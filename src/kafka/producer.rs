@@ -39,7 +39,7 @@ impl Producer {
 
     /// Writes one record and waits until all replicas have it. A full queue holds the caller back.
     pub async fn send(&self, record: OutRecord) -> Result<Sent, ProduceError> {
-        let (topic, reports) = (record.topic.clone(), Arc::new(Reports::default()));
+        let (topic, reports) = (record.topic.to_string(), Arc::new(Reports::default()));
         self.ship(Arc::from([record]), 0, &reports);
         match reports.next().await.pop() {
             Some((_, Ok(Some(sent)))) => Ok(sent),

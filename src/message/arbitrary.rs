@@ -63,5 +63,5 @@ pub fn coordinates() -> impl Strategy<Value = Coordinates> {
 /// A record with these headers, wherever it stands.
 pub fn record(headers: Headers) -> Record {
     let at = Coordinates { topic: "in".into(), partition: 1, offset: 7, timestamp: Some(1_700_000_000_000) };
-    Record { at, key: None, value: Some(b"v".to_vec()), headers }
+    Record { at, key: None, value: Some(b"v".to_vec().into()), headers }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 /// Correlation headers, on every hop. UTF-8 text.
 pub const JOB_ID: &str = "job-id";
 pub const TENANT_ID: &str = "tenant-id";
@@ -10,7 +12,7 @@ pub const TRACEPARENT: &str = "traceparent";
 
 /// Headers in the order of the record; names may repeat and values may be null, as Kafka allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(Name, Option<Vec<u8>>)>);
+pub struct Headers(Vec<(Name, Option<Bytes>)>);
 
 /// The name of a header. Ours are known beforehand.
 type Name = Cow<'static, str>;
@@ -22,7 +24,17 @@ impl Headers {
 
     /// Appends a header, whatever is there already.
     pub fn push(&mut self, name: impl Into<Name>, value: Option<Vec<u8>>) {
+        self.push_bytes(name, value.map(Bytes::from));
+    }
+
+    /// The same with a value that is shared.
+    pub fn push_bytes(&mut self, name: impl Into<Name>, value: Option<Bytes>) {
         self.0.push((name.into(), value));
+    }
+
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        self.0.reserve(more);
     }
 
     /// Appends a text header.
@@ -48,6 +60,11 @@ impl Headers {
         Some((Headers(before.to_vec()), Headers(after.to_vec())))
     }
 
+    /// As [`iter`](Self::iter), with values that can be shared.
+    pub fn shared(&self) -> impl Iterator<Item = (&str, Option<&Bytes>)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_deref()))
     }
@@ -62,12 +79,18 @@ impl Headers {
 
     /// Bytes of all names and values.
     pub fn size(&self) -> usize {
-        self.0.iter().map(|(n, v)| n.len() + v.as_ref().map_or(0, Vec::len)).sum()
+        self.0.iter().map(|(n, v)| n.len() + v.as_ref().map_or(0, Bytes::len)).sum()
     }
 }
 
 impl FromIterator<(String, Option<Vec<u8>>)> for Headers {
     fn from_iter<T: IntoIterator<Item = (String, Option<Vec<u8>>)>>(items: T) -> Self {
+        items.into_iter().map(|(name, value)| (name, value.map(Bytes::from))).collect()
+    }
+}
+
+impl FromIterator<(String, Option<Bytes>)> for Headers {
+    fn from_iter<T: IntoIterator<Item = (String, Option<Bytes>)>>(items: T) -> Self {
         Self(items.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 }
@@ -105,7 +128,7 @@ mod tests {
         ) {
             let mut all = headers.clone();
             all.push("here", None);
-            all.0.extend(more.iter().filter(|(name, _)| *name != "here").map(|(n, v)| (n.to_owned().into(), v.map(Into::into))));
+            all.0.extend(more.iter().filter(|(name, _)| *name != "here").map(|(n, v)| (n.to_owned().into(), v.map(|v| v.to_vec().into()))));
             let (before, after) = all.split_at_last("here").unwrap();
             prop_assert_eq!(&before, &headers);
             prop_assert_eq!(before.iter().chain(after.iter()).collect::<Vec<_>>(), all.iter().collect::<Vec<_>>());

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Headers;
 
 /// The name of a topic. Every record has it, and they share it.
@@ -43,12 +45,12 @@ impl fmt::Display for Coordinates {
     }
 }
 
-/// A record read from Kafka: bytes and headers exactly as they came.
+/// A record read from Kafka: bytes and headers exactly as they came. What becomes of it shares its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub at: Coordinates,
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
     pub headers: Headers,
 }
 
@@ -66,11 +68,11 @@ impl Record {
 /// A record that is about to be produced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutRecord {
-    pub topic: String,
+    pub topic: Topic,
     /// `None` lets the partitioner choose by key.
     pub partition: Option<i32>,
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
     pub headers: Headers,
     /// Milliseconds since the Unix epoch; `None` means the time of producing.
     pub timestamp: Option<i64>,
@@ -83,8 +85,8 @@ impl OutRecord {
     }
 }
 
-fn size(key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, headers: &Headers) -> usize {
-    key.as_ref().map_or(0, Vec::len) + value.as_ref().map_or(0, Vec::len) + headers.size()
+fn size(key: &Option<Bytes>, value: &Option<Bytes>, headers: &Headers) -> usize {
+    key.as_ref().map_or(0, Bytes::len) + value.as_ref().map_or(0, Bytes::len) + headers.size()
 }
 
 #[cfg(test)]
@@ -95,7 +97,7 @@ mod tests {
         let at = Coordinates { topic: "docs".into(), partition: 3, offset: 42, timestamp: None };
         let mut headers = Headers::new();
         headers.push("h", Some(vec![0; 16]));
-        Record { at, key: Some(vec![0; 2]), value: Some(vec![0; 4]), headers }
+        Record { at, key: Some(vec![0; 2].into()), value: Some(vec![0; 4].into()), headers }
     }
 
     #[test]

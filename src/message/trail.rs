@@ -122,6 +122,7 @@ pub fn push_missing(headers: &mut Headers, correlation: &Correlation) {
         (RESOURCE_ID, correlation.resource.as_deref()),
         (TRACEPARENT, Some(correlation.traceparent.as_str())),
     ];
+    headers.reserve(ids.len());
     for (name, value) in ids {
         if let Some(value) = value
             && headers.text(name) != Some(value)

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -86,8 +87,8 @@ pub struct Opened {
     pub found: Found,
     /// The headers the original record had.
     pub original: Headers,
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
 }
 
 /// There is no such dead letter, or the topics cannot be read.
@@ -183,7 +184,7 @@ fn topics(config: &Config, filter: &Filter) -> Result<Vec<String>, DlqError> {
 
 fn found(letter: DeadLetter, record: &Record) -> Found {
     let (at, from) = (record.at.to_string(), letter.origin.to_string());
-    Found { letter, at, from, size: record.value.as_ref().map(Vec::len) }
+    Found { letter, at, from, size: record.value.as_ref().map(Bytes::len) }
 }
 
 /// The latest letters seen so far, each once. Holds no more than `limit`, however long the topics are.

@@ -165,11 +165,11 @@ pub async fn submit<I: Item>(
         let loaded = item.load(topic.format, tenant, &job)?;
         let headers = headers(tenant, &job, &resource, topic.format, &loaded);
         let out = OutRecord {
-            topic: topic.topic.clone(),
+            topic: topic.topic.clone().into(),
             partition: None,
             // Versions of one document keep their order.
-            key: Some(resource.as_bytes().to_vec()),
-            value: Some(encode(loaded.body, &codec, topic.format, &resource).await?),
+            key: Some(resource.as_bytes().to_vec().into()),
+            value: Some(encode(loaded.body, &codec, topic.format, &resource).await?.into()),
             headers,
             timestamp: None,
         };

@@ -56,7 +56,7 @@ mod tests {
             all.push_text((*name).to_owned(), *value);
         }
         let at = Coordinates { topic: "docs".into(), partition: 0, offset: 0, timestamp: None };
-        Record { at, key: key.map(<[u8]>::to_vec), value: None, headers: all }
+        Record { at, key: key.map(bytes::Bytes::copy_from_slice), value: None, headers: all }
     }
 
     #[test]

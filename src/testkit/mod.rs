@@ -38,13 +38,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use self::seen::{Dead, Retry, TestRecord, Written};
 use crate::flow::offsets::Position;
 use crate::flow::topology::StageTopics;
 use crate::flow::{Engine, Fault, Topology};
-use crate::message::{self, Coordinates, TopicPartition};
+use crate::message::{self, Coordinates, Topic, TopicPartition};
 use crate::service::{Error, Service, Stats};
 use crate::worker::testable::{Clock, Delivery, Hands, Kit, Spec, kit, spec};
 use crate::worker::{Edges, Instance, Stages};
@@ -109,7 +110,7 @@ impl TestKit {
     pub fn push(&mut self, record: impl Into<TestRecord>) {
         let TestRecord { partition, key, value, headers, timestamp } = record.into();
         let topic = self.kit.topics.input.clone();
-        self.append(topic, partition, timestamp, (key, value, headers));
+        self.append(topic.into(), partition, timestamp, (key, value, headers));
     }
 
     /// Runs until nothing more is to be done at this time.
@@ -190,11 +191,11 @@ impl TestKit {
         self.log.iter().filter(move |(name, _)| &*name.topic == topic).flat_map(|(_, records)| records)
     }
 
-    fn append(&mut self, topic: String, partition: i32, timestamp: Option<i64>, (key, value, headers): Body) {
+    fn append(&mut self, topic: Topic, partition: i32, timestamp: Option<i64>, (key, value, headers): Body) {
         let timestamp = timestamp.or(Some(self.clock.load(SeqCst)));
         let records = self.log.entry(TopicPartition::new(topic.clone(), partition)).or_default();
         let offset = i64::try_from(records.len()).unwrap_or(i64::MAX);
-        let at = Coordinates { topic: topic.into(), partition, offset, timestamp };
+        let at = Coordinates { topic, partition, offset, timestamp };
         records.push(message::Record { at, key, value, headers });
     }
 
@@ -204,7 +205,7 @@ impl TestKit {
     }
 }
 
-type Body = (Option<Vec<u8>>, Option<Vec<u8>>, message::Headers);
+type Body = (Option<Bytes>, Option<Bytes>, message::Headers);
 
 fn parts(config: &crate::config::Config, topology: &Topology) -> Result<(Spec, StageTopics), Error> {
     let pipeline = config.pipelines.values().next();

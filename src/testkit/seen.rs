@@ -1,5 +1,6 @@
 //! What a test writes and what it gets to see.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::flow::Code;
@@ -9,8 +10,8 @@ use crate::message::{DeadLetter, Headers, Record, trail};
 #[derive(Clone, Debug)]
 pub struct TestRecord {
     pub(super) partition: i32,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
+    pub(super) key: Option<Bytes>,
+    pub(super) value: Option<Bytes>,
     pub(super) headers: Headers,
     pub(super) timestamp: Option<i64>,
 }
@@ -18,7 +19,7 @@ pub struct TestRecord {
 impl TestRecord {
     /// On partition 0, without key and headers, of the time when it is written.
     pub fn new(value: impl Into<Vec<u8>>) -> Self {
-        Self { value: Some(value.into()), ..Self::tombstone() }
+        Self { value: Some(value.into().into()), ..Self::tombstone() }
     }
 
     /// The same with a null value.
@@ -27,7 +28,7 @@ impl TestRecord {
     }
 
     pub fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
-        self.key = Some(key.into());
+        self.key = Some(key.into().into());
         self
     }
 

@@ -2,68 +2,55 @@
 //! back what came of it; it decides nothing.
 
 mod cancel;
+mod held;
 mod lines;
 mod pace;
-mod slots;
 mod task;
 mod transaction;
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::panic::AssertUnwindSafe;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 pub use self::cancel::Cancel;
+use self::held::Held;
 use self::lines::{complain, complain_of_refusal, told};
-use self::pace::{Pace, Timed};
-use self::slots::Slots;
+use self::pace::{Done, Pace, Timed};
 use self::task::{Back, Job, Task};
-use super::attempt::{self, panicked};
+use super::attempt;
 use super::kit::Kit;
 use super::publish;
 use super::work::Work;
-use crate::flow::engine::{Arrival, Event, Publish, Ran, Refusal, SlotId};
+use crate::flow::engine::{Arrival, Event, Publish, Ran, Refusal, SlotId, SlotSet, Slots};
 use crate::flow::{Code, Fault};
 use crate::kafka::delivery::{Report, Reports};
-use crate::message::{OutRecord, Record, Topic};
-use crate::telemetry::log;
-
-/// A record in the engine's window.
-struct Held {
-    /// `None` while a task has it.
-    work: Option<Box<Work>>,
-    cancel: Cancel,
-    span: Span,
-    topic: Topic,
-    due: Option<Timestamp>,
-    /// Where it goes, once that is decided.
-    what: Option<Publish>,
-}
+use crate::message::{OutRecord, Record};
 
 /// See the module.
 pub struct Hands {
     kit: Arc<Kit>,
     held: Slots<Held>,
-    tasks: JoinSet<(Back, Duration)>,
+    tasks: JoinSet<Done<Back>>,
     /// Records on their way to Kafka, and its answers.
     sent: Slots<Box<Work>>,
     reports: Arc<Reports>,
     /// What came of steps that had nothing to wait for.
     done: VecDeque<Event>,
     pace: Pace,
+    /// For the next task.
+    cancel: Cancel,
     next_slot: u64,
     /// Records in the transaction that Kafka has not answered yet.
-    in_transaction: HashSet<SlotId>,
+    in_transaction: SlotSet,
     /// Records of that transaction that were forgotten: its answer tells what the ledger is told of them.
-    limbo: HashMap<SlotId, Box<Work>>,
+    limbo: Slots<Box<Work>>,
     /// Records of a transaction of which nobody knows whether it was committed, and those of them that were
     /// forgotten. The ledger is told nothing before it has learnt from the offsets what became of them.
-    doubtful: HashSet<SlotId>,
+    doubtful: SlotSet,
     doubt: Vec<Work>,
 }
 
@@ -77,10 +64,11 @@ impl Hands {
             reports: Arc::default(),
             done: VecDeque::new(),
             pace: Pace::default(),
+            cancel: Cancel::default(),
             next_slot: 0,
-            in_transaction: HashSet::new(),
-            limbo: HashMap::new(),
-            doubtful: HashSet::new(),
+            in_transaction: SlotSet::default(),
+            limbo: Slots::default(),
+            doubtful: SlotSet::default(),
             doubt: Vec::new(),
         }
     }
@@ -92,7 +80,7 @@ impl Hands {
         let Kit { ordering, fair_by, .. } = &*self.kit;
         let work = Work::new(record, own_topic, family, *ordering, fair_by.as_ref());
         let arrival = work.arrival(slot);
-        self.held.insert(slot, self.hold(work));
+        self.held.insert(slot, Held::new(work));
         arrival
     }
 
@@ -147,41 +135,32 @@ impl Hands {
         self.held.values().filter(|held| held.due.is_some()).map(|held| &*held.topic)
     }
 
-    fn hold(&self, work: Work) -> Held {
-        let topics = &self.kit.topics;
-        let attempt = work.envelope.trail.attempt + 1;
-        let correlation = &work.envelope.correlation;
-        Held {
-            span: log::record_span(&topics.pipeline, &topics.stage, correlation, &work.record.at, attempt),
-            topic: work.record.at.topic.clone(),
-            due: work.due(),
-            work: Some(Box::new(work)),
-            cancel: Cancel::default(),
-            what: None,
-        }
-    }
-
-    fn back(&mut self, back: Result<(Back, Duration), JoinError>) {
+    fn back(&mut self, done: Result<Done<Back>, JoinError>) {
         // Tasks catch panics and are never aborted, so there is always an end to report.
-        if let Ok((back, busy)) = back {
-            self.came(back, busy);
+        if let Ok(done) = done {
+            self.came(done);
         }
     }
 
-    /// A task gives its record back. The longest time for which it kept its thread is `busy`.
-    fn came(&mut self, back: Back, busy: Duration) {
-        if let Task::Attempt(_) = back.from {
+    /// A task gives its record back.
+    fn came(&mut self, Done { end, busy, span }: Done<Back>) {
+        if let Task::Attempt(_) = end.from {
             self.pace.note(busy);
         }
-        self.ended(back);
+        // Where no other step runs under it, it is made again should there be something to say.
+        if let Some(held) = self.held.get_mut(&end.slot) {
+            held.span = self.kit.waits().then_some(span);
+        }
+        self.ended(end);
     }
 
     fn ended(&mut self, Back { slot, work, from }: Back) {
         let Some(held) = self.held.get_mut(&slot) else { return self.hand_back(slot, work) };
+        held.work = Some(work);
         let event = match from {
             Task::Attempt(result) => {
                 if let Ran::Failed(fault) = &result {
-                    complain(held, fault);
+                    complain(held.span(&self.kit), fault);
                 }
                 if let Ran::Ended(_) = result {
                     self.kit.tally.duplicate();
@@ -189,29 +168,29 @@ impl Hands {
                 Event::Ran { slot, result }
             }
             Task::Prepare(result) => {
-                complain_of_refusal(held, &result);
-                let records = work.prepared.iter().flat_map(|prepared| prepared.records.iter());
+                if let Err(refusal) = &result {
+                    complain_of_refusal(held.span(&self.kit), refusal);
+                }
+                let records = held.prepared().iter();
                 Event::Prepared { slot, result: result.map(|()| records.map(OutRecord::size).sum()) }
             }
             Task::Send(result) => {
-                complain_of_refusal(held, &result);
+                if let Err(refusal) = &result {
+                    complain_of_refusal(held.span(&self.kit), refusal);
+                }
                 Event::Sent { slot, result }
             }
             Task::Settle(result) => {
-                match (&result, &held.what) {
-                    (Ok(()), Some(what)) => {
-                        let produced = work.prepared.as_ref().map_or(0, |prepared| prepared.records.len());
-                        self.kit.tally.published(what, produced);
-                        held.span.in_scope(|| told(what));
-                    }
-                    (Err(fault), _) => complain(held, fault),
-                    _ => {}
+                if let Err(fault) = &result {
+                    complain(held.span(&self.kit), fault);
+                } else if let Some(what) = held.what.take() {
+                    self.kit.tally.published(&what, held.prepared().len());
+                    told(held, &self.kit, &what);
                 }
                 Event::Settled { slot, result }
             }
             Task::Release => return,
         };
-        held.work = Some(work);
         self.done.push_back(event);
     }
 
@@ -224,19 +203,14 @@ impl Hands {
                 .tally
                 .late(Duration::try_from(self.kit.clock.now().duration_since(due)).unwrap_or_default());
         }
-        self.spawn(slot, Job::Attempt);
+        self.step(slot, Job::Attempt);
     }
 
     /// Makes ready what the record becomes.
     pub fn prepare(&mut self, slot: SlotId, what: Publish) {
         let Some(held) = self.held.get_mut(&slot) else { return };
-        let work = held.work.as_mut();
-        let result = work.and_then(|work| publish::prepare_at_once(&self.kit, work, &what));
         held.what = Some(what);
-        match result {
-            Some(result) => self.did(slot, Task::Prepare(result)),
-            None => self.spawn(slot, Job::Prepare),
-        }
+        self.step(slot, Job::Prepare);
     }
 
     /// Begins to produce, without a transaction.
@@ -273,48 +247,47 @@ impl Hands {
 
     /// Tells the ledger where the record went.
     pub fn settle(&mut self, slot: SlotId) {
-        let work = self.held.get(&slot).and_then(|held| held.work.as_ref());
-        // Who claimed nothing has nothing to tell.
-        match work.is_some_and(|work| work.lease.is_none()) {
-            true => self.did(slot, Task::Settle(Ok(()))),
-            false => self.spawn(slot, Job::Settle),
-        }
+        self.step(slot, Job::Settle);
     }
 
-    /// A step that took no time.
-    fn did(&mut self, slot: SlotId, from: Task) {
-        let Some(work) = self.held.get_mut(&slot).and_then(|held| held.work.take()) else { return };
-        self.ended(Back { slot, work, from });
-    }
-
-    /// Hands the record to a task, or does at once what there is nothing to wait for. A panic in it is the record's
-    /// failure.
-    fn spawn(&mut self, slot: SlotId, job: Job) {
+    /// Does a step: at once as far as it has nothing to wait for, and else in a task.
+    fn step(&mut self, slot: SlotId, job: Job) {
         let Some(held) = self.held.get_mut(&slot) else { return };
+        let own = matches!(job, Job::Attempt);
+        if !own && !self.kit.waits() {
+            // Without a task to move it to, nothing need be made for it.
+            let Some(mut work) = held.work.take() else { return };
+            let what = held.what.as_ref().unwrap_or(&Publish::Output);
+            let from = job.run(&self.kit, &mut work, what, &self.cancel).now_or_never();
+            let idle = || job.failed(Fault::new(Code::StageFailed, "the step waits for something"));
+            return self.ended(Back { slot, work, from: from.unwrap_or_else(idle) });
+        }
+        let span = std::mem::replace(held.span(&self.kit), Span::none());
         let Some(mut work) = held.work.take() else { return };
-        let (kit, cancel) = (self.kit.clone(), held.cancel.clone());
+        let (kit, cancel) = (self.kit.clone(), self.cancel.clone());
         let what = held.what.clone().unwrap_or(Publish::Output);
         let run = async move {
-            let run = AssertUnwindSafe(job.run(&kit, &mut work, &what, &cancel)).catch_unwind().await;
-            let from = run.unwrap_or_else(|panic| job.panicked(panicked(panic.as_ref())));
+            let from = job.run(&kit, &mut work, &what, &cancel).await;
             Back { slot, work, from }
         };
-        let mut run = Timed::new(run.instrument(held.span.clone()));
-        let at_once = match job {
-            // The stage's own code may keep a thread busy: not this one.
-            Job::Attempt => self.pace.is_quick(),
-            Job::Prepare | Job::Settle => true,
-        };
+        let mut run = Timed::new(run, span);
+        // The stage's own code may keep a thread busy: not this one.
+        let at_once = !own || self.pace.is_quick();
         match at_once.then(|| (&mut run).now_or_never()).flatten() {
-            Some((back, busy)) => self.came(back, busy),
-            None => _ = self.tasks.spawn(run),
+            Some(done) => self.came(done),
+            None => {
+                held.cancel = Some(std::mem::take(&mut self.cancel));
+                self.tasks.spawn(run);
+            }
         }
     }
 
     /// Gives a record back: whoever reads it next finds the job free in the ledger.
     pub fn forget(&mut self, slot: SlotId) {
         let Some(held) = self.held.remove(&slot) else { return };
-        held.cancel.cancel();
+        if let Some(cancel) = held.cancel {
+            cancel.cancel();
+        }
         self.kit.tally.released();
         if let Some(work) = held.work {
             if self.in_transaction.contains(&slot) {
@@ -333,7 +306,7 @@ impl Hands {
             return;
         }
         let kit = self.kit.clone();
-        self.tasks.spawn(Timed::new(async move {
+        let release = async move {
             if work.produced {
                 // If the ledger does not take it, whoever owns the partition next finds it out from the offsets.
                 let _ = publish::settle(&kit, &mut work).await;
@@ -342,6 +315,7 @@ impl Hands {
             }
             work.lease = None;
             Back { slot, work, from: Task::Release }
-        }));
+        };
+        self.tasks.spawn(Timed::new(release, Span::none()));
     }
 }

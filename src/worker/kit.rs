@@ -12,10 +12,13 @@ use crate::flow::rule::Rule;
 use crate::flow::topology::StageTopics;
 use crate::kafka::Producer;
 use crate::ledger::{Holding, Ledger};
+use crate::message::Topic;
 
 /// See the module.
 pub struct Kit {
     pub topics: StageTopics,
+    /// The topic of the stage's outputs, if it has one. They share its name.
+    pub output: Option<Topic>,
     /// Changes with the stage's settings and with Lazaret's version; stands in every dead letter.
     pub revision: String,
     pub runner: Runner,
@@ -39,4 +42,11 @@ pub struct Kit {
     pub producer: Option<Arc<Producer>>,
     pub clock: Clock,
     pub tally: Arc<Tally>,
+}
+
+impl Kit {
+    /// Whether a step after the stage's own work may have to wait: for a ledger, or for a registry of schemas.
+    pub fn waits(&self) -> bool {
+        self.ledger.remembers() || !matches!(self.runner, Runner::Bytes(_))
+    }
 }

@@ -28,7 +28,7 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
         }
         Publish::Retry { rung, due, attempt, fault } => {
             let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
-            let rung = record.topic.clone();
+            let rung = record.topic.to_string();
             if let Some(lease) = work.lease.as_ref().filter(|_| work.outputs.is_some()) {
                 // A stored result and an ended offset mean to the ledger that the result was produced, should this
                 // process not live to say otherwise. So it is said before.
@@ -47,7 +47,7 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
         }
         Publish::Park => {
             let record = park(kit, work)?;
-            let end = End::Parked { topic: record.topic.clone() };
+            let end = End::Parked { topic: record.topic.to_string() };
             note(kit, work, end.clone()).await?;
             Prepared { records: Arc::from([record]), end }
         }
@@ -60,20 +60,6 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
     };
     work.prepared = Some(prepared);
     Ok(())
-}
-
-/// The same for outputs that there is nothing to wait for: bytes, of a job that no ledger keeps. `None`: it is another case.
-pub fn prepare_at_once(kit: &Kit, work: &mut Work, what: &Publish) -> Option<Result<(), Refusal>> {
-    if *what != Publish::Output || kit.ledger.remembers() || !kit.runner.writes_at_once() {
-        return None;
-    }
-    let Some(outputs) = work.outputs.take() else {
-        // They went into what is prepared, and nothing else has been prepared since.
-        return work.prepared.is_some().then_some(Ok(()));
-    };
-    let records = kit.runner.write_at_once(work, Arc::unwrap_or_clone(outputs), kit.topics.next.as_deref());
-    let records = records.map_err(Refusal::Fault).and_then(|records| fitting(kit, records));
-    Some(records.map(|records| work.prepared = Some(Prepared { records, end: End::Done })))
 }
 
 /// Tells the ledger where the record went, now that Kafka has it.
@@ -114,7 +100,7 @@ async fn outputs(kit: &Kit, work: &Work) -> Result<Arc<[OutRecord]>, Refusal> {
     let outputs = work.outputs.as_deref().map(Vec::as_slice).unwrap_or_default();
     let mut records = Vec::with_capacity(outputs.len());
     for output in outputs {
-        let record = kit.runner.write(work, output, kit.topics.next.as_deref()).await;
+        let record = kit.runner.write(work, output, kit.output.as_ref()).await;
         records.push(record.map_err(Refusal::Fault)?);
     }
     fitting(kit, records)
@@ -122,7 +108,7 @@ async fn outputs(kit: &Kit, work: &Work) -> Result<Arc<[OutRecord]>, Refusal> {
 
 /// All or none: a fan-out must not be half downstream and half a dead letter.
 fn fitting(kit: &Kit, records: Vec<OutRecord>) -> Result<Arc<[OutRecord]>, Refusal> {
-    let next = records.iter().filter(|record| kit.topics.next.as_ref() == Some(&record.topic));
+    let next = records.iter().filter(|record| kit.output.as_ref() == Some(&record.topic));
     if let Some((topic, size)) =
         next.map(|record| (&record.topic, record.size())).find(|(_, size)| *size > kit.output_max)
     {
@@ -169,7 +155,7 @@ fn satellite(kit: &Kit, work: &Work, topic: String, trail: &Trail) -> OutRecord 
     OutRecord {
         // Where order is kept there are enough.
         partition: Some(partition(kit, work, &topic).unwrap_or(work.family)),
-        topic,
+        topic: topic.into(),
         key: work.record.key.clone(),
         value: work.record.value.clone(),
         headers: trail::seal(&work.envelope.original, trail, &work.envelope.correlation),
@@ -249,7 +235,7 @@ fn scene<'a>(kit: &'a Kit, work: &'a Work, attempts: u32, now: Timestamp) -> Sce
 fn dead(kit: &Kit, work: &Work, letter: &DeadLetter, detail: Detail, dated: bool) -> OutRecord {
     OutRecord {
         partition: partition(kit, work, &kit.topics.dlq),
-        topic: kit.topics.dlq.clone(),
+        topic: kit.topics.dlq.as_str().into(),
         key: work.record.key.clone(),
         value: work.record.value.clone(),
         headers: letter.seal(&work.envelope.original, detail),

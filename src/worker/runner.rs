@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::work::{Work, complete};
 use crate::flow::{Code, Fault};
-use crate::message::{Correlation, Headers, OutRecord, trail};
+use crate::message::{Correlation, Headers, OutRecord, Topic, trail};
 use crate::schema::Codec;
 use crate::stage::own::{OutputKey, OwnStage, Record};
 use crate::stage::{self, Job, Output, Stage};
@@ -37,7 +38,7 @@ impl Runner {
     /// Decodes the payload, and takes from it who the record belongs to, where the headers are silent.
     pub async fn open(&self, work: &mut Work) -> Result<Opened, Fault> {
         let Runner::Values { read, .. } = self else { return Ok(Opened::Bytes) };
-        let payload = read.decode(&work.record).await?;
+        let payload = Box::pin(read.decode(&work.record)).await?;
         complete(&mut Arc::make_mut(&mut work.envelope).correlation, &payload);
         Ok(Opened::Value(payload))
     }
@@ -68,64 +69,47 @@ impl Runner {
     }
 
     /// The record that is written. `next` is the stage's output topic, if it has one.
-    pub async fn write(&self, work: &Work, made: &Made, next: Option<&str>) -> Result<OutRecord, Fault> {
+    pub async fn write(&self, work: &Work, made: &Made, next: Option<&Topic>) -> Result<OutRecord, Fault> {
         match (made, self) {
-            (Made::Bytes(output), _) => bytes(work, output.clone(), next),
+            (Made::Bytes(output), _) => bytes(work, output, next),
             (Made::Value(output), Runner::Values { write, .. }) => {
-                let value = write.encode(&output.payload).await?;
-                record(work, output.child, next, (work.output_key(), Some(value), Headers::new()))
+                let value = Box::pin(write.encode(&output.payload)).await?.into();
+                let key = work.output_key();
+                record(work, output.child, next.cloned(), (key, Some(value), Headers::new()))
             }
-            (Made::Value(_), Runner::Bytes(_)) => Err(foreign()),
+            (Made::Value(_), Runner::Bytes(_)) => {
+                Err(Fault::new(Code::RecordSchemaViolation, "the stored result is another stage's"))
+            }
         }
     }
-
-    /// Whether there is nothing to wait for when an output is written.
-    pub fn writes_at_once(&self) -> bool {
-        matches!(self, Runner::Bytes(_))
-    }
-
-    /// The same for such a stage, whose outputs are not needed any more.
-    pub fn write_at_once(
-        &self,
-        work: &Work,
-        made: Vec<Made>,
-        next: Option<&str>,
-    ) -> Result<Vec<OutRecord>, Fault> {
-        let write = |made| match made {
-            Made::Bytes(output) => bytes(work, output, next),
-            Made::Value(_) => Err(foreign()),
-        };
-        made.into_iter().map(write).collect()
-    }
 }
 
-fn foreign() -> Fault {
-    Fault::new(Code::RecordSchemaViolation, "the stored result is another stage's")
-}
-
-fn bytes(work: &Work, output: stage::own::Output, next: Option<&str>) -> Result<OutRecord, Fault> {
-    let key = match output.key {
+fn bytes(work: &Work, output: &stage::own::Output, next: Option<&Topic>) -> Result<OutRecord, Fault> {
+    let key = match &output.key {
         OutputKey::OfRecord => work.record.key.clone(),
         OutputKey::Absent => None,
-        OutputKey::Given(key) => Some(key.0),
+        OutputKey::Given(key) => Some(key.0.clone()),
     };
-    let headers =
-        output.headers.into_iter().map(|(name, value)| (name, value.map(|value| value.0))).collect();
-    let value = output.value.map(|value| value.0);
-    record(work, output.child, output.topic.as_deref().or(next), (key, value, headers))
+    let value = output.value.as_ref().map(|value| value.0.clone());
+    let header = |(name, value): &(String, Option<stage::own::Bytes>)| {
+        (name.clone(), value.as_ref().map(|value| value.0.clone()))
+    };
+    let headers = output.headers.iter().map(header).collect();
+    let topic = output.topic.as_deref().map(Topic::from).or_else(|| next.cloned());
+    record(work, output.child, topic, (key, value, headers))
 }
 
 fn record(
     work: &Work,
     child: Option<u32>,
-    topic: Option<&str>,
-    (key, value, mut headers): (Option<Vec<u8>>, Option<Vec<u8>>, Headers),
+    topic: Option<Topic>,
+    (key, value, mut headers): (Option<Bytes>, Option<Bytes>, Headers),
 ) -> Result<OutRecord, Fault> {
     let nowhere = || {
         let message = "the stage made an output, and the service has no output topic";
         Fault::new(Code::OutputUnwritable, message)
     };
-    let topic = topic.ok_or_else(nowhere)?.to_owned();
+    let topic = topic.ok_or_else(nowhere)?;
     let correlation = &work.envelope.correlation;
     match child {
         None => trail::push_missing(&mut headers, correlation),

@@ -24,6 +24,7 @@ use crate::kafka::client::ClusterInfo;
 use crate::kafka::consumer::{Consumer, Membership};
 use crate::kafka::transaction::Transactor;
 use crate::kafka::{KafkaProblem, Producer, client};
+use crate::message::Topic;
 use crate::schema::codec::CodecError;
 use crate::schema::{Codec, Plan};
 use crate::stage::{self, BuildError};
@@ -187,6 +188,7 @@ pub fn kit(
         producer: None,
         clock: Clock::System,
         tally: Arc::new(Tally::new(&topics)),
+        output: topics.next.as_deref().map(Topic::from),
         topics,
     })
 }

@@ -187,12 +187,13 @@ impl Shell {
         self.more = false;
         for (name, family) in filled {
             let mut left = share;
+            let (lane, own) = (self.kit.topics.lane(&name.topic), self.kit.topics.is_own(&name.topic));
             while self.engine.wants(&name)
                 && let Some(record) = self.partitions.get(&name).and_then(Partition::poll)
             {
                 any = true;
-                self.kit.tally.read(self.kit.topics.lane(&name.topic));
-                let arrival = self.hands.take(record, self.kit.topics.is_own(&name.topic), family);
+                self.kit.tally.read(lane);
+                let arrival = self.hands.take(record, own, family);
                 self.engine.take(Event::Polled(arrival), now);
                 left -= 1;
                 if left == 0 {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -95,9 +96,9 @@ impl Work {
     }
 
     /// The key of what this record becomes: its document or question, so that all about it stays in order.
-    pub fn output_key(&self) -> Option<Vec<u8>> {
+    pub fn output_key(&self) -> Option<Bytes> {
         let resource = self.envelope.correlation.resource.as_ref();
-        resource.map(|id| id.clone().into_bytes()).or_else(|| self.record.key.clone())
+        resource.map(|id| id.clone().into_bytes().into()).or_else(|| self.record.key.clone())
     }
 }
 
@@ -169,7 +170,7 @@ mod tests {
         let headers =
             headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec()))).collect();
         Work::new(
-            Record { at, key: Some(b"k".to_vec()), value: None, headers },
+            Record { at, key: Some(b"k".to_vec().into()), value: None, headers },
             false,
             (2, 1),
             Ordering::Key,
@@ -201,15 +202,15 @@ mod tests {
 
     #[test]
     fn outputs_are_keyed_by_the_resource_and_else_as_the_record_was() {
-        assert_eq!(work(&[("resource-id", "handbook")]).output_key(), Some(b"handbook".to_vec()));
-        assert_eq!(work(&[]).output_key(), Some(b"k".to_vec()));
+        assert_eq!(work(&[("resource-id", "handbook")]).output_key(), Some(b"handbook".to_vec().into()));
+        assert_eq!(work(&[]).output_key(), Some(b"k".to_vec().into()));
     }
 
     #[test]
     fn records_with_one_key_are_in_one_line_and_records_without_a_key_in_none() {
         let with = |key: Option<&[u8]>, ordering| {
             let at = Coordinates { topic: "documents".into(), partition: 2, offset: 7, timestamp: None };
-            let key = key.map(<[u8]>::to_vec);
+            let key = key.map(Bytes::copy_from_slice);
             order(&Record { at, key, value: None, headers: Default::default() }, ordering)
         };
         assert_eq!(with(Some(b"a"), Ordering::Key), with(Some(b"a"), Ordering::Key));
@@ -227,7 +228,8 @@ mod tests {
             let at = Coordinates { topic: "documents".into(), partition: 2, offset: 7, timestamp: None };
             let headers =
                 headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec())));
-            let record = Record { at, key: Some(b"k".to_vec()), value: None, headers: headers.collect() };
+            let record =
+                Record { at, key: Some(b"k".to_vec().into()), value: None, headers: headers.collect() };
             Work::new(record, false, (2, 1), Ordering::None, Some(&by)).tenant
         };
         assert_eq!(of(&headers, FairBy::Tenant), tenant(b"acme"));

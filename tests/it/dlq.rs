@@ -39,10 +39,10 @@ fn dead(pipeline: &str, job: &str, code: Code) -> (DeadLetter, OutRecord) {
     };
     let letter = DeadLetter::new(scene, &Fault::new(code, "it broke"));
     let record = OutRecord {
-        topic: format!("{pipeline}.parse.dlq"),
+        topic: format!("{pipeline}.parse.dlq").into(),
         partition: None,
-        key: Some(job.into()),
-        value: Some(b"\x00\x01payload".to_vec()),
+        key: Some(job.to_owned().into()),
+        value: Some(b"\x00\x01payload".to_vec().into()),
         headers: letter.seal(&Headers::new(), Detail::Full),
         timestamp: Some(LONG_AGO),
     };

@@ -39,10 +39,10 @@ impl Place {
         let producer = Producer::new(&self.config.kafka, &Topology::derive(&self.config), "test").unwrap();
         let topic = self.topic("in");
         let records = values.into_iter().enumerate().map(|(n, value)| OutRecord {
-            topic: topic.clone(),
+            topic: topic.clone().into(),
             partition: None,
-            key: Some(format!("k{n}").into_bytes()),
-            value: Some(value.into_bytes()),
+            key: Some(format!("k{n}").into_bytes().into()),
+            value: Some(value.into_bytes().into()),
             headers: Headers::from_iter([("from".to_owned(), Some(vec![255]))]),
             timestamp: None,
         });

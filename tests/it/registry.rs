@@ -30,7 +30,7 @@ fn connect(url: &str) -> Arc<Registry> {
 
 fn record(value: Vec<u8>) -> Record {
     let at = Coordinates { topic: "t".into(), partition: 0, offset: 0, timestamp: None };
-    Record { at, key: None, value: Some(value), headers: Headers::new() }
+    Record { at, key: None, value: Some(value.into()), headers: Headers::new() }
 }
 
 fn codec(topic: &str, shape: Shape, registry: &Arc<Registry>) -> Codec {

@@ -302,10 +302,10 @@ pub fn record(topic: &str, headers: &[(&str, &str)], value: &Value) -> OutRecord
     let headers: Headers =
         headers.iter().map(|(name, text)| ((*name).to_owned(), Some(text.as_bytes().to_vec()))).collect();
     OutRecord {
-        topic: topic.to_owned(),
+        topic: topic.to_owned().into(),
         partition: None,
-        key: headers.text("job-id").map(|job| job.as_bytes().to_vec()),
-        value: Some(value.to_string().into_bytes()),
+        key: headers.text("job-id").map(|job| job.to_owned().into()),
+        value: Some(value.to_string().into_bytes().into()),
         headers,
         timestamp: None,
     }

@@ -74,8 +74,9 @@ async fn a_submission_that_breaks_off_reports_every_record_that_stands_in_the_to
     let mut reported = Vec::new();
     let ended = submit(&config, target, "acme", files, |s| reported.push(s.resource.clone())).await;
     assert!(matches!(&ended, Err(SubmitError::Read { place, .. }) if place.ends_with("20.txt")), "{ended:?}");
-    let key =
-        |r: &lazaret::message::Record| String::from_utf8(r.key.clone().unwrap_or_default()).expect("an id");
+    let key = |r: &lazaret::message::Record| {
+        String::from_utf8(r.key.clone().unwrap_or_default().into()).expect("an id")
+    };
     let mut there: Vec<_> = records(&config, &[&format!("{name}-in")]).await.iter().map(key).collect();
     there.sort();
     assert_eq!(there, reported);

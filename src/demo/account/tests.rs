@@ -27,7 +27,7 @@ fn account(jobs: &[&str]) -> Account {
 fn output(job: &str, value: &str) -> Record {
     let mut headers = Headers::new();
     headers.push_text(JOB_ID, job);
-    Record { at: at("out"), key: None, value: Some(value.as_bytes().to_vec()), headers }
+    Record { at: at("out"), key: None, value: Some(value.as_bytes().to_vec().into()), headers }
 }
 
 fn indexed(job: &str, part: u32, parts: u32) -> Record {
@@ -57,7 +57,7 @@ fn dead(job: &str, value: &str) -> Record {
     };
     let letter = DeadLetter::new(scene, &Fault::new(Code::ParseCorrupt, "cut off"));
     let headers = letter.seal(&Headers::new(), Detail::Full);
-    Record { at: at("p.s.dlq"), key: None, value: Some(value.as_bytes().to_vec()), headers }
+    Record { at: at("p.s.dlq"), key: None, value: Some(value.as_bytes().to_vec().into()), headers }
 }
 
 impl Account {

@@ -26,6 +26,7 @@ mod order;
 mod outbox;
 mod partitions;
 mod pauses;
+mod slots;
 mod turns;
 mod window;
 
@@ -40,6 +41,7 @@ use self::leaving::Transaction;
 use self::outbox::Outbox;
 use self::partitions::Drain;
 use self::pauses::Pauses;
+pub use self::slots::{SlotSet, Slots};
 use self::window::{Admitted, Phase, Slot, Window};
 use super::breaker::speaks_of_outage;
 use super::decide::{Verdict, decide};

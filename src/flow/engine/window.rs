@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::alarm::Alarm;
 use super::order::{Order, Place};
 use super::turns::{Entry, Turns};
-use super::{Arrival, Fair, Lane, Publish, SlotId, Spec, Tenant};
+use super::{Arrival, Fair, Lane, Publish, SlotId, Slots, Spec, Tenant};
 use crate::flow::ladder::Past;
 use crate::flow::offsets::{Offsets, Read};
 use crate::message::TopicPartition;
@@ -96,7 +96,7 @@ pub struct Window {
     fair: Option<Fair>,
     input_bytes: usize,
     other_bytes: usize,
-    slots: BTreeMap<SlotId, Slot>,
+    slots: Slots<Slot>,
     partitions: BTreeMap<TopicPartition, Partition>,
     /// Whose turn it is among those that are ready.
     turns: Turns,
@@ -136,7 +136,7 @@ impl Window {
             fair: spec.fair.clone(),
             input_bytes: 0,
             other_bytes: 0,
-            slots: BTreeMap::new(),
+            slots: Slots::default(),
             partitions: BTreeMap::new(),
             turns: Turns::new(spec.fair.clone(), spec.concurrency, spec.comeback),
             waiting: BTreeSet::new(),

@@ -33,7 +33,7 @@ pub fn config(kafka: &Kafka, membership: &Membership<'_>) -> Result<ClientConfig
     join_as(&mut config, kafka, group, *instance);
     for (name, value) in [
         // What is fetched ahead costs this much memory for every partition; the window is what really counts.
-        ("queued.max.messages.kbytes", "2048"),
+        ("queued.max.messages.kbytes", "512"),
         ("queued.min.messages", "4000"),
         // When that much was there, a partition is not fetched for this long. The default of a second would be its limit.
         ("fetch.queue.backoff.ms", "10"),

@@ -33,8 +33,8 @@ fn to(topic: &str, key: &str, value: &str) -> OutRecord {
     OutRecord {
         topic: topic.into(),
         partition: None,
-        key: Some(key.into()),
-        value: Some(value.into()),
+        key: Some(key.to_owned().into()),
+        value: Some(value.to_owned().into()),
         headers: Headers::new(),
         timestamp: None,
     }
@@ -78,7 +78,7 @@ async fn key_value_headers_and_timestamp_arrive_as_they_were_sent() {
     assert_eq!(records[0].key.as_deref(), Some(b"k".as_slice()));
     assert_eq!(records[0].at.timestamp, Some(1_700_000_000_123));
     assert_eq!((&records[1].key, &records[1].value), (&None, &None));
-    assert_eq!((&records[2].key, &records[2].value), (&Some(Vec::new()), &Some(Vec::new())));
+    assert_eq!((&records[2].key, &records[2].value), (&Some(Vec::new().into()), &Some(Vec::new().into())));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub async fn find(steps: &Arc<Steps>, batch: &[Piece], blamed: u64, error: Produ
     let (Some(topic), true) = (batch_topic(&error), batch.len() > 1) else {
         return TransactError::Record { tag: blamed, error };
     };
-    let writes_there = |piece: &&Piece| piece.records.iter().any(|record| record.topic == topic);
+    let writes_there = |piece: &&Piece| piece.records.iter().any(|record| *record.topic == *topic);
     let (first, others): (Vec<&Piece>, Vec<&Piece>) =
         batch.iter().filter(writes_there).partition(|p| p.tag == blamed);
     match search(steps, &first, &others).await {

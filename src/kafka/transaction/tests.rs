@@ -114,7 +114,7 @@ impl Scene {
             topic: "out".into(),
             partition: None,
             key: None,
-            value: Some(b"v".to_vec()),
+            value: Some(b"v".to_vec().into()),
             headers: Headers::new(),
             timestamp: None,
         };

@@ -222,7 +222,7 @@ fn record(letter: &Opened, stage: &StageTopics, partitions: usize, redrives: u32
     let trail = Trail { redrives, discard, ..Trail::fresh(&dead.origin) };
     let partitions = i32::try_from(partitions.max(1)).unwrap_or(i32::MAX);
     OutRecord {
-        topic: stage.redrive.clone(),
+        topic: stage.redrive.clone().into(),
         partition: Some(dead.origin.partition.rem_euclid(partitions)),
         key: letter.key.clone(),
         value: letter.value.clone(),

@@ -36,7 +36,12 @@ fn dead(job: &str, code: Code, second: i64) -> Record {
     original.push_text("x-secret", "s3cr3t");
     let headers = DeadLetter::new(scene, &fault).seal(&original, Detail::Full);
     let value = Some(br#"{"id":"a.pdf"}"#.to_vec());
-    Record { at: at("rag.parse.dlq"), key: Some(b"a.pdf".to_vec()), value, headers }
+    Record {
+        at: at("rag.parse.dlq"),
+        key: Some(b"a.pdf".to_vec().into()),
+        value: value.map(Into::into),
+        headers,
+    }
 }
 
 fn letter(record: &Record) -> Found {

@@ -6,7 +6,7 @@ use crate::schema::stub::{Stub, problem, schema};
 
 fn record(value: Option<&[u8]>) -> Record {
     let at = Coordinates { topic: "questions".into(), partition: 2, offset: 41, timestamp: None };
-    Record { at, key: None, value: value.map(<[u8]>::to_vec), headers: Headers::new() }
+    Record { at, key: None, value: value.map(bytes::Bytes::copy_from_slice), headers: Headers::new() }
 }
 
 fn plan(format: Format, shape: Shape) -> Plan {

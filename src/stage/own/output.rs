@@ -36,12 +36,12 @@ pub enum OutputKey {
 
 /// Bytes, which stand in the ledger's JSON as base64.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bytes(pub(crate) Vec<u8>);
+pub struct Bytes(pub(crate) bytes::Bytes);
 
 impl Output {
     /// A record with this value.
     pub fn new(value: impl Into<Vec<u8>>) -> Self {
-        Self { value: Some(Bytes(value.into())), ..Self::tombstone() }
+        Self { value: Some(Bytes::of(value)), ..Self::tombstone() }
     }
 
     /// A record without a value, which deletes its key in a compacted topic.
@@ -49,12 +49,11 @@ impl Output {
         Self { value: None, key: OutputKey::OfRecord, headers: Vec::new(), topic: None, child: None }
     }
 
-    /// The record as it came: key, value and headers.
+    /// The record as it came: key, value and headers. Their bytes are shared.
     pub fn copy(record: &Record) -> Self {
-        let headers = record.headers().iter();
-        let headers =
-            headers.map(|(name, value)| (name.to_owned(), value.map(|value| Bytes(value.to_vec()))));
-        let value = (!record.is_tombstone()).then(|| Bytes(record.payload().to_vec()));
+        let headers = record.headers().shared();
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.cloned().map(Bytes)));
+        let value = record.value().cloned().map(Bytes);
         Self { value, headers: headers.collect(), ..Self::tombstone() }
     }
 
@@ -67,7 +66,7 @@ impl Output {
 
     /// With a key of its own.
     pub fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
-        self.key = OutputKey::Given(Bytes(key.into()));
+        self.key = OutputKey::Given(Bytes::of(key));
         self
     }
 
@@ -79,7 +78,7 @@ impl Output {
 
     /// Appends a header, whatever is there already.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name.into(), Some(Bytes(value.into()))));
+        self.headers.push((name.into(), Some(Bytes::of(value))));
         self
     }
 
@@ -141,6 +140,12 @@ impl FromIterator<Output> for Outputs {
     }
 }
 
+impl Bytes {
+    fn of(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into().into())
+    }
+}
+
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&STANDARD.encode(&self.0))
@@ -150,6 +155,6 @@ impl Serialize for Bytes {
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
+        STANDARD.decode(text).map(Self::of).map_err(serde::de::Error::custom)
     }
 }

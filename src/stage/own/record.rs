@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::Fault;
@@ -28,6 +29,10 @@ impl Record {
     /// The record's value; empty when it is null. [`is_tombstone`](Self::is_tombstone) tells the two apart.
     pub fn payload(&self) -> &[u8] {
         self.record.value.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn value(&self) -> Option<&Bytes> {
+        self.record.value.as_ref()
     }
 
     /// Whether the value is null.

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+
 /// Longest time for which the engine's thread may be kept by an attempt, as far as those before it show.
 const QUICK: Duration = Duration::from_micros(50);
 /// So many attempts must be quick before the next is taken for quick, and again when one was not: it may have been
@@ -36,26 +38,39 @@ impl Pace {
     }
 }
 
-/// Measures how long a task keeps its thread busy, and says the longest time with its end.
+/// What a task comes to.
+pub struct Done<T> {
+    pub end: T,
+    /// The longest time for which it kept its thread.
+    pub busy: Duration,
+    pub span: Span,
+}
+
+/// Does a task's work under the span of its record, and measures how long it keeps its thread busy.
 pub struct Timed<F> {
     inner: Pin<Box<F>>,
+    span: Span,
     longest: Duration,
 }
 
 impl<F: Future> Timed<F> {
-    pub fn new(inner: F) -> Self {
-        Self { inner: Box::pin(inner), longest: Duration::ZERO }
+    pub fn new(inner: F, span: Span) -> Self {
+        Self { inner: Box::pin(inner), span, longest: Duration::ZERO }
     }
 }
 
 impl<F: Future> Future for Timed<F> {
-    type Output = (F::Output, Duration);
+    type Output = Done<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let begun = Instant::now();
-        let polled = self.inner.as_mut().poll(context);
-        self.longest = self.longest.max(begun.elapsed());
-        polled.map(|end| (end, self.longest))
+        let (this, begun) = (&mut *self, Instant::now());
+        let polled = this.span.in_scope(|| this.inner.as_mut().poll(context));
+        this.longest = this.longest.max(begun.elapsed());
+        polled.map(|end| Done {
+            end,
+            busy: this.longest,
+            span: std::mem::replace(&mut this.span, Span::none()),
+        })
     }
 }
 

@@ -1,11 +1,16 @@
 //! What is done to a record by itself, beside all others: an attempt, and the steps by which it leaves.
 
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+
 use super::Cancel;
 use crate::flow::Fault;
 use crate::flow::engine::{Publish, Ran, Refusal, SlotId};
+use crate::worker::attempt::{self, panicked};
 use crate::worker::kit::Kit;
+use crate::worker::publish;
 use crate::worker::work::Work;
-use crate::worker::{attempt, publish};
 
 /// What a task is to do with a record.
 #[derive(Clone, Copy)]
@@ -33,16 +38,21 @@ pub enum Task {
 }
 
 impl Job {
+    /// A panic in it is the record's failure.
     pub async fn run(self, kit: &Kit, work: &mut Work, what: &Publish, cancel: &Cancel) -> Task {
-        match self {
-            Job::Attempt => Task::Attempt(attempt::run(kit, work, cancel).await),
-            Job::Prepare => Task::Prepare(publish::prepare(kit, work, what).await),
-            Job::Settle => Task::Settle(publish::settle(kit, work).await),
-        }
+        let run = async {
+            match self {
+                Job::Attempt => Task::Attempt(attempt::run(kit, work, cancel).await),
+                Job::Prepare => Task::Prepare(publish::prepare(kit, work, what).await),
+                Job::Settle => Task::Settle(publish::settle(kit, work).await),
+            }
+        };
+        let run = AssertUnwindSafe(run).catch_unwind().await;
+        run.unwrap_or_else(|panic| self.failed(panicked(panic.as_ref())))
     }
 
-    /// What it comes to when it panics.
-    pub fn panicked(self, fault: Fault) -> Task {
+    /// What it comes to when it fails as a whole.
+    pub fn failed(self, fault: Fault) -> Task {
         match self {
             Job::Attempt => Task::Attempt(Ran::Failed(fault)),
             Job::Prepare => Task::Prepare(Err(Refusal::Fault(fault))),

@@ -58,12 +58,12 @@ impl Hands {
     }
 
     /// What Kafka's refusal of a record means.
-    pub fn refusal(&self, slot: SlotId, error: &ProduceError) -> Refusal {
-        let held = self.held.get(&slot);
-        let what = held.and_then(|held| held.what.as_ref()).unwrap_or(&Publish::Output);
+    pub fn refusal(&mut self, slot: SlotId, error: &ProduceError) -> Refusal {
+        let held = self.held.get_mut(&slot);
+        let what = held.as_ref().and_then(|held| held.what.as_ref()).unwrap_or(&Publish::Output);
         let refusal = publish::refusal(&self.kit, what, error);
         if let Some(held) = held {
-            complain_of_refusal(held, &Err(refusal.clone()));
+            complain_of_refusal(held.span(&self.kit), &refusal);
         }
         refusal
     }

@@ -138,7 +138,7 @@ impl Load {
             let bad = self.bad_every.is_some_and(|every| self.dice.below(every) == 0);
             let value = if bad { json!("no passages") } else { passages(&job, &key) };
             let out = OutRecord {
-                key: Some(key.clone().into_bytes()),
+                key: Some(key.clone().into_bytes().into()),
                 ..record(&topic, &[("job-id", &job)], &value)
             };
             records.push((job, key, out));

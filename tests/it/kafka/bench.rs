@@ -265,10 +265,10 @@ impl Reader {
 /// A record for a partition.
 pub fn to(topic: &str, partition: i32, value: &str) -> OutRecord {
     OutRecord {
-        topic: topic.to_owned(),
+        topic: topic.to_owned().into(),
         partition: Some(partition),
-        key: Some(b"k".to_vec()),
-        value: Some(value.as_bytes().to_vec()),
+        key: Some(b"k".to_vec().into()),
+        value: Some(value.as_bytes().to_vec().into()),
         headers: Headers::new(),
         timestamp: None,
     }

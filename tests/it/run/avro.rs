@@ -74,7 +74,7 @@ async fn avro_goes_all_the_way_and_waits_for_a_registry_that_is_away() {
     assert_eq!(answer["status"], json!("unanswerable"), "nothing has been ingested");
 
     let mut unknown = record(&rig.topic("questions"), &[("job-id", "unknown")], &json!(null));
-    unknown.value = Some(vec![0, 0x7f, 0xff, 0xff, 0xf0, 2, 4, 6]);
+    unknown.value = Some(vec![0, 0x7f, 0xff, 0xff, 0xf0, 2, 4, 6].into());
     rig.send(vec![unknown.clone()]).await;
     eventually("it is a dead letter", async || (rig.jobs("validate", "dead").await == 1).then_some(())).await;
     let letters = support::records(&rig.config, &[&format!("{pipeline}.validate.dlq")]).await;

@@ -23,8 +23,8 @@ async fn records_that_cannot_be_read_are_dead_letters_with_their_bytes_as_they_c
     let mut worker = rig.worker(&[]).await;
     let topic = rig.topic("in");
     let bytes = |key: &str, value: Option<&[u8]>| OutRecord {
-        key: Some(key.as_bytes().to_vec()),
-        value: value.map(<[u8]>::to_vec),
+        key: Some(key.as_bytes().to_vec().into()),
+        value: value.map(|value| value.to_vec().into()),
         headers: [("tenant-id".to_owned(), Some(vec![0xff, 0xfe])), ("x".to_owned(), None)]
             .into_iter()
             .collect(),

@@ -35,7 +35,7 @@ fn in_turn(topic: &str, keys: usize, count: usize) -> Vec<OutRecord> {
     let one = |n: usize, key: usize| {
         let id = format!("{key}-{n}");
         let out = record(topic, &[("job-id", &id), ("resource-id", &format!("key-{key}"))], &passages(n));
-        OutRecord { key: Some(format!("key-{key}").into_bytes()), ..out }
+        OutRecord { key: Some(format!("key-{key}").into_bytes().into()), ..out }
     };
     (0..count).flat_map(|n| (0..keys).map(move |key| (n, key))).map(|(n, key)| one(n, key)).collect()
 }
@@ -95,10 +95,10 @@ async fn followers_of_a_failing_record_are_parked_and_other_keys_go_on() {
     let others = |n: usize| {
         let id = format!("other-{n}");
         let out = record(&rig.topic("in"), &[("job-id", &id), ("resource-id", &id)], &passages(n));
-        OutRecord { key: Some(id.into_bytes()), ..out }
+        OutRecord { key: Some(id.into_bytes().into()), ..out }
     };
     // The first record of the key fails until the faults are over; those of other keys come behind its followers.
-    records[0].value = Some(passages_marked("FAIL-ME").to_string().into_bytes());
+    records[0].value = Some(passages_marked("FAIL-ME").to_string().into_bytes().into());
     records.extend((0..30).map(others));
     rig.faults(json!({ "marked": "FAIL-ME" })).await;
     rig.send(records).await;
@@ -130,7 +130,7 @@ async fn after_a_dead_letter_the_key_is_held_until_it_is_discarded_or_redriven()
     let mut records = in_turn(&rig.topic("in"), 3, 4);
     // The first of keys 0 and 1 can never be read.
     for at in [0, 1] {
-        records[at].value = Some(b"{".to_vec());
+        records[at].value = Some(b"{".to_vec().into());
     }
     rig.send(records).await;
     let mut worker = rig.worker(&[]).await;

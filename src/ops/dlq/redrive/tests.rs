@@ -29,7 +29,7 @@ fn opened() -> Opened {
     original.push("binary", Some(vec![0xff, 0x00]));
     let at = Coordinates { topic: "p.embed.dlq".into(), partition: 0, offset: 3, timestamp: None };
     let headers = letter.seal(&original, Detail::Full);
-    let record = Record { at, key: Some(vec![0xfe]), value: None, headers };
+    let record = Record { at, key: Some(vec![0xfe].into()), value: None, headers };
     let (letter, original) = DeadLetter::read(&record).expect("a dead letter");
     Opened { found: found(letter, &record), original, key: record.key, value: record.value }
 }
@@ -60,10 +60,10 @@ fn row(state: State, redrives: u32) -> JobRow {
 fn what_is_sent_back_is_the_original_record_with_its_origin_and_one_more_redrive() {
     let out = record(&opened(), &stage(), 3, 1, &What::Redrive);
     assert_eq!(out.partition, Some(1), "the origin's partition, on a topic with fewer");
-    let at = Coordinates { topic: out.topic.as_str().into(), partition: 1, offset: 0, timestamp: None };
+    let at = Coordinates { topic: out.topic.clone(), partition: 1, offset: 0, timestamp: None };
     let read = Record { at, key: out.key, value: out.value, headers: out.headers };
     let envelope = trail::open(&read, true);
-    assert_eq!((read.key, read.value), (Some(vec![0xfe]), None));
+    assert_eq!((read.key, read.value), (Some(vec![0xfe].into()), None));
     assert_eq!(envelope.original.iter().collect::<Vec<_>>(), [("binary", Some([0xff, 0x00].as_slice()))]);
     assert_eq!(envelope.correlation.job.0, "job-1");
     assert_eq!(envelope.correlation.tenant.as_deref(), Some("acme"));
@@ -75,7 +75,7 @@ fn what_is_sent_back_is_the_original_record_with_its_origin_and_one_more_redrive
 fn what_is_given_up_says_by_whom_and_why() {
     let what = What::Discard { by: "ann".into(), reason: "duplicate of job-7".into() };
     let out = record(&opened(), &stage(), 6, 2, &what);
-    let at = Coordinates { topic: out.topic.as_str().into(), partition: 4, offset: 0, timestamp: None };
+    let at = Coordinates { topic: out.topic.clone(), partition: 4, offset: 0, timestamp: None };
     let read = Record { at, key: out.key, value: out.value, headers: out.headers };
     let trail = trail::open(&read, true).trail;
     assert_eq!(trail.discard, Some(("ann".to_owned(), "duplicate of job-7".to_owned())));

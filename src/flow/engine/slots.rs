@@ -1,13 +1,15 @@
-//! A map by slot. Slots are numbered by us, one after the other, so that a hash which withstands an adversary would be
+//! Maps and sets by slot. Slots are numbered by us, one after the other, so that a hash which withstands an adversary would be
 //! wasted on them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::flow::engine::SlotId;
+use super::SlotId;
 
 /// See the module.
 pub type Slots<T> = HashMap<SlotId, T, BuildHasherDefault<Number>>;
+/// See the module.
+pub type SlotSet = HashSet<SlotId, BuildHasherDefault<Number>>;
 
 /// Spreads a number over all bits by multiplication with the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
 #[derive(Default)]
