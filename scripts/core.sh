@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 usage() { fail "usage: scripts/core.sh check | simulate SEEDS [FROM] | mutants [FILE…] [-- TEST]" 2; }
 
 # Everything that the core may use. A new name here is a decision, not a detail.
-dependencies='base64 blake3 httpdate jiff schemars serde serde_json thiserror'
+dependencies='base64 blake3 bytes httpdate jiff schemars serde serde_json thiserror'
 dev_dependencies='proptest'
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$LAZARET_CACHE/target}
