@@ -113,8 +113,11 @@ postgres_restart() {
 	postgres_spawn "$port" || fail "PostgreSQL did not start again"
 }
 
-# Stopped as a whole: whoever asks it waits.
-postgres_pause() { postgres_pids | xargs -r kill -STOP; }
+# Stopped as a whole: whoever asks it waits. In two rounds, since a session can begin while the first one looks.
+postgres_pause() {
+	postgres_pids | xargs -r kill -STOP
+	postgres_pids | xargs -r kill -STOP
+}
 postgres_resume() { postgres_pids | xargs -r kill -CONT; }
 
 # INT ends it at once with its sessions; TERM would wait for them.
