@@ -63,6 +63,8 @@ pub mod sqlite;
 
 pub mod ledger;
 
+pub mod quarantine;
+
 pub mod extract;
 pub mod index;
 pub mod llm;

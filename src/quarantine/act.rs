@@ -1,0 +1,67 @@
+//! What people and rules do with dead letters, as it stands on the topic of operations. Plain data.
+//!
+//! An act is a record of that topic with an empty key and this as JSON. It is written before it is carried out: what
+//! cannot be written down does not happen.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One act. Of letters, or of a group as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// Names the act, so that a copy of its record counts once.
+    pub id: String,
+    /// The operation that it is a part of: a run of redrive, a sweep, one command.
+    pub operation: String,
+    pub at: Timestamp,
+    /// A person, or `rule:<name>`.
+    pub by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The letters that it concerns, by id. At most 1,000 in one act: larger ones are several of one operation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub letters: Vec<String>,
+    /// The group that it concerns as a whole, by fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(flatten)]
+    pub deed: Deed,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "deed", rename_all = "snake_case")]
+pub enum Deed {
+    /// Sent back to the stage.
+    Redriven,
+    /// What became of letters that were sent back, as far as the ledger and the stage's commits tell.
+    Settled { outcome: Outcome },
+    /// Given up for good.
+    Discarded,
+    /// Taken back from where the discarded are.
+    Restored,
+    /// Has another code and class from now on.
+    Reclassified { code: String, class: String },
+    /// A note on the letters, or on the group; an empty one takes it away.
+    Noted { text: String },
+    /// Somebody looks after the group; nobody, when empty.
+    Assigned { owner: String },
+    /// A ticket elsewhere is about the group; none, when empty.
+    Linked { ticket: String },
+    /// The cause is taken to be removed: a letter of the group that dies later makes it regressed.
+    Resolved,
+}
+
+/// What became of a letter that was sent back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its job is done.
+    Succeeded,
+    /// The ledger had it as done already.
+    Skipped,
+    /// It died again; a letter of its own says how.
+    FailedAgain,
+    /// It could not be sent, or nobody can say any more: it is open again.
+    Returned,
+}

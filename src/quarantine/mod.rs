@@ -1,0 +1,103 @@
+//! What is known of dead letters: an index of every dead letter topic and of the topic of operations, in which they are
+//! found, counted and grouped without reading Kafka.
+//!
+//! Kafka is the truth and this is a projection of it. Everything here follows from the records that were applied, in
+//! whatever order the topics were read: dropped and built again, it is the same.
+
+mod act;
+mod entry;
+mod filter;
+mod group;
+mod state;
+
+pub use act::{Act, Deed, Outcome};
+pub use entry::{Entry, Origin, Writer};
+pub use filter::{By, Cursor, Filter};
+pub use group::{Bucket, Group, Share};
+pub use state::State;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::failure::Failure;
+use crate::message::TopicPartition;
+
+/// Records that were read together, and how far the reading has come with them.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub entries: Vec<Entry>,
+    pub acts: Vec<Act>,
+    /// The next offset to read, by partition of the topics that are followed.
+    pub positions: BTreeMap<TopicPartition, i64>,
+}
+
+/// A dead letter, and where it is now.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Known {
+    #[serde(flatten)]
+    pub entry: Entry,
+    pub state: State,
+}
+
+/// A page of dead letters, the latest death first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub letters: Vec<Known>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// The index cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct QuarantineError(pub String);
+
+impl From<Failure> for QuarantineError {
+    fn from(failure: Failure) -> Self {
+        Self(failure.0)
+    }
+}
+
+/// The index of dead letters. Every method is safe to repeat.
+#[async_trait]
+pub trait Quarantine: Send + Sync {
+    /// The next offset to read, by partition; a partition that is absent is read from its beginning.
+    async fn positions(&self) -> Result<BTreeMap<TopicPartition, i64>, QuarantineError>;
+
+    /// Takes the records in and moves the positions, both or neither. One that was taken in before changes nothing.
+    async fn apply(&self, batch: Batch) -> Result<(), QuarantineError>;
+
+    /// Everything of these partitions below these offsets is gone from Kafka: open letters there are expired.
+    async fn expire(&self, first: BTreeMap<TopicPartition, i64>) -> Result<u64, QuarantineError>;
+
+    /// Dead letters that pass the filter, the latest first; at most `limit` (and 1,000).
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, QuarantineError>;
+
+    /// Those whose id begins so, at most two: one is the answer, two say that more of the id is needed.
+    async fn find(&self, prefix: &str) -> Result<Vec<Known>, QuarantineError>;
+
+    /// How many pass the filter.
+    async fn count(&self, filter: &Filter) -> Result<u64, QuarantineError>;
+
+    /// The groups of what passes the filter, the one with the latest death first; at most `limit` (and 1,000).
+    async fn groups(&self, filter: &Filter, limit: usize) -> Result<Vec<Group>, QuarantineError>;
+
+    /// Of what passes the filter, how much each value has, the greatest share first: who is hit. At most `limit` (and
+    /// 1,000) values.
+    async fn shares(&self, filter: &Filter, by: By, limit: usize) -> Result<Vec<Share>, QuarantineError>;
+
+    /// Deaths by hour, for a trend: the hours that have any, ascending.
+    async fn trend(&self, filter: &Filter) -> Result<Vec<Bucket>, QuarantineError>;
+
+    /// What people and rules did with this letter, in the order of the topic of operations.
+    async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError>;
+
+    /// Forgets everything, positions too: what follows is a rebuild.
+    async fn clear(&self) -> Result<(), QuarantineError>;
+}
