@@ -34,6 +34,8 @@ pub struct Config {
     pub ledger: Store,
     #[serde(default)]
     pub index: IndexStore,
+    #[serde(default)]
+    pub quarantine: QuarantineStore,
     /// Model providers by name; stages refer to them.
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
@@ -85,6 +87,7 @@ impl Config {
             registry: None,
             ledger: Store::default(),
             index: IndexStore::default(),
+            quarantine: QuarantineStore::default(),
             providers: BTreeMap::new(),
             sources: Sources::default(),
             http: Http::default(),

@@ -111,6 +111,7 @@ fn fill(folder: &Path, kafka: &str, provider: &str, documents: &Path, parse_time
         .replace("<parse-time>", &parse_time.to_string())
         .replace("<folder>/ledger.db", &quoted(&folder.join("ledger.db").to_string_lossy()))
         .replace("<folder>/index.db", &quoted(&folder.join("index.db").to_string_lossy()))
+        .replace("<folder>/quarantine.db", &quoted(&folder.join("quarantine.db").to_string_lossy()))
         .replace("<documents>", &quoted(&documents.to_string_lossy()))
         .replace("<kafka>", &quoted(kafka))
         .replace("<provider>", &quoted(provider))
@@ -134,6 +135,7 @@ mod tests {
         assert_eq!(config.sources.file_roots, [odd]);
         assert_eq!(config.ledger.path, odd.join("ledger.db"));
         assert_eq!(config.index.path, odd.join("index.db"));
+        assert_eq!(config.quarantine.path, odd.join("quarantine.db"));
         assert_eq!(config.providers["simulator"].base_url, "http://127.0.0.1:4712/v1");
     }
 

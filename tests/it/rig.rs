@@ -37,7 +37,7 @@ impl Rig {
         Some(Rig::on(&Rig::shared()?, test, pipelines, extra).await)
     }
 
-    /// The same, with ledger and index in this database.
+    /// The same, with ledger, index and quarantine in this database.
     pub async fn with_database(test: &str, pipelines: &str, extra: &str, url: &str) -> Option<Rig> {
         Some(Rig::over(&Rig::shared()?, test, pipelines, extra, Some(url)).await)
     }
@@ -55,19 +55,20 @@ impl Rig {
         Rig::over(kafka, test, pipelines, extra, None).await
     }
 
-    /// The same, with ledger and index in this database if there is one.
+    /// The same, with ledger, index and quarantine in this database if there is one.
     pub async fn over(kafka: &str, test: &str, pipelines: &str, extra: &str, url: Option<&str>) -> Rig {
         let provider = provider::start(Options::default()).await.expect("a provider");
         let (name, folder) = (support::unique(test), tempfile::tempdir().expect("a folder"));
-        let (ledger, index) = match url {
-            None => ("path: '{folder}/ledger.db'".to_owned(), "path: '{folder}/index.db'".to_owned()),
+        let file = |name: &str| format!("path: '{{folder}}/{name}.db'");
+        let (ledger, index, quarantine) = match url {
+            None => (file("ledger"), file("index"), file("quarantine")),
             Some(url) => {
                 std::fs::write(folder.path().join("url"), url).expect("written");
                 let schema = schema(&name);
                 let database = format!(
                     "postgres: {{ url: {{ file: '{{folder}}/url' }}, schema: '{schema}', timeout: 3s }}"
                 );
-                (database.clone(), database)
+                (database.clone(), database.clone(), database)
             }
         };
         let text = format!(
@@ -76,6 +77,7 @@ impl Rig {
              http: {{ listen: '127.0.0.1:0' }}\n\
              ledger: {{ {ledger} }}\n\
              index: {{ {index} }}\n\
+             quarantine: {{ {quarantine} }}\n\
              providers:\n  local: {{ base_url: '{base_url}', timeout: 2s }}\n\
              {extra}\n\
              pipelines:\n{pipelines}",

@@ -1,6 +1,7 @@
 //! Rules about what Lazaret talks to: Kafka and how it logs in, the registry, the providers, its own address.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use url::Url;
 
@@ -38,22 +39,31 @@ pub fn check(config: &Config, found: &mut Findings) {
     listen(&config.http.listen, found);
 }
 
-/// Ledger and index: each in a file or in a database.
+/// Ledger, index and quarantine: each in a file or in a database.
 fn stores(config: &Config, found: &mut Findings) {
     found.not_zero("ledger.retention", config.ledger.retention);
-    let (ledger, index) = (&config.ledger, &config.index);
-    for (name, postgres, names_file) in
-        [("ledger", &ledger.postgres, ledger.names_file()), ("index", &index.postgres, index.names_file())]
-    {
-        let Some(postgres) = postgres else { continue };
-        if names_file {
-            let message = format!("'path' and 'postgres' are two places for one {name}");
-            found.error(format!("{name}.path"), message, "remove one of them");
+    let (ledger, index, quarantine) = (&config.ledger, &config.index, &config.quarantine);
+    let stores = [
+        ("ledger", &ledger.path, &ledger.postgres, ledger.names_file()),
+        ("index", &index.path, &index.postgres, index.names_file()),
+        ("quarantine", &quarantine.path, &quarantine.postgres, quarantine.names_file()),
+    ];
+    for (n, (name, path, postgres, names_file)) in stores.into_iter().enumerate() {
+        if let Some(postgres) = postgres {
+            if names_file {
+                let message = format!("'path' and 'postgres' are two places for one {name}");
+                found.error(format!("{name}.path"), message, "remove one of them");
+            }
+            database(postgres, &format!("{name}.postgres"), found);
+            continue;
         }
-        database(postgres, &format!("{name}.postgres"), found);
-    }
-    if ledger.postgres.is_none() && index.postgres.is_none() && ledger.path == index.path {
-        found.error("index.path", "ledger and index are the same file", "give each a file of its own");
+        let same = |(_, other, postgres, _): &&(_, &PathBuf, &Option<Postgres>, _)| {
+            postgres.is_none() && *other == path
+        };
+        if let Some((other, ..)) = stores.iter().take(n).find(same) {
+            let message = format!("{other} and {name} are the same file");
+            found.error(format!("{name}.path"), message, "give each a file of its own");
+        }
     }
 }
 

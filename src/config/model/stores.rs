@@ -1,4 +1,4 @@
-//! Where ledger and index are kept: a file of this machine, or a PostgreSQL database that machines share.
+//! Where ledger, index and quarantine are kept: a file of this machine, or a PostgreSQL database that machines share.
 
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,31 @@ impl IndexStore {
 }
 
 impl Default for IndexStore {
+    fn default() -> Self {
+        Self { path: Self::PATH.into(), postgres: None }
+    }
+}
+
+/// The index of dead letters, which Kafka can fill again at any time.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuarantineStore {
+    /// SQLite file; its folder is made when it is missing. Not with `postgres`.
+    pub path: PathBuf,
+    /// A database instead of the file, for instances on several machines.
+    pub postgres: Option<Postgres>,
+}
+
+impl QuarantineStore {
+    const PATH: &str = "data/quarantine.db";
+
+    /// As for the ledger.
+    pub fn names_file(&self) -> bool {
+        self.path != Path::new(Self::PATH)
+    }
+}
+
+impl Default for QuarantineStore {
     fn default() -> Self {
         Self { path: Self::PATH.into(), postgres: None }
     }
