@@ -20,6 +20,7 @@ use crate::kafka::client::reach;
 use crate::kafka::read::{End, Reading, Start, read};
 use crate::message::deadletter::DeadLetter;
 use crate::message::{Headers, Record};
+use crate::quarantine::{is_in_area, is_of_job};
 
 /// How long one look at the topics may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -42,15 +43,11 @@ impl Filter {
     /// Pure.
     pub fn matches(&self, letter: &DeadLetter) -> bool {
         let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|w| w == value);
-        let job = &letter.correlation.job.0;
-        let in_area = |code: &str| letter.code.strip_prefix(code).is_some_and(|rest| rest.starts_with('.'));
-        let of_job =
-            |id: &str| job.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         is(&self.pipeline, &letter.pipeline)
             && is(&self.stage, &letter.stage)
-            && self.code.as_deref().is_none_or(|code| letter.code == code || in_area(code))
+            && self.code.as_deref().is_none_or(|code| is_in_area(&letter.code, code))
             && self.tenant.as_deref().is_none_or(|t| letter.correlation.tenant.as_deref() == Some(t))
-            && self.job.as_deref().is_none_or(of_job)
+            && self.job.as_deref().is_none_or(|job| is_of_job(&letter.correlation.job.0, job))
             && self.since.is_none_or(|since| letter.last_failure >= since)
     }
 }

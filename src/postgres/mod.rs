@@ -1,4 +1,4 @@
-//! What the ledger and the index share about PostgreSQL: where the database is, connections with time limits, tables
+//! What ledger, index and quarantine share about PostgreSQL: where the database is, connections with time limits, tables
 //! brought up to date, and errors that help. It knows no table.
 
 mod address;

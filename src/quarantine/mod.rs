@@ -2,18 +2,27 @@
 //! found, counted and grouped without reading Kafka.
 //!
 //! Kafka is the truth and this is a projection of it. Everything here follows from the records that were applied, in
-//! whatever order the topics were read: dropped and built again, it is the same.
+//! whatever order the topics were read: dropped and built again, it is the same. Times are milliseconds, as headers have
+//! them; ids and names longer than 1,024 bytes are cut.
 
 mod act;
 mod entry;
 mod filter;
 mod group;
+mod open;
+pub mod postgres;
+mod projection;
+pub mod sqlite;
 mod state;
+
+#[cfg(test)]
+mod contract;
 
 pub use act::{Act, Deed, Outcome};
 pub use entry::{Entry, Origin, Writer};
-pub use filter::{By, Cursor, Filter};
+pub use filter::{By, Cursor, Filter, is_in_area, is_of_job};
 pub use group::{Bucket, Group, Share};
+pub use open::open;
 pub use state::State;
 
 use std::collections::BTreeMap;
@@ -27,7 +36,8 @@ use crate::message::TopicPartition;
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub entries: Vec<Entry>,
-    pub acts: Vec<Act>,
+    /// Each with its offset in the topic of operations, whose order is theirs.
+    pub acts: Vec<(i64, Act)>,
     /// The next offset to read, by partition of the topics that are followed.
     pub positions: BTreeMap<TopicPartition, i64>,
 }
@@ -68,7 +78,10 @@ pub trait Quarantine: Send + Sync {
     /// Takes the records in and moves the positions, both or neither. One that was taken in before changes nothing.
     async fn apply(&self, batch: Batch) -> Result<(), QuarantineError>;
 
-    /// Everything of these partitions below these offsets is gone from Kafka: open letters there are expired.
+    /// Everything of these partitions below these offsets is gone from Kafka: open letters there are expired, and how many
+    /// they were. A letter that turns up later stays what it is; nothing brings one that is gone back.
+    ///
+    /// Here a rebuild gives something else, and cannot give the same: what Kafka no longer has is not there at all then.
     async fn expire(&self, first: BTreeMap<TopicPartition, i64>) -> Result<u64, QuarantineError>;
 
     /// Dead letters that pass the filter, the latest first; at most `limit` (and 1,000).
@@ -88,8 +101,8 @@ pub trait Quarantine: Send + Sync {
     /// The groups of what passes the filter, the one with the latest death first; at most `limit` (and 1,000).
     async fn groups(&self, filter: &Filter, limit: usize) -> Result<Vec<Group>, QuarantineError>;
 
-    /// Of what passes the filter, how much each value has, the greatest share first: who is hit. At most `limit` (and
-    /// 1,000) values.
+    /// Of what passes the filter, how much each value has, the greatest share first, of equal ones that with the later
+    /// death: who is hit. At most `limit` (and 1,000) values.
     async fn shares(&self, filter: &Filter, by: By, limit: usize) -> Result<Vec<Share>, QuarantineError>;
 
     /// Deaths by hour, for a trend: the hours that have any, ascending.

@@ -24,14 +24,8 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [State; 6] = [
-        State::Open,
-        State::Redriving,
-        State::Resolved,
-        State::Superseded,
-        State::Discarded,
-        State::Expired,
-    ];
+    pub const ALL: [State; 6] =
+        [State::Open, State::Redriving, State::Resolved, State::Superseded, State::Discarded, State::Expired];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,6 +56,110 @@ impl State {
             State::Open | State::Redriving | State::Resolved if died_again => State::Superseded,
             State::Open if gone => State::Expired,
             state => state,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acts(deeds: &[Deed]) -> Vec<Act> {
+        let act = |deed: &Deed| Act {
+            id: String::new(),
+            operation: String::new(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            by: "ada".into(),
+            reason: None,
+            letters: Vec::new(),
+            group: None,
+            deed: deed.clone(),
+        };
+        deeds.iter().map(act).collect()
+    }
+
+    fn settled(outcome: Outcome) -> Deed {
+        Deed::Settled { outcome }
+    }
+
+    fn of(deeds: &[Deed]) -> State {
+        State::of(&acts(deeds), false, false)
+    }
+
+    #[test]
+    fn a_letter_that_nobody_touched_is_open() {
+        assert_eq!(of(&[]), State::Open);
+    }
+
+    #[test]
+    fn what_was_sent_back_is_where_its_outcome_says() {
+        assert_eq!(of(&[Deed::Redriven]), State::Redriving);
+        for (outcome, state) in [
+            (Outcome::Succeeded, State::Resolved),
+            (Outcome::Skipped, State::Resolved),
+            (Outcome::FailedAgain, State::Superseded),
+            (Outcome::Returned, State::Open),
+        ] {
+            assert_eq!(of(&[Deed::Redriven, settled(outcome)]), state, "{outcome:?}");
+        }
+        assert_eq!(of(&[Deed::Redriven, settled(Outcome::Returned), Deed::Redriven]), State::Redriving);
+    }
+
+    #[test]
+    fn only_what_was_discarded_can_be_restored() {
+        assert_eq!(of(&[Deed::Discarded]), State::Discarded);
+        assert_eq!(of(&[Deed::Discarded, Deed::Restored]), State::Open);
+        assert_eq!(of(&[Deed::Redriven, Deed::Restored]), State::Redriving);
+        assert_eq!(of(&[Deed::Restored, Deed::Discarded]), State::Discarded);
+    }
+
+    #[test]
+    fn words_move_nothing() {
+        let words = [
+            Deed::Reclassified { code: "a.b".into(), class: "permanent".into() },
+            Deed::Noted { text: "hm".into() },
+            Deed::Assigned { owner: "ada".into() },
+            Deed::Linked { ticket: "T-1".into() },
+            Deed::Resolved,
+        ];
+        assert_eq!(of(&words), State::Open);
+        for word in words {
+            assert_eq!(of(&[Deed::Discarded, word]), State::Discarded);
+        }
+    }
+
+    #[test]
+    fn that_the_job_died_again_counts_unless_somebody_gave_the_letter_up() {
+        for (deeds, state) in [
+            (vec![], State::Superseded),
+            (vec![Deed::Redriven], State::Superseded),
+            (vec![settled(Outcome::Succeeded)], State::Superseded),
+            (vec![settled(Outcome::FailedAgain)], State::Superseded),
+            (vec![Deed::Discarded], State::Discarded),
+        ] {
+            for gone in [false, true] {
+                assert_eq!(State::of(&acts(&deeds), true, gone), state, "{deeds:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_open_expires() {
+        for (deeds, state) in [
+            (vec![], State::Expired),
+            (vec![Deed::Redriven, settled(Outcome::Returned)], State::Expired),
+            (vec![Deed::Redriven], State::Redriving),
+            (vec![settled(Outcome::Skipped)], State::Resolved),
+            (vec![Deed::Discarded], State::Discarded),
+        ] {
+            assert_eq!(State::of(&acts(&deeds), false, true), state, "{deeds:?}");
+        }
+    }
+
+    #[test]
+    fn states_are_counted_in_the_order_of_the_list_of_all() {
+        for (n, state) in State::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, n);
         }
     }
 }

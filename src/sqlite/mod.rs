@@ -1,4 +1,4 @@
-//! What the ledger and the index share about SQLite: opening a file, one writer that commits in groups,
+//! What ledger, index and quarantine share about SQLite: opening a file, one writer that commits in groups,
 //! a few readers, and errors that help. It knows no table.
 
 mod open;

@@ -1,0 +1,189 @@
+//! What the answers must be, found out the slow way: all records are kept in lists, and every question goes through all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Act, By, Entry, Filter, Group, Known, Quarantine, Share, State, all};
+use crate::message::TopicPartition;
+use crate::quarantine::{Bucket, Deed};
+
+/// Every record that was read, in any order.
+#[derive(Clone, Default)]
+pub struct Model {
+    pub entries: Vec<Entry>,
+    pub acts: Vec<(i64, Act)>,
+    pub gone: BTreeMap<TopicPartition, i64>,
+}
+
+impl Model {
+    fn acts_in_order(&self) -> Vec<&Act> {
+        let mut acts: Vec<&(i64, Act)> = self.acts.iter().collect();
+        acts.sort_by_key(|(offset, act)| (*offset, act.id.clone()));
+        let mut seen = BTreeSet::new();
+        acts.into_iter().filter(|(_, act)| seen.insert(&act.id)).map(|(_, act)| act).collect()
+    }
+
+    /// The letters as they must be, the latest death first.
+    pub fn letters(&self) -> Vec<Known> {
+        let mut entries: Vec<&Entry> = self.entries.iter().collect();
+        entries.sort_by_key(|entry| (entry.at.topic.clone(), entry.at.partition, entry.at.offset));
+        let mut seen = BTreeSet::new();
+        entries.retain(|entry| seen.insert(&entry.id));
+        let acts = self.acts_in_order();
+        let known = |entry: &Entry| {
+            let mut entry = entry.clone();
+            let acts: Vec<&Act> =
+                acts.iter().copied().filter(|act| act.letters.contains(&entry.id)).collect();
+            for act in &acts {
+                if let Deed::Reclassified { code, class } = &act.deed {
+                    (entry.code, entry.class) = (code.clone(), class.clone());
+                }
+            }
+            let again = entries.iter().any(|e| e.subject() == entry.subject() && e.redrives > entry.redrives);
+            let place = TopicPartition::new(entry.at.topic.clone(), entry.at.partition);
+            let gone = self.gone.get(&place).is_some_and(|first| entry.at.offset < *first);
+            Known { state: State::of(acts, again, gone), entry }
+        };
+        let mut letters: Vec<Known> = entries.iter().map(|entry| known(entry)).collect();
+        letters.sort_by(|a, b| {
+            let died = |known: &Known| known.entry.last_failure;
+            died(b).cmp(&died(a)).then_with(|| a.entry.id.cmp(&b.entry.id))
+        });
+        letters
+    }
+
+    /// Compares every answer about what passes.
+    pub async fn check(&self, index: &dyn Quarantine, filter: &Filter) {
+        let letters: Vec<Known> = self.letters().into_iter().filter(|known| filter.matches(known)).collect();
+        let told = format!("{filter:?}");
+        assert_eq!(all(index, filter, 7).await, letters, "{told}");
+        assert_eq!(index.count(filter).await.expect("works"), letters.len() as u64, "{told}");
+        assert_eq!(index.groups(filter, 1000).await.expect("works"), self.groups(&letters), "{told}");
+        for by in BYS {
+            let shares = index.shares(filter, by, 1000).await.expect("works");
+            assert_eq!(shares, self::shares(&letters, by), "{told} {by:?}");
+        }
+        assert_eq!(index.trend(filter).await.expect("works"), trend(&letters), "{told}");
+    }
+
+    fn groups(&self, letters: &[Known]) -> Vec<Group> {
+        let mut groups: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
+        for known in letters {
+            groups.entry(&known.entry.fingerprint).or_default().push(known);
+        }
+        let mut groups: Vec<Group> = groups.into_values().map(|letters| self.group(&letters)).collect();
+        groups.sort_by(|a, b| b.last.cmp(&a.last).then_with(|| a.fingerprint.cmp(&b.fingerprint)));
+        groups
+    }
+
+    fn group(&self, letters: &[&Known]) -> Group {
+        let latest = &letters[0].entry;
+        let acts = self.acts_in_order();
+        let acts = || acts.iter().rev().filter(|act| act.group.as_ref() == Some(&latest.fingerprint));
+        let said = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
+        let resolved_at = acts().find(|act| act.deed == Deed::Resolved).map(|act| act.at);
+        let states = State::ALL
+            .into_iter()
+            .map(|state| (state, letters.iter().filter(|known| known.state == state).count() as u64));
+        let tenants: BTreeSet<_> = letters.iter().filter_map(|known| known.entry.tenant.as_ref()).collect();
+        Group {
+            fingerprint: latest.fingerprint.clone(),
+            pipeline: latest.pipeline.clone(),
+            stage: latest.stage.clone(),
+            code: latest.code.clone(),
+            class: latest.class.clone(),
+            message: latest.message.clone(),
+            count: letters.len() as u64,
+            states: states.filter(|(_, count)| *count > 0).collect(),
+            first: letters.iter().map(|known| known.entry.last_failure).min().expect("one"),
+            last: latest.last_failure,
+            tenants: tenants.len() as u64,
+            bytes: letters.iter().map(|known| known.entry.size).sum(),
+            note: said(
+                acts().find_map(|act| if let Deed::Noted { text } = &act.deed { Some(text) } else { None }),
+            ),
+            owner: said(
+                acts().find_map(
+                    |act| if let Deed::Assigned { owner } = &act.deed { Some(owner) } else { None },
+                ),
+            ),
+            ticket: said(
+                acts().find_map(
+                    |act| if let Deed::Linked { ticket } = &act.deed { Some(ticket) } else { None },
+                ),
+            ),
+            resolved_at,
+            regressed: resolved_at.is_some_and(|resolved| latest.last_failure > resolved),
+        }
+    }
+}
+
+const BYS: [By; 10] = [
+    By::Tenant,
+    By::Resource,
+    By::Feature,
+    By::Model,
+    By::Producer,
+    By::Version,
+    By::Code,
+    By::Class,
+    By::Stage,
+    By::State,
+];
+
+fn value(known: &Known, by: By) -> Option<String> {
+    let entry = &known.entry;
+    let value = match by {
+        By::Tenant => entry.tenant.clone(),
+        By::Resource => entry.resource.clone(),
+        By::Feature => entry.feature.clone(),
+        By::Model => entry.model.clone(),
+        By::Producer => entry.producer.clone(),
+        By::Version => entry.revision.clone(),
+        By::Code => Some(entry.code.clone()),
+        By::Class => Some(entry.class.clone()),
+        By::Stage => Some(entry.stage.clone()),
+        By::State => Some(known.state.as_str().to_owned()),
+    };
+    value.filter(|value| !value.is_empty())
+}
+
+fn shares(letters: &[Known], by: By) -> Vec<Share> {
+    let mut shares: BTreeMap<Option<String>, Share> = BTreeMap::new();
+    for known in letters {
+        let (value, died) = (value(known, by), known.entry.last_failure);
+        let empty = || Share { value: value.clone(), count: 0, first: died, last: died };
+        let share = shares.entry(value.clone()).or_insert_with(empty);
+        share.count += 1;
+        (share.first, share.last) = (share.first.min(died), share.last.max(died));
+    }
+    let mut shares: Vec<Share> = shares.into_values().collect();
+    shares.sort_by(|a, b| {
+        (b.count, b.last, b.first).cmp(&(a.count, a.last, a.first)).then_with(|| a.value.cmp(&b.value))
+    });
+    shares
+}
+
+fn trend(letters: &[Known]) -> Vec<Bucket> {
+    let mut hours: BTreeMap<i64, u64> = BTreeMap::new();
+    for known in letters {
+        *hours.entry(known.entry.last_failure.as_millisecond().div_euclid(3_600_000)).or_default() += 1;
+    }
+    let hour = |hour: i64| jiff::Timestamp::from_millisecond(hour * 3_600_000).expect("a time");
+    hours.into_iter().map(|(n, count)| Bucket { hour: hour(n), count }).collect()
+}
+
+/// Everything that can be asked about everything, as text.
+pub async fn answers(index: &dyn Quarantine) -> String {
+    let filter = Filter::default();
+    let letters = all(index, &filter, 1000).await;
+    let groups = index.groups(&filter, 1000).await.expect("works");
+    let trend = index.trend(&filter).await.expect("works");
+    let mut told = format!("{letters:#?}\n{groups:#?}\n{trend:#?}\n");
+    for by in BYS {
+        told += &format!("{by:?} {:#?}\n", index.shares(&filter, by, 1000).await.expect("works"));
+    }
+    for known in &letters {
+        told += &format!("{} {:?}\n", known.entry.id, index.acts(&known.entry.id).await.expect("works"));
+    }
+    told
+}

@@ -1,0 +1,114 @@
+//! What people and rules did.
+
+use std::collections::HashMap;
+
+use super::PostgresShelf;
+use crate::postgres::Error;
+use crate::quarantine::Act;
+use crate::quarantine::projection::shelf::{Acts, Base as _, Noted};
+
+const KNOWN: &str = "SELECT id, at_offset FROM acts WHERE id = ANY($1::text[])";
+const EARLIER: &str = "UPDATE acts a SET at_offset = n.at_offset
+    FROM unnest($1::text[], $2::bigint[]) AS n (id, at_offset) WHERE a.id = n.id";
+const ADD: &str = "INSERT INTO acts (id, at_offset, act, letters)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) RETURNING id, key";
+const ADD_LETTERS: &str =
+    "INSERT INTO acts_on_letters (letter, act) SELECT * FROM unnest($1::text[], $2::bigint[])";
+const ADD_GROUPS: &str =
+    "INSERT INTO acts_on_groups (fingerprint, act) SELECT * FROM unnest($1::text[], $2::bigint[])";
+const ON_LETTERS: &str = "SELECT l.letter, a.key, a.act
+    FROM acts_on_letters l JOIN acts a ON a.key = l.act WHERE l.letter = ANY($1::text[])
+    ORDER BY a.at_offset, a.id";
+const ON_GROUPS: &str = "SELECT g.fingerprint, a.key, a.act
+    FROM acts_on_groups g JOIN acts a ON a.key = g.act WHERE g.fingerprint = ANY($1::text[])
+    ORDER BY a.at_offset, a.id";
+const WHOLE: &str = "SELECT a.act, a.letters
+    FROM acts_on_letters l JOIN acts a ON a.key = l.act WHERE l.letter = $1 ORDER BY a.at_offset, a.id";
+
+impl PostgresShelf {
+    async fn acts_by(&self, sql: &'static str, wanted: &[String]) -> Result<Vec<(String, Act)>, Error> {
+        // An act on a thousand letters is read once.
+        let mut read: HashMap<i64, Act> = HashMap::new();
+        let mut found = Vec::new();
+        for row in self.rows(sql, &[&wanted]).await? {
+            let key: i64 = row.get(1);
+            let act = match read.get(&key) {
+                Some(act) => act.clone(),
+                None => {
+                    let act: Act = serde_json::from_str(row.get(2))
+                        .map_err(|_| self.damaged("an act cannot be read"))?;
+                    read.insert(key, act.clone());
+                    act
+                }
+            };
+            found.push((row.get(0), act));
+        }
+        Ok(found)
+    }
+
+    async fn add(&self, acts: &[&Noted]) -> Result<(), Error> {
+        let ids: Vec<&str> = acts.iter().map(|act| act.id.as_str()).collect();
+        let offsets: Vec<i64> = acts.iter().map(|act| act.offset).collect();
+        let texts: Vec<&str> = acts.iter().map(|act| act.act.as_str()).collect();
+        let alls: Vec<&str> = acts.iter().map(|act| act.all.as_str()).collect();
+        let rows = self.rows(ADD, &[&ids, &offsets, &texts, &alls]).await?;
+        let keys: HashMap<&str, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let (mut letters, mut letter_acts) = (Vec::new(), Vec::new());
+        let (mut groups, mut group_acts) = (Vec::new(), Vec::new());
+        for act in acts {
+            let Some(key) = keys.get(act.id.as_str()).copied() else { continue };
+            letters.extend(act.letters.iter().map(String::as_str));
+            letter_acts.resize(letters.len(), key);
+            groups.extend(act.group.as_deref());
+            group_acts.resize(groups.len(), key);
+        }
+        if !letters.is_empty() {
+            self.run(ADD_LETTERS, &[&letters, &letter_acts]).await?;
+        }
+        if !groups.is_empty() {
+            self.run(ADD_GROUPS, &[&groups, &group_acts]).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Acts for PostgresShelf {
+    async fn note(&mut self, acts: &[Noted]) -> Result<Vec<bool>, Error> {
+        if acts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<&str> = acts.iter().map(|act| act.id.as_str()).collect();
+        let rows = self.rows(KNOWN, &[&ids]).await?;
+        let known: HashMap<&str, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let stands = |act: &Noted| known.get(act.id.as_str()).copied();
+        let new: Vec<&Noted> = acts.iter().filter(|act| stands(act).is_none()).collect();
+        let earlier: Vec<&Noted> =
+            acts.iter().filter(|act| stands(act).is_some_and(|offset| act.offset < offset)).collect();
+        if !new.is_empty() {
+            self.add(&new).await?;
+        }
+        if !earlier.is_empty() {
+            let ids: Vec<&str> = earlier.iter().map(|act| act.id.as_str()).collect();
+            let offsets: Vec<i64> = earlier.iter().map(|act| act.offset).collect();
+            self.run(EARLIER, &[&ids, &offsets]).await?;
+        }
+        Ok(acts.iter().map(|act| stands(act).is_none_or(|offset| act.offset < offset)).collect())
+    }
+
+    async fn acts_on(&mut self, letters: &[String]) -> Result<Vec<(String, Act)>, Error> {
+        self.acts_by(ON_LETTERS, letters).await
+    }
+
+    async fn acts_whole(&mut self, letter: &str) -> Result<Vec<Act>, Error> {
+        let mut acts = Vec::new();
+        for row in self.rows(WHOLE, &[&letter]).await? {
+            let act = Noted::read(row.get(0), row.get(1));
+            acts.push(act.ok_or_else(|| self.damaged("an act cannot be read"))?);
+        }
+        Ok(acts)
+    }
+
+    async fn acts_on_groups(&mut self, groups: &[String]) -> Result<Vec<(String, Act)>, Error> {
+        self.acts_by(ON_GROUPS, groups).await
+    }
+}

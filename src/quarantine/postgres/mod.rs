@@ -1,0 +1,173 @@
+//! The index of dead letters of several machines: a PostgreSQL database. Batches take turns, whichever process has them;
+//! every question sees one snapshot.
+//!
+//! The layout is in `schemas/sql/postgres/0001_quarantine.sql`.
+
+mod acts;
+mod letters;
+mod names;
+mod stripes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_postgres::Row as Sql;
+use tokio_postgres::types::ToSql;
+
+use super::projection::shelf::{Base, Stripes as _};
+use super::projection::{answer, restate, take};
+use super::{Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share};
+use crate::config::Postgres;
+use crate::failure::Failure;
+use crate::message::TopicPartition;
+use crate::postgres::{Address, Error, Line, Lines, Place, Schema, migrate};
+
+const SCHEMA: Schema = Schema {
+    name: "quarantine",
+    migrations: &[include_str!("../../../schemas/sql/postgres/0001_quarantine.sql")],
+};
+
+/// Every statement finds its rows by an index, or reads a small table as a whole.
+const SESSION: &str = "SET jit = off; SET enable_seqscan = off; SET work_mem = '16MB';";
+
+/// Whoever writes holds this, since keys have no gaps and stripes are rewritten as a whole.
+const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
+    SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' quarantine', 7))";
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+/// The index of dead letters in a PostgreSQL database.
+pub struct PostgresQuarantine {
+    lines: Lines,
+}
+
+impl PostgresQuarantine {
+    /// Connects, and makes the tables or brings them up to date.
+    pub async fn open(settings: &Postgres) -> Result<Self, QuarantineError> {
+        let (address, place) = Address::of(settings, "index of dead letters", "quarantine.postgres")?;
+        migrate(&address, &place, &SCHEMA).await.map_err(|error| place.failure(&error))?;
+        let most = usize::try_from(settings.connections).unwrap_or(1).max(1);
+        Ok(Self { lines: Lines::new(Arc::new(address), place, most, SESSION) })
+    }
+
+    /// One transaction of a shelf.
+    async fn within<T, W>(
+        &self,
+        begin: &'static str,
+        work: impl Fn(PostgresShelf) -> W,
+    ) -> Result<T, QuarantineError>
+    where
+        W: Future<Output = Result<T, Error>>,
+    {
+        let transaction = |line: Arc<Line>| {
+            let work = work(PostgresShelf { line: line.clone(), place: self.lines.place().clone() });
+            async move {
+                line.run(begin).await?;
+                let done = work.await?;
+                line.run("COMMIT").await?;
+                Ok(done)
+            }
+        };
+        Ok(self.lines.ask(transaction).await?)
+    }
+}
+
+#[async_trait]
+impl Quarantine for PostgresQuarantine {
+    async fn positions(&self) -> Result<BTreeMap<TopicPartition, i64>, QuarantineError> {
+        self.within(READ, |mut shelf| async move { shelf.positions().await }).await
+    }
+
+    async fn apply(&self, batch: Batch) -> Result<(), QuarantineError> {
+        let batch = &batch;
+        self.within(WRITE, |mut shelf| Box::pin(async move { take::take(&mut shelf, batch).await })).await
+    }
+
+    async fn expire(&self, first: BTreeMap<TopicPartition, i64>) -> Result<u64, QuarantineError> {
+        let mut all = 0;
+        for (partition, offset) in &first {
+            loop {
+                let some = |mut shelf| {
+                    Box::pin(async move { restate::expire(&mut shelf, partition, *offset).await })
+                };
+                let (seen, expired) = self.within(WRITE, some).await?;
+                all += expired;
+                if seen < restate::EXPIRED_MAX {
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, QuarantineError> {
+        let list = |mut shelf| Box::pin(async move { answer::list(&mut shelf, filter, after, limit).await });
+        self.within(READ, list).await
+    }
+
+    async fn find(&self, prefix: &str) -> Result<Vec<Known>, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { answer::find(&mut shelf, prefix).await })).await
+    }
+
+    async fn count(&self, filter: &Filter) -> Result<u64, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { answer::count(&mut shelf, filter).await })).await
+    }
+
+    async fn groups(&self, filter: &Filter, limit: usize) -> Result<Vec<Group>, QuarantineError> {
+        let groups = |mut shelf| Box::pin(async move { answer::groups(&mut shelf, filter, limit).await });
+        self.within(READ, groups).await
+    }
+
+    async fn shares(&self, filter: &Filter, by: By, limit: usize) -> Result<Vec<Share>, QuarantineError> {
+        let shares = |mut shelf| Box::pin(async move { answer::shares(&mut shelf, filter, by, limit).await });
+        self.within(READ, shares).await
+    }
+
+    async fn trend(&self, filter: &Filter) -> Result<Vec<Bucket>, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { answer::trend(&mut shelf, filter).await })).await
+    }
+
+    async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { answer::acts(&mut shelf, id).await })).await
+    }
+
+    async fn clear(&self) -> Result<(), QuarantineError> {
+        self.within(WRITE, |mut shelf| async move { shelf.clear().await }).await
+    }
+}
+
+/// A transaction of PostgreSQL.
+struct PostgresShelf {
+    line: Arc<Line>,
+    place: Place,
+}
+
+impl PostgresShelf {
+    async fn rows(&self, sql: &'static str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Sql>, Error> {
+        let statement = self.line.prepared(sql).await?;
+        self.line.within(self.line.client().query(&statement, values)).await
+    }
+
+    async fn run(&self, sql: &'static str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        let statement = self.line.prepared(sql).await?;
+        self.line.within(self.line.client().execute(&statement, values)).await
+    }
+}
+
+impl Base for PostgresShelf {
+    type Error = Error;
+
+    fn damaged(&self, what: &str) -> Error {
+        let failure: Failure =
+            self.place.unusable(format!("it is damaged ({what})"), "build it again: `lazaret ops rebuild`");
+        failure.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Questions and their answers, whichever the database: what is counted is put in order and gets its names back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::heaps::{Heap, Heaps};
+use super::row::{self, NONE, Row, TOPIC, clean, time};
+use super::scan::scan;
+use super::shelf::Shelf;
+use super::standing::Care;
+use super::stripes::Column;
+use super::tally::{Count, HOUR, Latest, Shares, Sum, Trend};
+use super::wish::Wish;
+use crate::quarantine::{Act, Bucket, By, Cursor, Filter, Group, Known, Page, Share, State};
+
+/// Most letters, groups or values of one answer.
+const ANSWER_MAX: usize = 1000;
+
+pub async fn list<S: Shelf>(
+    shelf: &mut S,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page, S::Error> {
+    let limit = limit.min(ANSWER_MAX);
+    let mut wish = Wish::of(shelf, filter).await?;
+    if let Some(after) = after {
+        wish.begin_at(after);
+    }
+    // One more tells whether there is another page.
+    let mut latest = Latest::new(limit + 1, after);
+    scan(shelf, &wish, &mut latest).await?;
+    let Latest { kept, mut ties, .. } = latest;
+    ties.sort_unstable();
+    let mut found: Vec<(i64, String, i64)> = Vec::new();
+    if let Some(after) = after {
+        let same = shelf.ids(&ties).await?.into_iter().filter(|(_, id)| *id > after.id);
+        found.extend(same.map(|(key, id)| (after.died, id, key)));
+    }
+    let deaths: HashMap<i64, i64> = kept.iter().map(|(died, key)| (*key, *died)).collect();
+    let mut keys: Vec<i64> = deaths.keys().copied().collect();
+    keys.sort_unstable();
+    for (key, id) in shelf.ids(&keys).await? {
+        found.extend(deaths.get(&key).map(|died| (*died, id, key)));
+    }
+    found.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more);
+    let next = next.map(|(died, id, _)| Cursor { died: *died, id: id.clone() });
+    let keys: Vec<i64> = found.iter().map(|(_, _, key)| *key).collect();
+    Ok(Page { letters: letters(shelf, &keys).await?, next })
+}
+
+pub async fn find<S: Shelf>(shelf: &mut S, prefix: &str) -> Result<Vec<Known>, S::Error> {
+    let keys = shelf.beginning(&clean(prefix)).await?;
+    letters(shelf, &keys).await
+}
+
+pub async fn acts<S: Shelf>(shelf: &mut S, id: &str) -> Result<Vec<Act>, S::Error> {
+    shelf.acts_whole(&clean(id)).await
+}
+
+pub async fn count<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<u64, S::Error> {
+    let wish = Wish::of(shelf, filter).await?;
+    let mut count = Count::default();
+    scan(shelf, &wish, &mut count).await?;
+    Ok(count.0)
+}
+
+pub async fn trend<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<Vec<Bucket>, S::Error> {
+    let wish = Wish::of(shelf, filter).await?;
+    let mut trend = Trend::default();
+    scan(shelf, &wish, &mut trend).await?;
+    Ok(trend.0.into_iter().map(|(hour, count)| Bucket { hour: time(hour * HOUR), count }).collect())
+}
+
+/// Of values that are as great, the one with the later death comes first.
+pub async fn shares<S: Shelf>(
+    shelf: &mut S,
+    filter: &Filter,
+    by: By,
+    limit: usize,
+) -> Result<Vec<Share>, S::Error> {
+    let wish = Wish::of(shelf, filter).await?;
+    let mut shares = Shares::by(by);
+    scan(shelf, &wish, &mut shares).await?;
+    let column = shares.column();
+    let mut sums: Vec<(Sum, i64)> =
+        shares.sums.into_iter().zip(0..).filter(|(sum, _)| sum.count > 0).collect();
+    let order = |sum: &Sum| std::cmp::Reverse((sum.count, sum.last, sum.first));
+    sums.sort_unstable_by_key(|(sum, _)| order(sum));
+    cut(&mut sums, limit, |(sum, _)| order(sum));
+    let names = match column {
+        Column::State => BTreeMap::new(),
+        column => names(shelf, sums.iter().map(|(_, number)| (column.name(), *number))).await?,
+    };
+    let value = |number: i64| match column {
+        Column::State => Some(row::state(number).as_str().to_owned()),
+        // What has an empty name has none.
+        column => names.get(&(column.name(), number)).filter(|name| !name.is_empty()).cloned(),
+    };
+    let mut found: Vec<(Sum, Option<String>)> =
+        sums.into_iter().map(|(sum, number)| (sum, value(number))).collect();
+    found.sort_by(|a, b| order(&a.0).cmp(&order(&b.0)).then_with(|| a.1.cmp(&b.1)));
+    found.truncate(limit.min(ANSWER_MAX));
+    let share = |(sum, value): (Sum, _)| Share {
+        value,
+        count: sum.count,
+        first: time(sum.first),
+        last: time(sum.last),
+    };
+    Ok(found.into_iter().map(share).collect())
+}
+
+/// Cuts a list, but not between those that are equal so far.
+fn cut<T, K: PartialEq>(list: &mut Vec<T>, limit: usize, key: impl Fn(&T) -> K) {
+    let limit = limit.min(ANSWER_MAX);
+    let Some(last) = limit.checked_sub(1).and_then(|last| list.get(last)).map(&key) else {
+        return list.truncate(limit);
+    };
+    let equal = list.iter().skip(limit).take_while(|one| key(one) == last).count();
+    list.truncate(limit + equal);
+}
+
+pub async fn groups<S: Shelf>(shelf: &mut S, filter: &Filter, limit: usize) -> Result<Vec<Group>, S::Error> {
+    let wish = Wish::of(shelf, filter).await?;
+    let mut heaps = Heaps::default();
+    scan(shelf, &wish, &mut heaps).await?;
+    let mut heaps: Vec<(Heap, i64)> =
+        heaps.0.into_iter().zip(0..).filter_map(|(heap, number)| Some((*heap?, number))).collect();
+    let order = |heap: &Heap| std::cmp::Reverse(heap.sum.last);
+    heaps.sort_unstable_by_key(|(heap, _)| order(heap));
+    cut(&mut heaps, limit, |(heap, _)| order(heap));
+    let print = Column::Fingerprint.name();
+    let names = names(shelf, heaps.iter().map(|(_, number)| (print, *number))).await?;
+    let mut named: Vec<(String, Heap)> = Vec::with_capacity(heaps.len());
+    for (heap, number) in heaps {
+        let name =
+            names.get(&(print, number)).cloned().ok_or_else(|| shelf.damaged("a group without a name"))?;
+        named.push((name, heap));
+    }
+    named.sort_by(|a, b| order(&a.1).cmp(&order(&b.1)).then_with(|| a.0.cmp(&b.0)));
+    named.truncate(limit.min(ANSWER_MAX));
+    with_latest(shelf, named).await
+}
+
+/// Groups with what their latest letters say, and with what people said of them.
+async fn with_latest<S: Shelf>(shelf: &mut S, heaps: Vec<(String, Heap)>) -> Result<Vec<Group>, S::Error> {
+    let mut ties: Vec<i64> = heaps
+        .iter()
+        .filter(|(_, heap)| heap.latest.len() > 1)
+        .flat_map(|(_, heap)| heap.latest.clone())
+        .collect();
+    ties.sort_unstable();
+    let ids: HashMap<i64, String> = shelf.ids(&ties).await?.into_iter().collect();
+    let first = |heap: &Heap| heap.latest.iter().copied().min_by_key(|key| ids.get(key)).unwrap_or_default();
+    let keys: Vec<i64> = heaps.iter().map(|(_, heap)| first(heap)).collect();
+    let latest = letters(shelf, &keys).await?;
+    let prints: Vec<String> = heaps.iter().map(|(print, _)| print.clone()).collect();
+    let mut acts: HashMap<String, Vec<Act>> = HashMap::new();
+    for (print, act) in shelf.acts_on_groups(&prints).await? {
+        acts.entry(print).or_default().push(act);
+    }
+    let group = |((fingerprint, heap), Known { entry, .. }): ((String, Heap), Known)| {
+        let care = Care::of(acts.get(&fingerprint).map(Vec::as_slice).unwrap_or_default());
+        let states = State::ALL.into_iter().zip(heap.states).filter(|(_, count)| *count > 0).collect();
+        let last = time(heap.sum.last);
+        Group {
+            pipeline: entry.pipeline,
+            stage: entry.stage,
+            code: entry.code,
+            class: entry.class,
+            message: entry.message,
+            count: heap.sum.count,
+            states,
+            first: time(heap.sum.first),
+            last,
+            tenants: heap.tenants(),
+            bytes: heap.bytes,
+            note: care.note,
+            owner: care.owner,
+            ticket: care.ticket,
+            resolved_at: care.resolved_at,
+            regressed: care.resolved_at.is_some_and(|resolved| resolved < last),
+            fingerprint,
+        }
+    };
+    Ok(heaps.into_iter().zip(latest).map(group).collect())
+}
+
+async fn names<S: Shelf>(
+    shelf: &mut S,
+    wanted: impl Iterator<Item = (&'static str, i64)>,
+) -> Result<BTreeMap<(&'static str, i64), String>, S::Error> {
+    let wanted: BTreeSet<(&'static str, i64)> = wanted.filter(|(_, number)| *number != NONE).collect();
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    Ok(shelf.names(&wanted).await?.into_iter().map(|(what, number, name)| ((what, number), name)).collect())
+}
+
+/// The letters with these keys, in this order.
+async fn letters<S: Shelf>(shelf: &mut S, keys: &[i64]) -> Result<Vec<Known>, S::Error> {
+    const NAMED: [Column; 11] = [
+        Column::Pipeline,
+        Column::Stage,
+        Column::Code,
+        Column::Class,
+        Column::Fingerprint,
+        Column::Tenant,
+        Column::Resource,
+        Column::Feature,
+        Column::Model,
+        Column::Producer,
+        Column::Version,
+    ];
+    let mut sorted = keys.to_vec();
+    sorted.sort_unstable();
+    let mut rows: HashMap<i64, Row> =
+        shelf.by_key(&sorted).await?.into_iter().map(|row| (row.key, row)).collect();
+    let of = |row: &Row| NAMED.map(|column| (column.name(), row.facts.get(column)));
+    let wanted: Vec<_> =
+        rows.values().flat_map(|row| of(row).into_iter().chain([(TOPIC, row.topic)])).collect();
+    let names = names(shelf, wanted.into_iter()).await?;
+    let messages: BTreeSet<i64> = rows.values().map(|row| row.facts.get(Column::Message)).collect();
+    let messages: Vec<i64> = messages.into_iter().collect();
+    let messages: HashMap<i64, String> = shelf.messages(&messages).await?.into_iter().collect();
+    let mut letters = Vec::with_capacity(keys.len());
+    for key in keys {
+        let row = rows.remove(key).ok_or_else(|| shelf.damaged("a letter that is counted and not there"))?;
+        let message = messages.get(&row.facts.get(Column::Message)).cloned().unwrap_or_default();
+        let name = |what: &'static str, number: i64| names.get(&(what, number)).cloned();
+        let letter = row::known(row, message, name);
+        letters.push(letter.ok_or_else(|| shelf.damaged("a letter that cannot be read"))?);
+    }
+    Ok(letters)
+}

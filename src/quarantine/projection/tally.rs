@@ -1,0 +1,189 @@
+//! Counts of what passes: in all, by value, by hour, and the latest ones. Pure.
+
+use std::collections::BTreeMap;
+
+use super::scan::Tally;
+use super::stripes::{Block, Column};
+use crate::quarantine::{By, Cursor};
+
+pub const HOUR: i64 = 3_600_000;
+
+/// How many.
+#[derive(Default)]
+pub struct Count(pub u64);
+
+impl Tally for Count {
+    fn columns(&self) -> &'static [Column] {
+        &[]
+    }
+
+    fn take(&mut self, _: &Block, chosen: &[usize]) {
+        self.0 += chosen.len() as u64;
+    }
+}
+
+/// How many, and when the first and the last died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum {
+    pub count: u64,
+    pub first: i64,
+    pub last: i64,
+}
+
+impl Sum {
+    pub const NONE: Self = Self { count: 0, first: i64::MAX, last: i64::MIN };
+
+    #[inline]
+    pub fn add(&mut self, died: i64) {
+        self.count += 1;
+        self.first = self.first.min(died);
+        self.last = self.last.max(died);
+    }
+}
+
+/// By the value of one column. Numbers of names leave no gaps, so that a place for each is not too many.
+pub struct Shares {
+    by: Column,
+    pub sums: Vec<Sum>,
+}
+
+impl Shares {
+    pub fn by(by: By) -> Self {
+        let by = match by {
+            By::Tenant => Column::Tenant,
+            By::Resource => Column::Resource,
+            By::Feature => Column::Feature,
+            By::Model => Column::Model,
+            By::Producer => Column::Producer,
+            By::Version => Column::Version,
+            By::Code => Column::Code,
+            By::Class => Column::Class,
+            By::Stage => Column::Stage,
+            By::State => Column::State,
+        };
+        Self { by, sums: Vec::new() }
+    }
+
+    pub fn column(&self) -> Column {
+        self.by
+    }
+}
+
+impl Tally for Shares {
+    fn columns(&self) -> &'static [Column] {
+        match self.by {
+            Column::Tenant => &[Column::Died, Column::Tenant],
+            Column::Resource => &[Column::Died, Column::Resource],
+            Column::Feature => &[Column::Died, Column::Feature],
+            Column::Model => &[Column::Died, Column::Model],
+            Column::Producer => &[Column::Died, Column::Producer],
+            Column::Version => &[Column::Died, Column::Version],
+            Column::Code => &[Column::Died, Column::Code],
+            Column::Class => &[Column::Died, Column::Class],
+            Column::Stage => &[Column::Died, Column::Stage],
+            _ => &[Column::Died, Column::State],
+        }
+    }
+
+    fn take(&mut self, block: &Block, chosen: &[usize]) {
+        let (values, died) = (block.column(self.by), block.column(Column::Died));
+        for n in chosen {
+            let (Some(value), Some(died)) = (values.get(*n), died.get(*n)) else { continue };
+            place(&mut self.sums, *value, Sum::NONE).add(*died);
+        }
+    }
+}
+
+/// The place of a number, made when it is not there.
+#[inline]
+pub fn place<T: Clone>(places: &mut Vec<T>, number: i64, empty: T) -> &mut T {
+    let n = usize::try_from(number).unwrap_or_default();
+    if n >= places.len() {
+        places.resize(n + 1, empty);
+    }
+    &mut places[n]
+}
+
+/// By hour.
+#[derive(Default)]
+pub struct Trend(pub BTreeMap<i64, u64>);
+
+impl Tally for Trend {
+    fn columns(&self) -> &'static [Column] {
+        &[Column::Died]
+    }
+
+    fn take(&mut self, block: &Block, chosen: &[usize]) {
+        let died = block.column(Column::Died);
+        let (mut hour, mut count) = (0, 0);
+        for died in chosen.iter().filter_map(|n| died.get(*n)) {
+            // Neighbours died in the same hour more often than not.
+            let this = died.div_euclid(HOUR);
+            if this != hour {
+                self.add(hour, count);
+                (hour, count) = (this, 0);
+            }
+            count += 1;
+        }
+        self.add(hour, count);
+    }
+}
+
+impl Trend {
+    fn add(&mut self, hour: i64, count: u64) {
+        if count > 0 {
+            *self.0.entry(hour).or_default() += count;
+        }
+    }
+}
+
+/// The latest deaths. Of those that died in the same millisecond as the last one that fits, all are kept, since their ids
+/// decide; and all that died in the millisecond in which the page before ended.
+pub struct Latest {
+    most: usize,
+    after: Option<i64>,
+    floor: i64,
+    /// Death and key.
+    pub kept: Vec<(i64, i64)>,
+    pub ties: Vec<i64>,
+}
+
+impl Latest {
+    pub fn new(most: usize, after: Option<&Cursor>) -> Self {
+        let after = after.map(|cursor| cursor.died);
+        Self { most, after, floor: i64::MIN, kept: Vec::new(), ties: Vec::new() }
+    }
+
+    fn thin(&mut self) {
+        let Some(last) = self.most.checked_sub(1).filter(|last| *last < self.kept.len()) else { return };
+        let (_, (died, _), _) = self.kept.select_nth_unstable_by(last, |a, b| b.cmp(a));
+        self.floor = *died;
+        let floor = self.floor;
+        self.kept.retain(|(died, _)| *died >= floor);
+    }
+}
+
+impl Tally for Latest {
+    const LATEST_FIRST: bool = true;
+
+    fn columns(&self) -> &'static [Column] {
+        &[Column::Died]
+    }
+
+    fn take(&mut self, block: &Block, chosen: &[usize]) {
+        let deaths = block.column(Column::Died);
+        for n in chosen {
+            let (Some(died), Some(key)) = (deaths.get(*n), block.keys.get(*n)) else { continue };
+            if self.after == Some(*died) {
+                self.ties.push(*key);
+            } else if *died >= self.floor {
+                self.kept.push((*died, *key));
+            }
+        }
+        self.thin();
+    }
+
+    fn floor(&self) -> i64 {
+        self.floor
+    }
+}
