@@ -8,12 +8,14 @@ mod act;
 mod entry;
 mod filter;
 mod group;
+mod read;
 mod state;
 
 pub use act::{Act, Deed, Outcome};
 pub use entry::{Entry, Origin, Writer};
 pub use filter::{By, Cursor, Filter};
 pub use group::{Bucket, Group, Share};
+pub use read::Owner;
 pub use state::State;
 
 use std::collections::BTreeMap;
