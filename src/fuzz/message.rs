@@ -1,8 +1,10 @@
 //! Headers of records, which anybody can write who may write to a topic.
 
 use super::bytes::Bytes;
+use crate::flow::fault::{CHAIN_MAX, MESSAGE_MAX};
 use crate::message::deadletter::{DeadLetter, Detail};
-use crate::message::{Record, id, trail};
+use crate::message::{Record, foreign, id, trail};
+use crate::quarantine::{Entry, Owner, Writer};
 
 /// A record on an input topic and on a rung. What was opened is sealed, and opened as the same.
 pub fn control_block(input: &[u8]) {
@@ -39,4 +41,18 @@ pub fn dead_letter(input: &[u8]) {
         }
         Err(problem) => assert!(problem.to_string().contains(problem.missing)),
     }
+}
+
+/// A record of any dead letter topic. It becomes an entry whoever wrote it, and every text of that is bounded.
+pub fn foreign_letter(input: &[u8]) {
+    let record = Bytes(input).record();
+    let entry = Entry::read(&record, &Owner::default());
+    let lines = || entry.chain.iter().chain([&entry.message, &entry.code]);
+    assert!(lines().all(|line| line.len() <= MESSAGE_MAX && !line.contains(char::is_control)));
+    assert!(entry.chain.len() <= CHAIN_MAX && trail::is_job_id(&entry.job));
+    let ids = [&entry.tenant, &entry.resource, &entry.producer, &entry.feature, &entry.model];
+    assert!(ids.into_iter().flatten().all(|id| trail::is_id(id)));
+    let is_known = foreign::place(&record.headers).is_some();
+    assert!(is_known || matches!(entry.writer, Writer::Lazaret | Writer::Unknown));
+    assert_eq!(Entry::read(&record, &Owner::default()), entry);
 }

@@ -27,6 +27,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("retry_after", flow::retry_after),
     ("control_block", message::control_block),
     ("dead_letter", message::dead_letter),
+    ("foreign_letter", message::foreign_letter),
     ("json", schema::json),
     ("avro", schema::avro),
     ("provider", llm::provider),

@@ -32,6 +32,76 @@ pub fn headers() -> impl Strategy<Value = Headers> {
     vec((name, option::of(value)), 0..12).prop_map(|items| items.into_iter().collect())
 }
 
+/// Headers as others write them into dead letters, of several families at once, and as nobody writes them.
+pub fn foreign_headers() -> impl Strategy<Value = Headers> {
+    let theirs = prop::sample::select(vec![
+        "kafka_dlt-exception-fqcn",
+        "kafka_dlt-exception-cause-fqcn",
+        "kafka_dlt-exception-message",
+        "kafka_dlt-exception-stacktrace",
+        "kafka_dlt-key-exception-fqcn",
+        "kafka_dlt-original-topic",
+        "kafka_dlt-original-partition",
+        "kafka_dlt-original-offset",
+        "kafka_dlt-original-timestamp",
+        "kafka_dlt-original-consumer-group",
+        "kafka_deliveryAttempt",
+        "kafka_exception-fqcn",
+        "kafka_original-topic",
+        "retry_topic-attempts",
+        "retry_topic-backoff-timestamp",
+        "x-exception-fqcn",
+        "x-original-topic",
+        "__connect.errors.topic",
+        "__connect.errors.offset",
+        "__connect.errors.connector.name",
+        "__connect.errors.exception.stacktrace",
+        "__streams.errors.exception",
+        "__streams.errors.stacktrace",
+        "__dlq.errors.topic",
+        "__dlq.errors.delivery.count",
+        "source_topic",
+        "source_partition",
+        "source_offset",
+        "source_attempts",
+        "dead-letter-exception-class-name",
+        "dead-letter-reason",
+        "dead-letter-cause",
+        "delayed-retry-topic",
+        "delayed-retry-count",
+        "NServiceBus.FailedQ",
+        "NServiceBus.TimeOfFailure",
+        "NServiceBus.ExceptionInfo.StackTrace",
+        "producer-id",
+        "model",
+    ]);
+    let value = prop_oneof![
+        4 => vec(any::<u8>(), 0..12),
+        4 => text().prop_map(String::into_bytes),
+        4 => prop::sample::select(vec![
+            "7",
+            "-1",
+            "99999999999999999999",
+            "2026-11-22 03:14:07:512345 Z",
+            "org.springframework.kafka.listener.ListenerExecutionFailedException",
+            "java.util.concurrent.CompletionException: a\n\tat a.b(C.java:1)\nCaused by: java.io.IOException: b\n\tat x",
+            "System.AggregateException: a\r\n ---> System.TimeoutException: b\r\n   at x",
+            "\nCaused by: \nCaused by: : \n ---> ",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
+        1 => (1usize..40_000, any::<char>()).prop_map(|(times, c)| c.to_string().repeat(times).into_bytes()),
+        1 => (1usize..4_000).prop_map(|times| "\nCaused by: a.B: c".repeat(times).into_bytes()),
+    ];
+    (headers(), vec((theirs.prop_map(str::to_owned), option::of(value)), 0..16), any::<bool>()).prop_map(
+        |(other, theirs, in_front)| {
+            let other: Vec<_> =
+                other.iter().map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec))).collect();
+            let (first, then) = if in_front { (theirs, other) } else { (other, theirs) };
+            first.into_iter().chain(then).collect()
+        },
+    )
+}
+
 /// Ids as they are taken from headers.
 pub fn id() -> impl Strategy<Value = String> {
     "\\PC{1,120}"

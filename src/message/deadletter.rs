@@ -112,7 +112,7 @@ impl DeadLetter {
             class: fault.class.to_string(),
             message: fault.message.clone(),
             chain: fault.chain.clone(),
-            fingerprint: fingerprint(scene.stage, fault),
+            fingerprint: fingerprint(scene.stage, fault.code.as_str(), &fault.message),
             attempts: scene.attempts,
             first_failure: scene.first_failure,
             last_failure: scene.last_failure,
@@ -205,9 +205,10 @@ pub fn id(pipeline: &str, stage: &str, job: &JobId, redrives: u32) -> String {
     blake3::hash(name.as_bytes()).to_hex()[..20].to_owned()
 }
 
-/// Names failures that look alike: stage, code and the message without its numbers, ids and quoted parts.
-pub fn fingerprint(stage: &str, fault: &Fault) -> String {
-    let text = format!("{stage}\0{}\0{}", fault.code, normalised(&fault.message));
+/// Names failures that look alike: stage, code and the message without its numbers, ids and quoted parts. Of a letter
+/// that others wrote, its topic may stand for the stage, and the class of the exception for the code.
+pub fn fingerprint(stage: &str, code: &str, message: &str) -> String {
+    let text = format!("{stage}\0{code}\0{}", normalised(message));
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 

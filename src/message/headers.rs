@@ -10,6 +10,11 @@ pub const TENANT_ID: &str = "tenant-id";
 pub const RESOURCE_ID: &str = "resource-id";
 pub const TRACEPARENT: &str = "traceparent";
 
+/// Who is hit when a record dies: read from dead letters, never written. UTF-8 text.
+pub const PRODUCER_ID: &str = "producer-id";
+pub const FEATURE: &str = "feature";
+pub const MODEL: &str = "model";
+
 /// Headers in the order of the record; names may repeat and values may be null, as Kafka allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Name, Option<Bytes>)>);

@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 pub mod deadletter;
+pub mod foreign;
 pub mod headers;
 pub mod id;
 pub mod payload;

@@ -176,7 +176,7 @@ fn is_text(text: &str, max: usize) -> bool {
 }
 
 /// The ids of a record: from its headers, else derived, so that a redelivery always has the same ones.
-fn correlate(headers: &Headers, origin: &Coordinates) -> Correlation {
+pub fn correlate(headers: &Headers, origin: &Coordinates) -> Correlation {
     let id = |name| headers.text(name).filter(|text| is_id(text)).map(str::to_owned);
     let job = headers.text(JOB_ID).filter(|text| is_job_id(text));
     let job = job.map_or_else(|| JobId::derived(origin), |text| JobId(text.to_owned()));

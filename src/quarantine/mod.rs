@@ -13,6 +13,7 @@ mod open;
 pub mod postgres;
 mod projection;
 pub mod sqlite;
+mod read;
 mod state;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use entry::{Entry, Origin, Writer};
 pub use filter::{By, Cursor, Filter, is_in_area, is_of_job};
 pub use group::{Bucket, Group, Share};
 pub use open::open;
+pub use read::Owner;
 pub use state::State;
 
 use std::collections::BTreeMap;

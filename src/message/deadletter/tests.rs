@@ -187,7 +187,7 @@ proptest! {
     ) {
         let print = |number: u64, quoted: &str| {
             let message = format!("{} {number} '{quoted}' end", words.join(" "));
-            fingerprint("parse", &Fault::new(Code::ParseCorrupt, message))
+            fingerprint("parse", "parse.corrupt", &message)
         };
         prop_assert_eq!(print(numbers.0, &quoted.0), print(numbers.1, &quoted.1));
     }
