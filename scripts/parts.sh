@@ -11,7 +11,9 @@
 #   scripts/parts.sh postgres start [durable] without that word it does not wait for the disk
 #   scripts/parts.sh postgres kill|restart|pause|resume
 #   scripts/parts.sh prometheus install       promtool only
-#   scripts/parts.sh kafka|registry|postgres|prometheus home    where the programs are, for prometheus the promtool itself
+#   scripts/parts.sh foreign install          what others write dead letters with
+#   scripts/parts.sh kafka|registry|postgres|prometheus|foreign home    where the programs are, for prometheus the
+#                                             promtool itself
 #
 # Programs live below $LAZARET_PARTS (default ~/.cache/lazaret/parts) and are fetched once. A run lives in the folder
 # $LAZARET_RUN (default $LAZARET_PARTS/run): data, logs, process ids, and `env`, which tells where the servers
@@ -36,6 +38,8 @@ jvm=(-Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 . scripts/parts/postgres.sh
 # shellcheck source=scripts/parts/prometheus.sh
 . scripts/parts/prometheus.sh
+# shellcheck source=scripts/parts/foreign.sh
+. scripts/parts/foreign.sh
 
 # install_once NAME FUNCTION: runs the function in a fresh folder and puts the folder in its place when it succeeded,
 # so that a broken download never looks like an installation and two installers never write into one folder.
@@ -94,7 +98,7 @@ forget() {
 
 mkdir -p "$run"
 case "${1:-} ${2:-}" in
-"kafka install" | "registry install" | "postgres install" | "prometheus install") "$1_$2" ;;
+"kafka install" | "registry install" | "postgres install" | "prometheus install" | "foreign install") "$1_$2" ;;
 "registry start" | "kafka stop" | "registry stop" | "postgres stop") "$1_$2" ;;
 "postgres start") postgres_start "${3:-}" ;;
 "postgres kill" | "postgres restart" | "postgres pause" | "postgres resume") "$1_$2" ;;
@@ -104,5 +108,6 @@ case "${1:-} ${2:-}" in
 "registry home") echo "$registry_home" ;;
 "postgres home") echo "$postgres_home" ;;
 "prometheus home") promtool_path ;;
-*) fail "usage: scripts/parts.sh kafka|registry|postgres|prometheus install|start|stop|home; the head of the script says more" 64 ;;
+"foreign home") echo "$foreign_home" ;;
+*) fail "usage: scripts/parts.sh kafka|registry|postgres|prometheus|foreign install|start|stop|home; the head of the script says more" 64 ;;
 esac

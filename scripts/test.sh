@@ -126,8 +126,10 @@ must "fetch Kafka" scripts/parts.sh kafka install
 must "fetch the schema registry" scripts/parts.sh registry install
 must "fetch PostgreSQL" scripts/parts.sh postgres install
 must "fetch promtool" scripts/parts.sh prometheus install
+must "fetch what others use" scripts/parts.sh foreign install
 LAZARET_TEST_PROMTOOL=$(scripts/parts.sh prometheus home)
-export LAZARET_TEST_PROMTOOL
+LAZARET_TEST_FOREIGN="$(scripts/parts.sh foreign home)/lib/*"
+export LAZARET_TEST_PROMTOOL LAZARET_TEST_FOREIGN
 
 step "format" cargo fmt --check
 step "lint" cargo clippy --locked --all-targets -- -D warnings

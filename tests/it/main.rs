@@ -9,6 +9,7 @@ mod demo;
 mod dlq;
 mod docs;
 mod extract;
+mod foreign;
 mod kafka;
 mod library;
 mod postgres;
