@@ -1,5 +1,6 @@
 //! `lazaret dlq`: the dead letters of all stages, everything about one, and sending them back.
 
+mod index;
 mod send;
 
 use clap::Subcommand;
@@ -15,8 +16,7 @@ use crate::ops::dlq::{self, DlqError, Filter, Found, Opened};
 
 /// Longest message in the table, in characters.
 const MESSAGE_MAX: usize = 60;
-const SINCE: &str =
-    "write a time back from now, such as 2h, or a point in time, such as 2026-01-31T12:00:00Z";
+const TIME: &str = "write a time back from now, such as 2h, or a point in time, such as 2026-01-31T12:00:00Z";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -36,9 +36,13 @@ enum What {
         #[arg(long)]
         payload: bool,
     },
+    /// List what dead letters look alike, from the index: how many, since when, whose. Ends with 3 when there is none.
+    Groups(index::Groups),
+    /// Count dead letters from the index, by tenant, resource, code and the like if that is wanted.
+    Count(index::Count),
     /// Send dead letters back to the stage where they died, to be run again. All or none; ends with 4 when one was
     /// sent back before or is not dead.
-    Redrive(send::Which),
+    Redrive(send::Redrive),
     /// Give dead letters up for good, in somebody's name and for a reason.
     Discard(send::Discard),
 }
@@ -70,13 +74,15 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     match args.what {
         What::Ls(ls) => list(ls, now, global).await,
         What::Show { id, payload } => show(&id, payload, now, global).await,
-        What::Redrive(which) => send::redrive(which, global).await,
+        What::Groups(groups) => index::groups(groups, now, global).await,
+        What::Count(count) => index::count(count, now, global).await,
+        What::Redrive(redrive) => send::redrive(redrive, global).await,
         What::Discard(discard) => send::discard(discard, global).await,
     }
 }
 
 async fn list(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    let since = ls.since.as_deref().map(|text| since(text, now)).transpose()?;
+    let since = ls.since.as_deref().map(|text| time("--since", text, now)).transpose()?;
     let Ls { pipeline, stage, code, tenant, job, limit, .. } = ls;
     let filter = Filter { pipeline, stage, code, tenant, job, since };
     let config = global.load_config()?;
@@ -184,11 +190,11 @@ fn as_json(opened: &Opened, letter: &CaredFor<'_>, payload: bool) -> Value {
 }
 
 /// A span counts back from now; anything else is a point in time.
-fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+fn time(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    let wrong = |why: String| Failure::new(ExitCode::Usage, format!("--since: {why}")).hint(SINCE);
+    let wrong = |why: String| Failure::new(ExitCode::Usage, format!("{flag}: {why}")).hint(TIME);
     let span = Span::parse(text).map_err(wrong)?;
     now.checked_sub(span.0).map_err(|_| wrong(format!("{text} is too long ago")))
 }

@@ -15,6 +15,7 @@ mod failure;
 pub mod global;
 mod job;
 mod log;
+mod ops;
 pub mod output;
 mod panic;
 mod provider;
@@ -56,6 +57,8 @@ pub enum Verb {
     Job(job::Args),
     /// List dead letters, show one with its cause and what to do, send them back or give them up.
     Dlq(dlq::Args),
+    /// Keep the index of dead letters up to date with Kafka, or build it anew.
+    Ops(ops::Args),
     /// Say for every record of every input where it is, and what is missing or stands twice.
     Verify(verify::Args),
     /// List the failure codes, or show the page of one: what happened, cause, remedy.
@@ -111,6 +114,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
         Verb::Dlq(args) => dlq::run(args, global).await,
+        Verb::Ops(args) => ops::run(args, global).await,
         Verb::Verify(args) => verify::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,
         Verb::Check(args) => check::run(args, global).await,

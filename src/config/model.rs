@@ -87,7 +87,8 @@ impl Config {
             registry: None,
             ledger: Store::default(),
             index: IndexStore::default(),
-            quarantine: QuarantineStore::default(),
+            // Who uses the library makes no topic that other programs work with.
+            quarantine: QuarantineStore { operations: String::new(), ..QuarantineStore::default() },
             providers: BTreeMap::new(),
             sources: Sources::default(),
             http: Http::default(),

@@ -26,6 +26,8 @@ pub const HEADER_ROOM: Size = Size::kib(128);
 pub const WAITING_RETENTION_MIN: Span = Span::secs(7 * 86_400);
 /// Longest topic name that Kafka takes.
 pub const NAME_MAX: usize = 249;
+/// Largest record of the topic of operations: the ids of a thousand dead letters, and a reason.
+pub const OPERATION_MAX: Size = Size::mib(2);
 
 /// Everything a configuration needs on the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +36,8 @@ pub struct Topology {
     pub stages: Vec<StageTopics>,
     /// Every topic once, by name.
     pub topics: Vec<TopicPlan>,
+    /// Where it stands what people and rules do with dead letters; `None` where nobody does anything.
+    pub operations: Option<String>,
 }
 
 /// The topics around one stage.
@@ -76,6 +80,7 @@ pub enum Purpose {
     Redrive,
     Park,
     Dlq,
+    Operations,
 }
 
 /// How a topic should be.
@@ -107,7 +112,12 @@ impl Topology {
         for stage in &stages {
             follow(&mut topics, stage);
         }
-        Self { stages, topics: topics.into_values().collect() }
+        let operations = Some(config.quarantine.operations.clone()).filter(|name| !name.is_empty());
+        if let Some(name) = &operations {
+            let replication = config.pipelines.values().filter_map(|pipeline| pipeline.replication).max();
+            merge(&mut topics, operations_plan(name, replication));
+        }
+        Self { stages, topics: topics.into_values().collect(), operations }
     }
 
     pub fn stage(&self, pipeline: &str, stage: &str) -> Option<&StageTopics> {
@@ -187,6 +197,7 @@ impl TopicPlan {
             Purpose::Rung | Purpose::Redrive | Purpose::Park => Some("LogAppendTime"),
             // A dead letter is the original record with its time, whatever the broker does elsewhere.
             Purpose::Dlq => Some("CreateTime"),
+            Purpose::Operations => None,
         };
         configs.extend(timestamps.map(|kind| ("message.timestamp.type", kind.to_owned())));
         configs
@@ -288,6 +299,19 @@ fn plans_of(pipeline: &Pipeline, stages: &[StageTopics]) -> Vec<TopicPlan> {
         plans.push(plan(&topics.dlq, Purpose::Dlq, stage.partitions, pipeline.dlq_retention, roomy));
     }
     plans
+}
+
+/// One partition, since what was done to a letter is read in the order in which it was done; for ever, since it cannot be
+/// told from anything else.
+fn operations_plan(name: &str, replication: Option<u32>) -> TopicPlan {
+    TopicPlan {
+        name: name.to_owned(),
+        purpose: Purpose::Operations,
+        partitions: 1,
+        replication,
+        retention: None,
+        message_max: OPERATION_MAX,
+    }
 }
 
 /// A record keeps its partition on every topic of its stage, so these have as many as the input.

@@ -11,6 +11,7 @@ pub mod problem;
 mod produce_error;
 pub mod producer;
 pub mod read;
+pub mod tail;
 pub mod transaction;
 
 pub use consumer::Consumer;

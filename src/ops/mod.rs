@@ -4,6 +4,7 @@ pub mod advice;
 pub mod dlq;
 pub mod job;
 pub mod offsets;
+pub mod quarantine;
 pub mod schemas;
 pub mod submit;
 pub mod topics;

@@ -265,6 +265,7 @@ pub fn purpose_name(purpose: Purpose) -> &'static str {
         Purpose::Redrive => "redrive",
         Purpose::Park => "park",
         Purpose::Dlq => "dlq",
+        Purpose::Operations => "operations",
     }
 }
 

@@ -12,8 +12,8 @@ mod group;
 mod open;
 pub mod postgres;
 mod projection;
-pub mod sqlite;
 mod read;
+pub mod sqlite;
 mod state;
 
 #[cfg(test)]

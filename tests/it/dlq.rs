@@ -6,7 +6,7 @@ use lazaret::kafka::Producer;
 use lazaret::kafka::admin::Admin;
 use lazaret::message::deadletter::{DeadLetter, Detail, Scene};
 use lazaret::message::{Coordinates, Correlation, Headers, JobId, OutRecord, trail};
-use lazaret::ops::dlq::redrive::{RedriveError, What, send_back};
+use lazaret::ops::dlq::redrive::{Order, RedriveError, What, send_back};
 use lazaret::ops::dlq::{DlqError, Filter, list, show};
 use lazaret::ops::topics::apply;
 
@@ -15,7 +15,7 @@ use crate::support::{bootstrap, config, records, unique};
 /// A time long before any retention: such a dead letter must keep it and still be kept.
 const LONG_AGO: i64 = 1_000_000_000_000;
 
-fn dead(pipeline: &str, job: &str, code: Code) -> (DeadLetter, OutRecord) {
+pub fn dead(pipeline: &str, job: &str, code: Code) -> (DeadLetter, OutRecord) {
     let origin =
         Coordinates { topic: "documents".into(), partition: 0, offset: 1, timestamp: Some(LONG_AGO) };
     let correlation = Correlation {
@@ -80,7 +80,8 @@ async fn what_is_sent_back_stands_on_the_stages_redrive_topic_and_nothing_is_sen
     let redrive = format!("{name}.parse.redrive");
     let back = async |ids: &[&str], what: What, force| {
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        send_back(&config, &ids, &what, force).await
+        let order = Order { what, by: "ann".into(), reason: Some("no longer wanted".into()) };
+        send_back(&config, &ids, &order, force).await
     };
     // Without a ledger nobody knows whether they are dead.
     assert!(matches!(back(&[&one.id], What::Redrive, false).await, Err(RedriveError::Refused(_))));
@@ -90,8 +91,7 @@ async fn what_is_sent_back_stands_on_the_stages_redrive_topic_and_nothing_is_sen
 
     let sent = back(&[&one.id[..10], &one.id], What::Redrive, true).await.expect("sent back");
     assert_eq!((sent.len(), sent[0].redrives, sent[0].job.as_str()), (1, 1, "job-1"));
-    let discard = What::Discard { by: "ann".into(), reason: "no longer wanted".into() };
-    back(&[&two.id], discard, true).await.expect("given up");
+    back(&[&two.id], What::Discard, true).await.expect("given up");
     let again = back(&[&one.id], What::Redrive, false).await;
     let Err(RedriveError::Refused(why)) = again else { panic!("{again:?}") };
     assert!(why[0].message.contains("sent back before"), "{}", why[0]);

@@ -13,6 +13,7 @@ mod foreign;
 mod kafka;
 mod library;
 mod postgres;
+mod quarantine;
 mod real;
 mod registry;
 mod rig;

@@ -77,7 +77,7 @@ impl Rig {
              http: {{ listen: '127.0.0.1:0' }}\n\
              ledger: {{ {ledger} }}\n\
              index: {{ {index} }}\n\
-             quarantine: {{ {quarantine} }}\n\
+             quarantine: {{ operations: '{{p}}.operations', {quarantine} }}\n\
              providers:\n  local: {{ base_url: '{base_url}', timeout: 2s }}\n\
              {extra}\n\
              pipelines:\n{pipelines}",

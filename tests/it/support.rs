@@ -19,9 +19,15 @@ pub fn unique(base: &str) -> String {
     format!("{base}-{}", uuid::Uuid::now_v7().simple())
 }
 
-/// Reads a configuration; `{kafka}` in the text stands for the bootstrap address.
+/// Reads a configuration; `{kafka}` in the text stands for the bootstrap address. Its topic of operations is named after
+/// its first pipeline, so that no other test has it.
 pub fn config(bootstrap: &str, yaml: &str) -> Config {
-    serde_saphyr::from_str(&yaml.replace("{kafka}", bootstrap)).expect("a valid configuration")
+    let text = yaml.replace("{kafka}", bootstrap);
+    let mut config: Config = serde_saphyr::from_str(&text).expect("a valid configuration");
+    if let Some(pipeline) = config.pipelines.keys().next() {
+        config.quarantine.operations = format!("{pipeline}.operations");
+    }
+    config
 }
 
 /// Everything that stands in these topics now.

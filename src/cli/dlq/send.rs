@@ -5,7 +5,10 @@ use serde_json::json;
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::message::trail::is_id;
 use crate::ops::dlq::explain::printable;
-use crate::ops::dlq::redrive::{RedriveError, SentBack, What, send_back};
+use crate::ops::dlq::redrive::{Order, RedriveError, SentBack, What, send_back};
+
+/// Stands for who sends letters back where the shell does not know.
+const NOBODY: &str = "unknown";
 
 #[derive(Debug, clap::Args)]
 pub struct Which {
@@ -15,6 +18,18 @@ pub struct Which {
     /// Send them back whatever the ledger says of their jobs.
     #[arg(long)]
     force: bool,
+    /// Who does it; the user of this shell when absent. It is written down on the topic of operations.
+    #[arg(long, value_name = "NAME", env = "USER")]
+    by: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Redrive {
+    #[command(flatten)]
+    which: Which,
+    /// Why they are sent back: what has changed.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -24,35 +39,42 @@ pub struct Discard {
     /// Why they are given up.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Who gives them up; the user of this shell when absent.
-    #[arg(long, value_name = "NAME", env = "USER")]
-    by: Option<String>,
 }
 
-pub async fn redrive(which: Which, global: &Global) -> Result<ExitCode, Failure> {
-    send(which, What::Redrive, global).await
+pub async fn redrive(redrive: Redrive, global: &Global) -> Result<ExitCode, Failure> {
+    send(redrive.which, What::Redrive, redrive.reason, global).await
 }
 
 pub async fn discard(discard: Discard, global: &Global) -> Result<ExitCode, Failure> {
-    let Discard { which, reason, by } = discard;
-    let by = by.ok_or_else(|| {
-        Failure::new(ExitCode::Usage, "nobody is named who discards").hint("name somebody with --by")
-    })?;
-    for (flag, text) in [("--by", &by), ("--reason", &reason)] {
-        if !is_id(text) {
+    send(discard.which, What::Discard, Some(discard.reason), global).await
+}
+
+async fn send(
+    which: Which,
+    what: What,
+    reason: Option<String>,
+    global: &Global,
+) -> Result<ExitCode, Failure> {
+    let by = match (which.by, what) {
+        (Some(by), _) => by,
+        (None, What::Redrive) => NOBODY.to_owned(),
+        (None, What::Discard) => {
+            let nobody = Failure::new(ExitCode::Usage, "nobody is named who discards");
+            return Err(nobody.hint("name somebody with --by"));
+        }
+    };
+    for (flag, text) in [("--by", Some(&by)), ("--reason", reason.as_ref())] {
+        if text.is_some_and(|text| !is_id(text)) {
             let message = format!("{flag} is empty, longer than 512 bytes, or has control characters");
             return Err(Failure::new(ExitCode::Usage, message));
         }
     }
-    send(which, What::Discard { by, reason }, global).await
-}
-
-async fn send(which: Which, what: What, global: &Global) -> Result<ExitCode, Failure> {
     let config = global.load_config()?;
     for id in &which.ids {
         super::ensure_id(id)?;
     }
-    match send_back(&config, &which.ids, &what, which.force).await {
+    let order = Order { what, by, reason };
+    match send_back(&config, &which.ids, &order, which.force).await {
         Ok(sent) => {
             show(&sent, global)?;
             Ok(ExitCode::Done)
@@ -93,7 +115,7 @@ impl From<RedriveError> for Failure {
                     all.next().unwrap_or_else(|| Failure::new(ExitCode::Refused, "nothing was sent back"));
                 Failure { more: all.collect(), ..first }
             }
-            RedriveError::Ledger(_) | RedriveError::Unwritten { .. } => {
+            RedriveError::Ledger(_) | RedriveError::Unnoted(_) | RedriveError::Unwritten { .. } => {
                 Failure::new(ExitCode::Failed, error.to_string())
             }
         }

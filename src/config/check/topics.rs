@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
-use crate::config::model::Config;
+use crate::config::model::{Config, Kind};
 use crate::flow::Topology;
 use crate::flow::topology::{NAME_MAX, NameProblem, StageTopics, name_problem};
 
@@ -38,7 +38,44 @@ pub fn check(config: &Config, found: &mut Findings) {
             );
         }
     }
+    quarantine(config, &own, found);
     circles(config, found);
+}
+
+/// The topic of operations is nobody else's; those of others that are indexed are no stage's. Only a program that uses the
+/// library has no topic of operations: nothing is done with dead letters there.
+fn quarantine(config: &Config, own: &BTreeMap<String, String>, found: &mut Findings) {
+    let quarantine = &config.quarantine;
+    let mut stages = config.pipelines.values().flat_map(|pipeline| &pipeline.stages);
+    if stages.any(|stage| matches!(stage.kind, Kind::Own(_))) {
+        return;
+    }
+    let flow = config.pipelines.values().flat_map(|pipeline| {
+        [Some(&pipeline.input.topic), pipeline.output.as_ref().map(|output| &output.topic)]
+    });
+    let is_flow = flow.flatten().any(|topic| *topic == quarantine.operations);
+    let others = quarantine.topics.iter().enumerate();
+    let others = others.map(|(n, topic)| (format!("quarantine.topics[{n}]"), topic));
+    for (path, topic) in
+        [("quarantine.operations".to_owned(), &quarantine.operations)].into_iter().chain(others)
+    {
+        legal(topic, "topic", &path, found);
+        if let Some(owner) = own.get(&collision_key(topic)) {
+            found.error(
+                path,
+                format!("'{topic}' is {owner}"),
+                "choose another topic: this one belongs to the stage alone",
+            );
+        }
+    }
+    if is_flow || quarantine.topics.contains(&quarantine.operations) {
+        let message = format!("'{}' is used for something else", quarantine.operations);
+        found.error(
+            "quarantine.operations",
+            message,
+            "give what is done with dead letters a topic of its own",
+        );
+    }
 }
 
 /// Kafka's metric names cannot tell `.` from `_`, so a broker refuses `a_b` where there is `a.b`.

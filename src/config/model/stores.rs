@@ -68,6 +68,10 @@ pub struct QuarantineStore {
     pub path: PathBuf,
     /// A database instead of the file, for instances on several machines.
     pub postgres: Option<Postgres>,
+    /// Dead letter topics of others that are indexed as well: Spring, Kafka Connect, Kafka Streams and the like.
+    pub topics: Vec<String>,
+    /// The topic where it stands what people and rules do with dead letters.
+    pub operations: String,
 }
 
 impl QuarantineStore {
@@ -81,7 +85,8 @@ impl QuarantineStore {
 
 impl Default for QuarantineStore {
     fn default() -> Self {
-        Self { path: Self::PATH.into(), postgres: None }
+        let operations = "lazaret.operations".into();
+        Self { path: Self::PATH.into(), postgres: None, topics: Vec::new(), operations }
     }
 }
 

@@ -10,20 +10,30 @@ use super::{DlqError, Filter, Opened, found, not_found, scan, topics};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::flow::topology::StageTopics;
-use crate::kafka::client::reach;
+use crate::kafka::client::{ClusterInfo, reach};
 use crate::kafka::{KafkaProblem, ProduceError, Producer};
 use crate::ledger::{JobRow, LedgerError, LedgerReader, State};
 use crate::message::deadletter::DeadLetter;
 use crate::message::{OutRecord, Trail, trail};
 use crate::ops::advice::Advice;
+use crate::ops::quarantine::Acts;
+use crate::quarantine::{Deed, Outcome};
 
-/// What the stage is to do with them.
+/// What the stage is to do with them, in whose name and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub what: What,
+    /// A person, or `rule:<name>`.
+    pub by: String,
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// Run them again, from the first attempt.
     Redrive,
-    /// Give them up, in this name and for this reason.
-    Discard { by: String, reason: String },
+    /// Give them up for good.
+    Discard,
 }
 
 /// A dead letter that was sent back.
@@ -52,6 +62,9 @@ pub enum RedriveError {
     /// These must not be sent back, and so none was.
     #[error("{} of the dead letters must not be sent back", .0.len())]
     Refused(Vec<Advice>),
+    /// It could not be written down what was to be done, and so nothing was.
+    #[error("it cannot be written down what is to be done, and so nothing was: {0}")]
+    Unnoted(ProduceError),
     /// Kafka did not take one, and those after it were not tried.
     #[error("{error}")]
     Unwritten { sent: Vec<SentBack>, left: usize, error: ProduceError },
@@ -62,12 +75,13 @@ pub enum RedriveError {
 pub async fn send_back(
     config: &Config,
     ids: &[String],
-    what: &What,
+    order: &Order,
     force: bool,
 ) -> Result<Vec<SentBack>, RedriveError> {
     let letters = find(config, ids).await?;
     let topology = Topology::derive(config);
     let cluster = reach(&config.kafka, "dlq").await?;
+    let acts = acts(&topology, &cluster)?;
     let sent_before = sent_before(config, &topology, &letters).await?;
     let (mut records, mut refused) = (Vec::new(), Vec::new());
     for letter in &letters {
@@ -84,14 +98,41 @@ pub async fn send_back(
                 let known = row.map(|row| row.redrives).max(before).unwrap_or_default();
                 let partitions = cluster.topics.get(&stage.redrive).copied().unwrap_or(1);
                 let redrives = known.max(dead.redrives).saturating_add(1);
-                records.push((dead, redrives, record(letter, stage, partitions, redrives, what)));
+                records.push((dead, redrives, record(letter, stage, partitions, redrives, order)));
             }
         }
     }
     if !refused.is_empty() {
         return Err(RedriveError::Refused(refused));
     }
-    write(config, &topology, records).await
+    let producer = Producer::new(&config.kafka, &topology, "dlq")?;
+    let deed = match order.what {
+        What::Redrive => Deed::Redriven,
+        What::Discard => Deed::Discarded,
+    };
+    let ids: Vec<String> = records.iter().map(|(letter, ..)| letter.id.clone()).collect();
+    let acts = acts.map(|topic| Acts::new(&producer, topic, &order.by, order.reason.as_deref()));
+    if let Some(acts) = &acts {
+        acts.note(&ids, &deed).await.map_err(RedriveError::Unnoted)?;
+    }
+    let sent = write(&producer, records).await;
+    if let (Some(acts), Err(RedriveError::Unwritten { sent, .. })) = (&acts, &sent) {
+        // If this cannot be written either, they stand as being redriven: they can be sent back with --force.
+        let left = ids.get(sent.len()..).unwrap_or_default();
+        let _ = acts.note(left, &Deed::Settled { outcome: Outcome::Returned }).await;
+    }
+    sent
+}
+
+/// The topic where it is written down what is done. What cannot be written down is not done.
+fn acts<'a>(topology: &'a Topology, cluster: &ClusterInfo) -> Result<Option<&'a str>, RedriveError> {
+    let Some(topic) = topology.operations.as_deref() else { return Ok(None) };
+    if cluster.topics.contains_key(topic) {
+        return Ok(Some(topic));
+    }
+    let message =
+        format!("there is no topic '{topic}', on which it is written down what is done with dead letters");
+    Err(RedriveError::Refused(vec![Advice::new(message, "make it with `lazaret topics apply`")]))
 }
 
 /// The letters of these ids, each once and in this order.
@@ -213,11 +254,17 @@ fn objection(letter: &DeadLetter, row: Option<&JobRow>, sent_before: Option<u32>
 }
 
 /// The original record with a control block, on the partition that belongs to its input partition. Pure.
-fn record(letter: &Opened, stage: &StageTopics, partitions: usize, redrives: u32, what: &What) -> OutRecord {
+fn record(
+    letter: &Opened,
+    stage: &StageTopics,
+    partitions: usize,
+    redrives: u32,
+    order: &Order,
+) -> OutRecord {
     let dead = &letter.found.letter;
-    let discard = match what {
+    let discard = match order.what {
         What::Redrive => None,
-        What::Discard { by, reason } => Some((by.clone(), reason.clone())),
+        What::Discard => Some((order.by.clone(), order.reason.clone().unwrap_or_default())),
     };
     let trail = Trail { redrives, discard, ..Trail::fresh(&dead.origin) };
     let partitions = i32::try_from(partitions.max(1)).unwrap_or(i32::MAX);
@@ -233,11 +280,9 @@ fn record(letter: &Opened, stage: &StageTopics, partitions: usize, redrives: u32
 
 /// One after the other, so that it is known which were written.
 async fn write(
-    config: &Config,
-    topology: &Topology,
+    producer: &Producer,
     records: Vec<(&DeadLetter, u32, OutRecord)>,
 ) -> Result<Vec<SentBack>, RedriveError> {
-    let producer = Producer::new(&config.kafka, topology, "dlq")?;
     let mut sent = Vec::new();
     for (letter, redrives, record) in &records {
         match producer.send(record.clone()).await {

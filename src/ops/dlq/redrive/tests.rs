@@ -56,9 +56,13 @@ fn row(state: State, redrives: u32) -> JobRow {
     }
 }
 
+fn order(what: What, reason: Option<&str>) -> Order {
+    Order { what, by: "ann".into(), reason: reason.map(str::to_owned) }
+}
+
 #[test]
 fn what_is_sent_back_is_the_original_record_with_its_origin_and_one_more_redrive() {
-    let out = record(&opened(), &stage(), 3, 1, &What::Redrive);
+    let out = record(&opened(), &stage(), 3, 1, &order(What::Redrive, None));
     assert_eq!(out.partition, Some(1), "the origin's partition, on a topic with fewer");
     let at = Coordinates { topic: out.topic.clone(), partition: 1, offset: 0, timestamp: None };
     let read = Record { at, key: out.key, value: out.value, headers: out.headers };
@@ -73,8 +77,7 @@ fn what_is_sent_back_is_the_original_record_with_its_origin_and_one_more_redrive
 
 #[test]
 fn what_is_given_up_says_by_whom_and_why() {
-    let what = What::Discard { by: "ann".into(), reason: "duplicate of job-7".into() };
-    let out = record(&opened(), &stage(), 6, 2, &what);
+    let out = record(&opened(), &stage(), 6, 2, &order(What::Discard, Some("duplicate of job-7")));
     let at = Coordinates { topic: out.topic.clone(), partition: 4, offset: 0, timestamp: None };
     let read = Record { at, key: out.key, value: out.value, headers: out.headers };
     let trail = trail::open(&read, true).trail;

@@ -1,0 +1,188 @@
+//! Reading topics on and on from outside any group: from given offsets to whatever comes, partitions and topics that are
+//! made later included. Never commits, never joins a group. For reading up to an end see [`read`](super::read).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientContext as _, Message as _, Offset, TopicPartitionList};
+
+use super::client::{self, dispose};
+use super::context::Context;
+use super::convert;
+use super::problem::KafkaProblem;
+use crate::config::{Kafka, Size};
+use crate::message::{Record, TopicPartition};
+
+/// Longest time in one poll, and so between two times that the visitor is asked whether to go on.
+const POLL: Duration = Duration::from_millis(100);
+/// How often it is looked for new topics and partitions, and for what Kafka has deleted.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// What is to be read.
+#[derive(Clone, Debug)]
+pub struct Tailing {
+    /// Those that do not exist are waited for.
+    pub topics: Vec<String>,
+    /// The next offset by partition; one that is not named, or whose offset is no longer there, begins at its beginning.
+    pub offsets: BTreeMap<TopicPartition, i64>,
+}
+
+/// What is heard.
+pub enum Heard {
+    Record(Record),
+    /// The first offset that there is, by partition.
+    Firsts(BTreeMap<TopicPartition, i64>),
+    /// Nothing came for a moment.
+    Silence,
+}
+
+/// Shows what is heard to `visit`, records in order within a partition, until it breaks off. Blocks: to be run where a
+/// thread may. Brokers that are gone are waited for.
+pub fn tail(
+    kafka: &Kafka,
+    verb: &str,
+    message_max: Size,
+    tailing: Tailing,
+    mut visit: impl FnMut(Heard) -> ControlFlow<()>,
+) -> Result<(), KafkaProblem> {
+    let consumer = consumer(kafka, verb, message_max)?;
+    let mut tail = Tail { consumer, tailing, timeout: kafka.timeout.0, ours: BTreeSet::new() };
+    let end = tail.run(&mut visit);
+    dispose(tail.consumer);
+    end
+}
+
+/// The first offset that there is of every partition of these topics; topics that do not exist are passed over. Blocks.
+pub fn firsts(
+    kafka: &Kafka,
+    verb: &str,
+    topics: &[String],
+) -> Result<BTreeMap<TopicPartition, i64>, KafkaProblem> {
+    let consumer = consumer(kafka, verb, Size::kib(1))?;
+    let firsts = partitions(&consumer, topics, kafka.timeout.0)
+        .and_then(|partitions| first_of(&consumer, &partitions, kafka.timeout.0));
+    dispose(consumer);
+    firsts.map_err(|error| KafkaProblem::from_error("look where topics begin", &error))
+}
+
+fn consumer(kafka: &Kafka, verb: &str, message_max: Size) -> Result<BaseConsumer<Context>, KafkaProblem> {
+    let mut config = client::consumer(kafka, verb, &format!("{}{verb}", kafka.group_prefix), message_max)?;
+    config
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.max.messages.kbytes", (8 * 1024).to_string());
+    config.create_with_context(Context::default()).map_err(|e| KafkaProblem::properties(&e))
+}
+
+struct Tail {
+    consumer: BaseConsumer<Context>,
+    tailing: Tailing,
+    /// For one request.
+    timeout: Duration,
+    ours: BTreeSet<TopicPartition>,
+}
+
+impl Tail {
+    fn run(&mut self, visit: &mut impl FnMut(Heard) -> ControlFlow<()>) -> Result<(), KafkaProblem> {
+        let mut next_look = Instant::now();
+        loop {
+            if Instant::now() >= next_look {
+                next_look = Instant::now() + LOOK_EVERY;
+                match self.look() {
+                    Ok(firsts) => {
+                        if visit(Heard::Firsts(firsts)).is_break() {
+                            return Ok(());
+                        }
+                    }
+                    Err(error) if is_passing(&error) => {
+                        tracing::warn!(
+                            "cannot look for new partitions, and goes on with those there are: {error}"
+                        );
+                    }
+                    Err(error) => return Err(KafkaProblem::from_error("look for partitions", &error)),
+                }
+            }
+            let heard = match self.consumer.poll(POLL) {
+                None => Heard::Silence,
+                Some(Ok(message)) => Heard::Record(convert::record(&message, message.topic().into())),
+                Some(Err(error)) if is_passing(&error) => {
+                    self.consumer.context().error(error.clone(), &error.to_string());
+                    Heard::Silence
+                }
+                Some(Err(error)) => return Err(KafkaProblem::from_error("read", &error)),
+            };
+            if visit(heard).is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes new partitions in; says where all begin.
+    fn look(&mut self) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+        let there = partitions(&self.consumer, &self.tailing.topics, self.timeout)?;
+        let firsts = first_of(&self.consumer, &there, self.timeout)?;
+        let mut new = TopicPartitionList::new();
+        for name in there.iter().filter(|name| !self.ours.contains(name)) {
+            let first = firsts.get(name).copied().unwrap_or_default();
+            let at = self.tailing.offsets.get(name).copied().unwrap_or(first).max(first);
+            new.add_partition_offset(&name.topic, name.partition, Offset::Offset(at))?;
+        }
+        if new.count() > 0 {
+            self.consumer.incremental_assign(&new)?;
+            self.ours.extend(there);
+        }
+        Ok(firsts)
+    }
+}
+
+fn partitions(
+    consumer: &BaseConsumer<Context>,
+    topics: &[String],
+    timeout: Duration,
+) -> Result<BTreeSet<TopicPartition>, KafkaError> {
+    let metadata = consumer.fetch_metadata(None, timeout)?;
+    let wanted = metadata
+        .topics()
+        .iter()
+        .filter(|topic| topic.error().is_none() && topics.iter().any(|name| name == topic.name()));
+    let of = |topic: &rdkafka::metadata::MetadataTopic| {
+        let name = topic.name().to_owned();
+        topic
+            .partitions()
+            .iter()
+            .map(|p| p.id())
+            .map(move |id| TopicPartition::new(name.as_str(), id))
+            .collect::<Vec<_>>()
+    };
+    Ok(wanted.flat_map(of).collect())
+}
+
+fn first_of(
+    consumer: &BaseConsumer<Context>,
+    partitions: &BTreeSet<TopicPartition>,
+    timeout: Duration,
+) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+    let mut firsts = BTreeMap::new();
+    for name in partitions {
+        let (first, _) = consumer.fetch_watermarks(&name.topic, name.partition, timeout)?;
+        firsts.insert(name.clone(), first);
+    }
+    Ok(firsts)
+}
+
+/// Errors that the client gets over by itself, or that concern a group that we do not join.
+fn is_passing(error: &KafkaError) -> bool {
+    !matches!(
+        error.rdkafka_error_code(),
+        None | Some(
+            RDKafkaErrorCode::Fatal
+                | RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+        )
+    )
+}

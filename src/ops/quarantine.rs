@@ -1,0 +1,91 @@
+//! The index of dead letters, kept up to date with Kafka: what stands on the dead letter topics and on the topic of
+//! operations is applied, with the offsets up to which it was. Whoever else does so at the same time does no harm.
+
+mod acts;
+mod follow;
+mod gather;
+mod settle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+pub use self::acts::Acts;
+pub use self::follow::follow;
+use self::gather::{Gathering, Sources, apply};
+pub use self::settle::{SettleError, settle};
+use crate::config::Config;
+use crate::flow::Topology;
+use crate::kafka::KafkaProblem;
+use crate::kafka::client::reach;
+use crate::kafka::read::{End, Reading, Start, read};
+use crate::kafka::tail::firsts;
+use crate::quarantine::{self, Quarantine, QuarantineError};
+
+/// Most records, and about as many bytes, that are applied together.
+const BATCH_RECORDS: usize = 1000;
+const BATCH_BYTES: usize = 8 << 20;
+/// Batches that may wait for the index, so that memory stays as it is however much there is to read.
+const BATCHES: usize = 2;
+
+/// The index does not follow Kafka.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    #[error(transparent)]
+    Kafka(#[from] KafkaProblem),
+    #[error(transparent)]
+    Index(#[from] QuarantineError),
+}
+
+/// What a reading to the end has brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CaughtUp {
+    /// Records that were read, of all topics.
+    pub records: u64,
+    /// Open letters that Kafka has deleted.
+    pub expired: u64,
+    /// False: the time was up before all was read.
+    pub complete: bool,
+}
+
+/// Opens the index that the configuration names.
+pub async fn open(config: &Config) -> Result<Arc<dyn Quarantine>, QuarantineError> {
+    quarantine::open(&config.quarantine).await
+}
+
+/// Reads what the index does not have yet, up to where the topics end now.
+pub async fn catch_up(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    deadline: Duration,
+) -> Result<CaughtUp, FollowError> {
+    let cluster = reach(&config.kafka, "ops").await?;
+    let sources = Sources::of(config);
+    let there = sources.names().filter(|topic| cluster.topics.contains_key(*topic));
+    let topics: Vec<String> = there.map(str::to_owned).collect();
+    let next = index.positions().await?.into_iter();
+    let start = Start::Offsets(next.map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect());
+    let reading = Reading { topics: topics.clone(), start, deadline };
+    let (batches, received) = mpsc::channel(BATCHES);
+    let state = (Gathering::new(sources), batches);
+    let message_max = Topology::derive(config).message_max();
+    let reading = read(&config.kafka, message_max, reading, state, |(gathering, batches), record| {
+        gathering.pass_on(&record, batches)
+    });
+    // The last batch is not full, and when it is sent no more will come.
+    let reading = async {
+        let ((mut gathering, batches), report) = reading.await?;
+        let _ = batches.send(gathering.take()).await;
+        Ok::<_, KafkaProblem>(report)
+    };
+    let (report, applied) = futures::future::join(reading, apply(index, received)).await;
+    applied?;
+    let (report, kafka) = (report?, config.kafka.clone());
+    let first = tokio::task::spawn_blocking(move || firsts(&kafka, "ops", &topics)).await;
+    let first = first.unwrap_or_else(|e| {
+        Err(KafkaProblem::Other { what: "look where topics begin".into(), cause: e.to_string() })
+    })?;
+    let expired = index.expire(first).await?;
+    Ok(CaughtUp { records: report.records, expired, complete: report.end == End::Complete })
+}

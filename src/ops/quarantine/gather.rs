@@ -1,0 +1,113 @@
+//! Records of the topics that are followed, as batches for the index.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{BATCH_BYTES, BATCH_RECORDS, FollowError};
+use crate::config::Config;
+use crate::flow::Topology;
+use crate::message::{Record, Topic};
+use crate::quarantine::{Act, Batch, Entry, Owner, Quarantine};
+
+/// Longest text of an act that is read: the ids of a thousand letters have room.
+const ACT_MAX: usize = 1 << 20;
+
+/// The topics that are followed.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    letters: BTreeMap<Topic, Owner>,
+    operations: Option<Topic>,
+}
+
+impl Sources {
+    /// The dead letter topics of all stages, those of others that the configuration names, and that of operations.
+    pub fn of(config: &Config) -> Self {
+        let others = config.quarantine.topics.iter().map(|topic| (topic.as_str().into(), Owner::default()));
+        let ours = Topology::derive(config)
+            .stages
+            .into_iter()
+            .map(|stage| (stage.dlq.as_str().into(), Owner { pipeline: stage.pipeline, stage: stage.stage }));
+        let operations = config.quarantine.operations.as_str().into();
+        Self { letters: others.chain(ours).collect(), operations }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.letters.keys().chain(&self.operations).map(|topic| &**topic)
+    }
+}
+
+/// A batch that is being filled.
+#[derive(Debug)]
+pub struct Gathering {
+    sources: Sources,
+    batch: Batch,
+    records: usize,
+    bytes: usize,
+}
+
+impl Gathering {
+    pub fn new(sources: Sources) -> Self {
+        Self { sources, batch: Batch::default(), records: 0, bytes: 0 }
+    }
+
+    pub fn put(&mut self, record: &Record) {
+        if self.sources.operations.as_ref() == Some(&record.at.topic) {
+            if let Some(act) = act(record) {
+                self.batch.acts.push((record.at.offset, act));
+            }
+        } else if let Some(owner) = self.sources.letters.get(&record.at.topic) {
+            self.batch.entries.push(Entry::read(record, owner));
+        }
+        self.batch.positions.insert(record.topic_partition(), record.at.offset + 1);
+        self.records += 1;
+        self.bytes += record.size();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.records >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+    }
+
+    pub fn take(&mut self) -> Batch {
+        (self.records, self.bytes) = (0, 0);
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Puts the record in, and sends the batch on when it is full. Breaks off when nobody takes it.
+    pub fn pass_on(&mut self, record: &Record, to: &mpsc::Sender<Batch>) -> ControlFlow<()> {
+        self.put(record);
+        if self.is_full() && to.blocking_send(self.take()).is_err() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What cannot be read was written by somebody else, or by a later version: it changes nothing here.
+fn act(record: &Record) -> Option<Act> {
+    let text = record.value.as_deref().filter(|value| value.len() <= ACT_MAX)?;
+    match serde_json::from_slice(text) {
+        Ok(act) => Some(act),
+        Err(error) => {
+            tracing::warn!(record = %record.at, "this act on dead letters cannot be read and is passed over: {error}");
+            None
+        }
+    }
+}
+
+/// Applies batches as they come, until no more will.
+pub async fn apply(
+    index: &Arc<dyn Quarantine>,
+    mut batches: mpsc::Receiver<Batch>,
+) -> Result<(), FollowError> {
+    while let Some(batch) = batches.recv().await {
+        index.apply(batch).await?;
+    }
+    Ok(())
+}
