@@ -1,7 +1,8 @@
 //! How long the index of dead letters takes to take in a million of them, and to answer questions about them: 40 groups,
-//! 200 tenants, 100,000 resources, 20,000 messages, 30 days. A tenth was redriven, a thirtieth discarded.
+//! 200 tenants, 100,000 resources, 20,000 messages, 30 days. A tenth was redriven, a thirtieth discarded. Beside it, what
+//! the machine gives: the same letters as JSON in a bare table of SQLite with their ids as the key.
 //!
-//! `cargo bench --bench quarantine -- [LETTERS]`; with LAZARET_TEST_POSTGRES, from `scripts/parts.sh postgres start durable`,
+//! `cargo bench --bench quarantine -- [LETTERS [MESSAGES]]`, the latter of each group; with LAZARET_TEST_POSTGRES, from `scripts/parts.sh postgres start durable`,
 //! in PostgreSQL as well.
 
 use std::path::Path;
@@ -26,15 +27,17 @@ const ROUNDS: usize = 15;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let letters = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(LETTERS);
+    let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse().ok());
+    let size = Size { letters: numbers.next().unwrap_or(LETTERS), messages: numbers.next().unwrap_or(500) };
     let folder = tempfile::tempdir()?;
+    println!("bare table: {:.0} letters/s", bare(&folder.path().join("bare.db"), size)?);
     let path = folder.path().join("quarantine.db");
     let store = SqliteQuarantine::open(&path)?;
-    measure("SQLite", &store, letters).await?;
+    measure("SQLite", &store, size).await?;
     drop(store);
     println!("SQLite: the file has {:.0} MB", std::fs::metadata(&path)?.len() as f64 / 1e6);
     let Ok(url) = std::env::var("LAZARET_TEST_POSTGRES") else { return Ok(()) };
-    measure("PostgreSQL", &postgres(folder.path(), url).await?, letters).await
+    measure("PostgreSQL", &postgres(folder.path(), url).await?, size).await
 }
 
 async fn postgres(folder: &Path, url: String) -> anyhow::Result<PostgresQuarantine> {
@@ -50,20 +53,22 @@ async fn postgres(folder: &Path, url: String) -> anyhow::Result<PostgresQuaranti
     Ok(PostgresQuarantine::open(&settings).await?)
 }
 
-async fn measure(name: &str, store: &dyn Quarantine, letters: u64) -> anyhow::Result<()> {
-    let taken = fill(store, letters).await?;
+async fn measure(name: &str, store: &dyn Quarantine, size: Size) -> anyhow::Result<()> {
+    let Size { letters, .. } = size;
+    let taken = fill(store, size).await?;
     println!(
         "{name}: {letters} letters in batches of {BATCH}: {:.0} letters/s; slowest batch {:.0?}",
         letters as f64 / taken.0.as_secs_f64(),
         taken.1
     );
-    let (acts, acted) = (Instant::now(), treat(store, letters).await?);
+    let (acts, acted) = (Instant::now(), treat(store, size).await?);
     println!(
         "{name}: acts on {acted} letters, in acts on 1,000: {:.0} letters/s",
         acted as f64 / acts.elapsed().as_secs_f64()
     );
+    println!("{name}: resident memory {}", resident());
     println!("\n| {name}, {letters} letters | answer | median ms | worst ms |\n|---|---|---|---|");
-    for (what, question) in questions(letters) {
+    for (what, question) in questions(size) {
         let mut times = Vec::new();
         let mut answer = String::new();
         for _ in 0..ROUNDS {
@@ -78,6 +83,45 @@ async fn measure(name: &str, store: &dyn Quarantine, letters: u64) -> anyhow::Re
     }
     println!();
     Ok(())
+}
+
+/// How many letters, and how many messages of each group.
+#[derive(Clone, Copy)]
+struct Size {
+    letters: u64,
+    messages: u64,
+}
+
+/// Letters a second.
+fn bare(path: &Path, size: Size) -> anyhow::Result<f64> {
+    let mut db = rusqlite::Connection::open(path)?;
+    db.pragma_update(None, "journal_mode", "wal")?;
+    db.pragma_update(None, "synchronous", "full")?;
+    db.execute_batch("CREATE TABLE letters (id TEXT PRIMARY KEY, letter TEXT NOT NULL)")?;
+    let mut taken = Duration::ZERO;
+    for first in (0..size.letters).step_by(BATCH as usize) {
+        let entries: Vec<Entry> = (first..first + BATCH).map(|n| entry(n, size)).collect();
+        let start = Instant::now();
+        let transaction = db.transaction()?;
+        for entry in &entries {
+            transaction
+                .prepare_cached("INSERT INTO letters (id, letter) VALUES (?1, ?2)")?
+                .execute([&entry.id, &serde_json::to_string(entry)?])?;
+        }
+        transaction.commit()?;
+        taken += start.elapsed();
+    }
+    Ok(size.letters as f64 / taken.as_secs_f64())
+}
+
+/// As Linux tells it.
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.trim_start_matches(':').trim().to_owned()
+    };
+    format!("{}, at most {}", of("VmRSS"), of("VmHWM"))
 }
 
 enum Question {
@@ -102,7 +146,7 @@ async fn ask(store: &dyn Quarantine, question: &Question) -> anyhow::Result<Stri
     })
 }
 
-fn questions(letters: u64) -> Vec<(&'static str, Question)> {
+fn questions(size: Size) -> Vec<(&'static str, Question)> {
     use Question::*;
     let all = Filter::default;
     let some = |text: &str| Some(text.to_owned());
@@ -114,8 +158,8 @@ fn questions(letters: u64) -> Vec<(&'static str, Question)> {
     let print = Filter { fingerprint: some("print-5"), ..all() };
     let rare = Filter { states: vec![State::Discarded], ..print.clone() };
     let resource = Filter { resource: some("resource-77"), ..all() };
-    let job = Filter { job: some(&entry(letters / 2).job), ..all() };
-    let trace = Filter { trace: entry(letters / 3).trace, ..all() };
+    let job = Filter { job: some(&entry(size.letters / 2, size).job), ..all() };
+    let trace = Filter { trace: entry(size.letters / 3, size).trace, ..all() };
     let never = Filter { tenant: some("nobody"), ..all() };
     let middle = Some(Cursor { died: BEGIN + DAYS * DAY / 2, id: String::new() });
     vec![
@@ -130,7 +174,10 @@ fn questions(letters: u64) -> Vec<(&'static str, Question)> {
         ("list: a job", List(job, None)),
         ("list: a trace", List(trace, None)),
         ("list: a tenant that has none", List(never, None)),
-        ("find: by the beginning of an id", Find(entry(letters / 2).id.get(..8).unwrap_or_default().into())),
+        (
+            "find: by the beginning of an id",
+            Find(entry(size.letters / 2, size).id.get(..8).unwrap_or_default().into()),
+        ),
         ("count: all", Count(all())),
         ("count: open", Count(open.clone())),
         ("count: a tenant, an area, 15 days", Count(of_tenant.clone())),
@@ -160,11 +207,12 @@ fn questions(letters: u64) -> Vec<(&'static str, Question)> {
 }
 
 /// All of it, and the slowest batch. Making letters is not counted.
-async fn fill(store: &dyn Quarantine, letters: u64) -> anyhow::Result<(Duration, Duration)> {
+async fn fill(store: &dyn Quarantine, size: Size) -> anyhow::Result<(Duration, Duration)> {
+    let Size { letters, .. } = size;
     let (mut taken, mut slowest) = (Duration::ZERO, Duration::ZERO);
     for first in (0..letters).step_by(BATCH as usize) {
         let last = (first + BATCH).min(letters);
-        let entries: Vec<Entry> = (first..last).map(entry).collect();
+        let entries: Vec<Entry> = (first..last).map(|n| entry(n, size)).collect();
         let next = i64::try_from(last / PARTITIONS)?;
         let position = |p: u64| Ok((TopicPartition::new("rag.embed.dlq", i32::try_from(p)?), next));
         let positions = (0..PARTITIONS).map(position).collect::<anyhow::Result<_>>()?;
@@ -177,13 +225,13 @@ async fn fill(store: &dyn Quarantine, letters: u64) -> anyhow::Result<(Duration,
 }
 
 /// Acts on some of the letters, a thousand at a time; on how many.
-async fn treat(store: &dyn Quarantine, letters: u64) -> anyhow::Result<u64> {
+async fn treat(store: &dyn Quarantine, size: Size) -> anyhow::Result<u64> {
     let (mut offset, mut acted) = (0, 0);
     for (every, from, deeds) in [
         (10, 3, vec![Deed::Redriven, Deed::Settled { outcome: Outcome::Succeeded }]),
         (30, 7, vec![Deed::Discarded]),
     ] {
-        let some: Vec<String> = (from..letters).step_by(every).map(|n| entry(n).id).collect();
+        let some: Vec<String> = (from..size.letters).step_by(every).map(|n| entry(n, size).id).collect();
         for deed in deeds {
             for ids in some.chunks(1000) {
                 let act = Act {
@@ -205,10 +253,11 @@ async fn treat(store: &dyn Quarantine, letters: u64) -> anyhow::Result<u64> {
 }
 
 /// The same in every run. Some groups, tenants and resources have far more than others.
-fn entry(n: u64) -> Entry {
+fn entry(n: u64, size: Size) -> Entry {
     let mut random = Random(n);
     let print = random.skewed(40);
-    let (tenant, resource, message) = (random.skewed(200), random.skewed(100_000), random.skewed(500));
+    let (tenant, resource, message) =
+        (random.skewed(200), random.skewed(100_000), random.skewed(size.messages));
     let codes = ["llm.timeout", "llm.rate_limited", "document.empty", "index.unavailable", "parse.failed"];
     let code = codes.get(print as usize % codes.len()).copied().unwrap_or_default();
     // Partitions are not read in step: letters of an hour come in any order.

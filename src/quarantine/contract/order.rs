@@ -61,11 +61,11 @@ fn topics(random: &mut Random) -> Vec<Vec<Record>> {
         entries.push(entry.clone());
         topic.push(Record::Letter(Box::new(entry)));
     }
-    let acts: Vec<Act> = (0..40).map(|n| deed(n, &entries, random)).collect();
+    let acts: Vec<Act> = (0..70).map(|n| deed(n, &entries, random)).collect();
     for (offset, act) in (0..).zip(&acts) {
         topics[PARTITIONS as usize].push(Record::Act(offset, Box::new(act.clone())));
     }
-    for offset in 40..45 {
+    for offset in 70..75 {
         topics[PARTITIONS as usize].push(Record::Act(offset, Box::new(random.pick(&acts))));
     }
     topics

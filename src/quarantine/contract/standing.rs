@@ -115,8 +115,14 @@ async fn a_letter_whose_job_died_again_is_superseded_whichever_comes_first(index
         assert_eq!(state(&*index, n).await == State::Superseded, expected, "{n}");
     }
     // Somebody gave it up before it was known that it died again.
-    apply(&*index, &[], &[act(1, &["id-0010"], Deed::Discarded)]).await;
+    apply(&*index, &[], &[act(1, &["id-0010", "id-0012"], Deed::Discarded)]).await;
     assert_eq!(state(&*index, 10).await, State::Discarded);
+    // And when it is taken back, that it died again meanwhile is not forgotten.
+    apply(&*index, &[died_again(12, 1)], &[]).await;
+    assert_eq!(state(&*index, 12).await, State::Discarded);
+    apply(&*index, &[], &[act(2, &["id-0010", "id-0012"], Deed::Restored)]).await;
+    assert_eq!(state(&*index, 10).await, State::Superseded);
+    assert_eq!(state(&*index, 12).await, State::Superseded);
 }
 
 async fn the_same_job_in_another_stage_is_another(index: Arc<dyn Quarantine>) {

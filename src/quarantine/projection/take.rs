@@ -28,7 +28,7 @@ pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<(), S::Error
     for row in &mut arrived {
         row.gone = gone.get(&row.key).copied().unwrap_or_default();
     }
-    follow(shelf, &mut arrived, &mut touched, &moved).await?;
+    let died_again = follow(shelf, &mut arrived, &mut touched, &moved).await?;
 
     let originals: Vec<Row> = touched.values().cloned().collect();
     let mut touched: Vec<Row> = touched.into_values().collect();
@@ -37,7 +37,7 @@ pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<(), S::Error
     let changed: Vec<Row> = touched
         .into_iter()
         .zip(&originals)
-        .filter(|(now, then)| now.facts != then.facts || now.again != then.again)
+        .filter(|(now, then)| now.facts != then.facts || died_again.contains(&now.key))
         .map(|(now, _)| now)
         .collect();
 
@@ -154,13 +154,15 @@ fn noted(id: String, offset: i64, act: &Act) -> Noted {
     }
 }
 
-/// Finds out whose job died again. Letters that are known and did, come to those that are touched.
+/// Finds out whose job died again. Letters that are known and of which that is new come to those that are touched; their
+/// keys.
 async fn follow<S: Shelf>(
     shelf: &mut S,
     arrived: &mut [Row],
     touched: &mut BTreeMap<i64, Row>,
     moved: &[Row],
-) -> Result<(), S::Error> {
+) -> Result<BTreeSet<i64>, S::Error> {
+    let mut died_again = BTreeSet::new();
     let mut most: BTreeMap<Subject, i64> = BTreeMap::new();
     for row in arrived.iter() {
         let most = most.entry(row.subject()).or_insert(row.redrives);
@@ -173,6 +175,7 @@ async fn follow<S: Shelf>(
         if earlier < *most {
             // All that were redriven less often were followed already.
             for row in shelf.of_subject(subject, Some(earlier)).await? {
+                died_again.insert(row.key);
                 touched.entry(row.key).or_insert(row).again = true;
             }
         }
@@ -185,7 +188,7 @@ async fn follow<S: Shelf>(
     for row in moved {
         touched.remove(&row.key);
     }
-    Ok(())
+    Ok(died_again)
 }
 
 /// Makes stripes of those that have become full.
