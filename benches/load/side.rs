@@ -22,8 +22,9 @@ const READY_MAX: Duration = Duration::from_secs(60);
 const WORK_MAX: Duration = Duration::from_secs(900);
 
 /// What goes wrong with the service is of interest. What goes wrong with a record is meant to, and where that is written,
-/// and at what cost, is for the program to say that uses the library.
-const LOGGED: &str = "warn,lazaret::worker::hands=off";
+/// and at what cost, is for the program to say that uses the library. So are the spans under which it would stand: writing
+/// down the ids of each record, should something be said of it, costs 1 to 2 µs.
+const LOGGED: &str = "warn,lazaret::worker::hands=off,lazaret::telemetry::log=off";
 
 /// What a side is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -194,6 +194,17 @@ impl Offsets {
         // What has ended since the last time may still be open again; what had ended before may not.
         self.held = self.open.clone();
         self.held.extend(self.ended.drain(..));
+        self.hand_out()
+    }
+
+    /// The same where nothing that ended is ever open again: it takes no room from here on.
+    pub fn commit_for_good(&mut self) -> Option<Position> {
+        self.ended.clear();
+        self.held = self.open.clone();
+        self.hand_out()
+    }
+
+    fn hand_out(&mut self) -> Option<Position> {
         self.held_bits = self.count_held_bits();
         if !std::mem::take(&mut self.changed) {
             return None;
@@ -201,6 +212,11 @@ impl Offsets {
         let position = self.position().filter(|position| self.handed.as_ref() != Some(position))?;
         self.before = self.handed.replace(position.clone());
         Some(position)
+    }
+
+    /// Whether there is no room, and much of it belongs to what has ended since the last commit.
+    pub fn wants_a_commit(&self) -> bool {
+        !self.has_room() && self.ended.len() * 2 >= self.held.len()
     }
 
     /// What was handed out last did not get committed: the next [`commit`](Self::commit) hands it out again.

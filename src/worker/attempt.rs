@@ -1,8 +1,11 @@
 //! One attempt at a record: decode, ask the ledger, run the stage, store the result. It produces nothing and
 //! decides nothing: what comes of the attempt is told to the engine.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use super::hands::Cancel;
@@ -136,16 +139,26 @@ async fn stage(kit: &Kit, work: &Work, opened: Opened, cancel: &Cancel) -> Resul
     if cancel.is_cancelled() {
         return Ok(None);
     }
+    let mut run = pin!(run);
+    let mut timer = None;
+    let in_time = poll_fn(|context| {
+        if let Poll::Ready(result) = run.as_mut().poll(context) {
+            return Poll::Ready(Some(result));
+        }
+        // A timer is large: what ends at once is spared it.
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(kit.timeout)));
+        timer.as_mut().poll(context).map(|()| None)
+    });
     let outcome = tokio::select! {
         // What ends at once need not ask whether it may be told to stop.
         biased;
-        outcome = tokio::time::timeout(kit.timeout, run) => outcome,
+        outcome = in_time => outcome,
         () = cancel.cancelled() => return Ok(None),
     };
     let result = match outcome {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(panicked(panic.as_ref())),
-        Err(_) => Err(Fault::new(
+        Some(Ok(result)) => result,
+        Some(Err(panic)) => Err(panicked(panic.as_ref())),
+        None => Err(Fault::new(
             Code::StageTimeout,
             format!("the stage did not finish within {}", Span(kit.timeout)),
         )),

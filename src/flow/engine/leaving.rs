@@ -166,13 +166,13 @@ impl Engine {
         self.health.refused(id, fault, now);
     }
 
-    /// Commits are grouped: the first record that ends sets the time, all that end until then go with it. A
-    /// transaction takes everything along as soon as there is one.
+    /// Commits are grouped: the first record that ends sets the time, all that end until then go with it, unless a
+    /// partition can be read no further until then. A transaction takes everything along as soon as there is one.
     pub(super) fn commit(&mut self, now: Timestamp) {
         if self.window.is_dirty() && self.next_commit.is_none() {
             self.next_commit = Some(Alarm::after(self.spec.commit_every, now));
         }
-        let due = self.next_commit.is_some_and(|at| at.is_due(now));
+        let due = self.next_commit.is_some_and(|at| at.is_due(now)) || self.window.wants_a_commit();
         match self.spec.delivery {
             Delivery::ExactlyOnce => self.transact(due, now),
             Delivery::AtLeastOnce if due => {

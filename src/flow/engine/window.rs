@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::alarm::Alarm;
 use super::order::{Order, Place};
 use super::turns::{Entry, Turns};
-use super::{Arrival, Fair, Lane, Publish, SlotId, Slots, Spec, Tenant};
+use super::{Arrival, Delivery, Fair, Lane, Publish, SlotId, Slots, Spec, Tenant};
 use crate::flow::ladder::Past;
 use crate::flow::offsets::{Offsets, Read};
 use crate::message::TopicPartition;
@@ -48,6 +48,7 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub struct Slot {
     pub partition: TopicPartition,
+    pub lane: Lane,
     pub offset: i64,
     pub size: usize,
     pub past: Past,
@@ -82,6 +83,8 @@ struct Partition {
     ready_in_all: usize,
     held: BTreeSet<SlotId>,
     bytes: usize,
+    /// Of those, what is on its way out of a rung or redrive partition.
+    bytes_leaving: usize,
     blocked: usize,
     draining: bool,
 }
@@ -110,6 +113,8 @@ pub struct Window {
     blocked: usize,
     /// Partitions of which something has ended since their offsets were last handed out.
     dirty: BTreeSet<TopicPartition>,
+    /// What has ended is never open again: no transaction can be aborted.
+    ends_for_good: bool,
     order: Option<Order>,
     /// By family, the last record that had begun before the assignment, until the input has been read up to it.
     begun: BTreeMap<i32, i64>,
@@ -146,6 +151,7 @@ impl Window {
             outputs: 0,
             blocked: 0,
             dirty: BTreeSet::new(),
+            ends_for_good: spec.delivery == Delivery::AtLeastOnce,
             order: spec.ordering.map(Order::new),
             begun: BTreeMap::new(),
         }
@@ -185,8 +191,19 @@ impl Window {
             place
         });
         let phase = Phase::Ready;
-        let slot =
-            Slot { partition, offset, size, past, tenant, place, discard, since: now, outputs: 0, phase };
+        let slot = Slot {
+            partition,
+            lane,
+            offset,
+            size,
+            past,
+            tenant,
+            place,
+            discard,
+            since: now,
+            outputs: 0,
+            phase,
+        };
         self.slots.insert(id, slot);
         self.turns.came(tenant, now);
         // What is due already is woken with the others that are.
@@ -233,6 +250,14 @@ impl Window {
         {
             let by = if old == Phase::Blocked { usize::wrapping_sub } else { usize::wrapping_add };
             (self.blocked, p.blocked) = (by(self.blocked, 1), by(p.blocked, 1));
+        }
+        let leaves = |phase: &Phase| matches!(phase, Phase::Leaving(..));
+        if leaves(&old) != leaves(&slot.phase)
+            && matches!(slot.lane, Lane::Rung | Lane::Redrive)
+            && let Some(p) = self.partitions.get_mut(&slot.partition)
+        {
+            let by = if leaves(&old) { usize::wrapping_sub } else { usize::wrapping_add };
+            p.bytes_leaving = by(p.bytes_leaving, slot.size);
         }
         match (old, &slot.phase) {
             (_, Phase::Stuck(..)) => _ = self.stuck.insert(id),

@@ -255,6 +255,22 @@ fn there_is_no_room_before_the_map_is_full_and_there_is_when_records_have_ended(
 }
 
 #[test]
+fn where_nothing_is_undone_what_has_ended_takes_no_room_once_it_is_handed_out() {
+    let mut offsets = Offsets::default();
+    let full = (0..).take_while(|offset| {
+        let room = offsets.has_room();
+        read(&mut offsets, [*offset]);
+        room
+    });
+    let all = full.count() as i64;
+    assert!(!offsets.wants_a_commit(), "a commit gives no room while nothing has ended");
+    end(&mut offsets, 1..all);
+    assert!(offsets.wants_a_commit());
+    assert!(offsets.commit_for_good().is_some());
+    assert!(offsets.has_room() && !offsets.wants_a_commit());
+}
+
+#[test]
 fn where_nothing_is_open_there_is_room_however_full_the_map_is() {
     let ended: Vec<Range<i64>> = (0..1180).map(|n| n * 1000 + 1..n * 1000 + 1000).collect();
     let map = map::write(0, &ended);

@@ -14,6 +14,8 @@ const START_ROOM: Duration = Duration::from_secs(90);
 /// How often librdkafka looks for new partitions when nobody says otherwise.
 const REFRESH: Duration = Duration::from_secs(300);
 const REFRESH_KEY: &str = "topic.metadata.refresh.interval.ms";
+const FETCH_KEY: &str = "fetch.message.max.bytes";
+const FETCH_ALIAS: &str = "max.partition.fetch.bytes";
 
 /// How long the cluster may take to say where reading begins.
 pub fn start_patience(kafka: &Kafka) -> Duration {
@@ -35,6 +37,9 @@ pub fn config(kafka: &Kafka, membership: &Membership<'_>) -> Result<ClientConfig
         // What is fetched ahead costs this much memory for every partition; the window is what really counts.
         ("queued.max.messages.kbytes", "512"),
         ("queued.min.messages", "4000"),
+        // What one answer brings of a partition is held until it is used up, and unpacked it is a multiple of this. A
+        // record that is larger is fetched all the same.
+        (FETCH_KEY, "262144"),
         // When that much was there, a partition is not fetched for this long. The default of a second would be its limit.
         ("fetch.queue.backoff.ms", "10"),
         // One request at a time goes to a broker. One that found only the empty rungs ready to be filled would keep the
@@ -42,7 +47,8 @@ pub fn config(kafka: &Kafka, membership: &Membership<'_>) -> Result<ClientConfig
         ("fetch.wait.max.ms", "50"),
         ("statistics.interval.ms", "5000"),
     ] {
-        if config.get(name).is_none() {
+        let given = |name: &str| config.get(name).is_some();
+        if !given(name) && !(name == FETCH_KEY && given(FETCH_ALIAS)) {
             config.set(name, value);
         }
     }

@@ -28,6 +28,23 @@ fn a_record_is_run_then_produced_then_ended_then_committed() {
 }
 
 #[test]
+fn a_partition_that_can_be_read_no_further_before_a_commit_is_committed_at_once() {
+    let mut d = Driver::new(|spec| (spec.window, spec.bytes) = (100_000, usize::MAX));
+    let mut read = 0;
+    while d.engine.wants(&input(0)) {
+        d.poll(input(0), read);
+        read += 1;
+    }
+    let mut committed = Vec::new();
+    for slot in 0..read as u64 {
+        assert!(committed.is_empty() || d.engine.wants(&input(0)));
+        committed.extend(commits(&d.done(slot)));
+    }
+    assert_eq!(committed.len(), 1, "once for as many as there are");
+    assert!(committed[0].1 >= read / 2, "{committed:?}");
+}
+
+#[test]
 fn a_job_that_ended_before_is_not_produced_again() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
@@ -130,6 +147,20 @@ fn what_comes_back_and_ends_gives_its_rung_its_own_bytes_back_and_no_more() {
     assert!(!d.engine.wants(&rung(0)), "350 bytes are left");
     d.done(1);
     assert!(d.engine.wants(&rung(0)), "250 are");
+}
+
+#[test]
+fn what_comes_back_and_was_run_makes_room_on_its_rung_before_it_is_where_it_goes() {
+    let mut d = Driver::new(|spec| spec.waiting = 300);
+    d.assign(rung(0), Lane::Rung);
+    (0..3).for_each(|offset| _ = d.arrive(rung(0), offset, |a| a.size = 100));
+    assert!(!d.engine.wants(&rung(0)));
+    d.ran(0, Ran::Output);
+    assert!(d.engine.wants(&rung(0)), "200 bytes are still to be run");
+    d.arrive(rung(0), 3, |a| a.size = 100);
+    assert!(!d.engine.wants(&rung(0)));
+    d.published(0);
+    assert!(!d.engine.wants(&rung(0)), "its room was given back already");
 }
 
 #[test]

@@ -36,10 +36,13 @@ impl Window {
     }
 
     /// Those that wait are held to be served by their due times, not by their places on the rung; as many as go into
-    /// the partition's share of the memory for that.
+    /// the partition's share of the memory for that. What has been run makes room before it is where it goes: else no
+    /// more could be served until the next transaction is committed than are held.
     fn is_out_of_share(&self, p: &Partition) -> bool {
         let waits = |p: &&Partition| matches!(p.lane, Lane::Rung | Lane::Redrive);
-        waits(&p) && p.bytes >= self.waiting_max / self.partitions.values().filter(waits).count().max(1)
+        waits(&p)
+            && p.bytes - p.bytes_leaving
+                >= self.waiting_max / self.partitions.values().filter(waits).count().max(1)
     }
 
     /// Records of tenants that crowd a partition of the input: those that are ready beyond a tenant's share, the latest

@@ -51,9 +51,11 @@ impl Window {
     /// What may be committed now and was not handed out before.
     pub fn commits(&mut self) -> Vec<(TopicPartition, Position)> {
         let dirty = std::mem::take(&mut self.dirty);
+        let ends_for_good = self.ends_for_good;
         let commit = |name: TopicPartition| {
-            let position = self.partitions.get_mut(&name)?.offsets.commit()?;
-            Some((name, position))
+            let offsets = &mut self.partitions.get_mut(&name)?.offsets;
+            let position = if ends_for_good { offsets.commit_for_good() } else { offsets.commit() };
+            Some((name, position?))
         };
         dirty.into_iter().filter_map(commit).collect()
     }
@@ -73,5 +75,10 @@ impl Window {
 
     pub fn is_dirty(&self) -> bool {
         !self.dirty.is_empty()
+    }
+
+    /// Whether a partition is read no further until what has ended in it is committed.
+    pub fn wants_a_commit(&self) -> bool {
+        self.dirty.iter().any(|name| self.partitions.get(name).is_some_and(|p| p.offsets.wants_a_commit()))
     }
 }

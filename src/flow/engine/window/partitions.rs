@@ -33,6 +33,7 @@ impl Window {
             ready_in_all: 0,
             held: BTreeSet::new(),
             bytes: 0,
+            bytes_leaving: 0,
             blocked: 0,
             draining: false,
         };
