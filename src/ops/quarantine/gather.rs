@@ -26,11 +26,11 @@ impl Sources {
     /// The dead letter topics of all stages, those of others that the configuration names, and that of operations.
     pub fn of(config: &Config) -> Self {
         let others = config.quarantine.topics.iter().map(|topic| (topic.as_str().into(), Owner::default()));
-        let ours = Topology::derive(config)
-            .stages
+        let Topology { stages, operations, .. } = Topology::derive(config);
+        let ours = stages
             .into_iter()
             .map(|stage| (stage.dlq.as_str().into(), Owner { pipeline: stage.pipeline, stage: stage.stage }));
-        let operations = config.quarantine.operations.as_str().into();
+        let operations = operations.as_deref().map(Topic::from);
         Self { letters: others.chain(ours).collect(), operations }
     }
 
