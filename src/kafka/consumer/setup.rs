@@ -48,7 +48,8 @@ pub fn config(kafka: &Kafka, membership: &Membership<'_>) -> Result<ClientConfig
         ("statistics.interval.ms", "5000"),
     ] {
         let given = |name: &str| config.get(name).is_some();
-        if !given(name) && !(name == FETCH_KEY && given(FETCH_ALIAS)) {
+        let said = given(name) || (name == FETCH_KEY && given(FETCH_ALIAS));
+        if !said {
             config.set(name, value);
         }
     }
