@@ -10,7 +10,7 @@ WORKDIR /src
 # an empty crate in place of ours. It stays valid until Cargo.toml or Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src tests/it benches/load \
- && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs benches/index.rs benches/ledger.rs benches/pace.rs benches/load/main.rs \
+ && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs benches/index.rs benches/ledger.rs benches/pace.rs benches/quarantine.rs benches/load/main.rs \
  && touch src/lib.rs \
  && cargo build --release --locked --bin lazaret \
  && rm -r src tests benches

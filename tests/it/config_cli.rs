@@ -87,7 +87,7 @@ fn the_published_schema_is_that_of_the_code() {
 fn the_shipped_example_is_right_and_says_what_it_contains() {
     let output = ran(&["check"]);
     assert_eq!(stderr(&output), "");
-    assert_eq!(stdout(&output), "ok: 2 pipelines, 9 stages, 70 topics\n");
+    assert_eq!(stdout(&output), "ok: 2 pipelines, 9 stages, 71 topics\n");
     assert_eq!(output.status.code(), Some(0));
 }
 

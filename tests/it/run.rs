@@ -6,6 +6,7 @@ mod dead;
 mod fairness;
 mod ladder;
 mod map;
+mod ops;
 mod order;
 mod pause;
 mod peers;

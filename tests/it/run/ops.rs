@@ -1,0 +1,80 @@
+//! From dead letters to the proof that it is over: what they have in common, sent back once the cause is gone, done.
+
+use std::process::{Child, Command};
+
+use serde_json::{Value, json};
+
+use super::EMBED;
+use crate::rig::{Rig, eventually, record};
+
+/// `lazaret ops` as a process.
+struct Ops(Child);
+
+impl Ops {
+    fn start(rig: &Rig) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
+        command.arg("ops").arg("--config").arg(rig.path("lazaret.yaml"));
+        Self(command.spawn().expect("lazaret runs"))
+    }
+
+    fn terminate(mut self) {
+        let kill = Command::new("kill").arg("-TERM").arg(self.0.id().to_string()).status();
+        assert!(kill.expect("kill runs").success());
+        assert!(self.0.wait().expect("it ends").success());
+    }
+}
+
+/// How many letters are in this state.
+async fn count(rig: &Rig, state: &str) -> u64 {
+    let output = rig.output(&["dlq", "count", "--state", state, "-o", "json"]).await;
+    let counted: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    counted["count"].as_u64().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_alike_is_one_group_and_is_resolved_when_it_was_sent_back_and_is_done() {
+    let pipeline = EMBED.replace("max_attempts: 50", "max_attempts: 2");
+    let Some(rig) = Rig::new("ops", &pipeline, "").await else { return };
+    rig.faults(json!({ "marked": "FAIL-ME" })).await;
+    let passages = |n: usize, text: &str| {
+        json!({
+            "document": { "id": format!("doc-{n}"), "tenant": format!("tenant-{}", n % 2), "version": 1 },
+            "part": 0, "parts": 1, "passages": [{ "ordinal": 0, "text": text }],
+        })
+    };
+    let send = |n: usize| {
+        let text = if n < 3 { "FAIL-ME passage" } else { "a passage" };
+        record(&rig.topic("in"), &[("job-id", &format!("job-{n}"))], &passages(n, text))
+    };
+    rig.send((0..5).map(send).collect()).await;
+    let mut worker = rig.worker(&[]).await;
+    eventually("three are dead", async || (rig.jobs("embed", "dead").await == 3).then_some(())).await;
+
+    let groups = rig.ask(&["dlq", "groups", "-o", "json"]).await;
+    let [group] = groups["groups"].as_array().expect("groups").as_slice() else { panic!("{groups}") };
+    assert_eq!((&group["count"], &group["tenants"]), (&json!(3), &json!(2)), "{group}");
+    let fingerprint = group["fingerprint"].as_str().expect("a fingerprint");
+    let hit = rig.ask(&["dlq", "count", "--group", fingerprint, "--by", "tenant", "-o", "json"]).await;
+    let shares = hit["shares"].as_array().expect("shares").iter();
+    let shares: Vec<_> = shares.map(|share| (share["value"].as_str(), share["count"].as_u64())).collect();
+    assert_eq!(shares, [(Some("tenant-0"), Some(2)), (Some("tenant-1"), Some(1))]);
+
+    rig.faults(json!({ "marked": null })).await;
+    let listed = rig.ask(&["dlq", "ls", "-o", "json"]).await;
+    let letters = listed["letters"].as_array().expect("letters").iter();
+    let ids: Vec<&str> = letters.map(|letter| letter["id"].as_str().expect("an id")).collect();
+    let mut redrive = vec!["dlq", "redrive", "--by", "kim", "--reason", "the provider is mended"];
+    redrive.extend(&ids);
+    assert!(rig.tell(&redrive).await);
+    assert_eq!(count(&rig, "open").await, 0);
+    let ops = Ops::start(&rig);
+    eventually("all are resolved", async || (count(&rig, "resolved").await == 3).then_some(())).await;
+    ops.terminate();
+    assert!(worker.terminate().await.success());
+
+    let before = rig.ask(&["dlq", "groups", "--state", "all", "-o", "json"]).await;
+    let built = rig.ask(&["ops", "rebuild", "-o", "json"]).await;
+    assert_eq!(built["complete"], true, "{built}");
+    let after = rig.ask(&["dlq", "groups", "--state", "all", "--no-refresh", "-o", "json"]).await;
+    assert_eq!(before, after, "built anew it is the same");
+}
