@@ -27,7 +27,7 @@ pub const WAITING_RETENTION_MIN: Span = Span::secs(7 * 86_400);
 /// Longest topic name that Kafka takes.
 pub const NAME_MAX: usize = 249;
 /// Largest record of the topic of operations: the ids of a thousand dead letters, and a reason.
-pub const OPERATION_MAX: Size = Size::mib(2);
+pub const OPERATION_MAX: Size = Size::kib(512);
 
 /// Everything a configuration needs on the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -133,9 +133,11 @@ impl Topology {
         self.topics.iter().map(|t| t.message_max).max().unwrap_or(HEADER_ROOM)
     }
 
-    /// Smallest limit of any topic. A producer that gathers more than this in one batch has the whole batch refused.
+    /// Smallest limit of any topic that stages write. A producer that gathers more than this in one batch has the whole
+    /// batch refused. Acts are written one by one.
     pub fn batch_max(&self) -> Size {
-        self.topics.iter().map(|t| t.message_max).min().unwrap_or(HEADER_ROOM)
+        let written = self.topics.iter().filter(|topic| topic.purpose != Purpose::Operations);
+        written.map(|topic| topic.message_max).min().unwrap_or(HEADER_ROOM)
     }
 }
 

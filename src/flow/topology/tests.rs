@@ -157,7 +157,8 @@ proptest! {
         pipeline.retry.rungs = rungs.iter().map(|ms| Span::millis(*ms)).collect();
         let topology = Topology::derive(&config);
 
-        prop_assert_eq!(topology.topics.len(), 2 + (stages.len() - 1) + stages.len() * (rungs.len() + 2));
+        // Input, output and operations; the inputs of later stages; rungs, redrive and dead letters of each.
+        prop_assert_eq!(topology.topics.len(), 3 + (stages.len() - 1) + stages.len() * (rungs.len() + 2));
         for stage in &topology.stages {
             for name in stage.read().into_iter().chain([stage.dlq.as_str()]).chain(stage.next.as_deref()) {
                 prop_assert_eq!(topology.topics.iter().filter(|t| t.name == name).count(), 1, "{}", name);

@@ -13,7 +13,7 @@ use crate::message::{Record, Topic};
 use crate::quarantine::{Act, Batch, Entry, Owner, Quarantine};
 
 /// Longest text of an act that is read: the ids of a thousand letters have room.
-const ACT_MAX: usize = 1 << 20;
+const ACT_MAX: usize = 512 << 10;
 
 /// The topics that are followed.
 #[derive(Clone, Debug)]
