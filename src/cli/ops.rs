@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +69,9 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
             looks.tick().await;
             if let Err(error) = quarantine::settle(config, &index, &producer).await {
                 tracing::warn!("cannot say what became of dead letters that were sent back: {error}");
+            }
+            if let Err(error) = quarantine::measure(config, &index, Timestamp::now()).await {
+                tracing::warn!("cannot say how many dead letters are open: {error}");
             }
         }
     };

@@ -4,6 +4,7 @@
 mod acts;
 mod follow;
 mod gather;
+mod measure;
 mod settle;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 pub use self::acts::Acts;
 pub use self::follow::follow;
 use self::gather::{Gathering, Sources, apply};
+pub use self::measure::measure;
 pub use self::settle::{SettleError, settle};
 use crate::config::Config;
 use crate::flow::Topology;
@@ -62,8 +64,15 @@ pub async fn catch_up(
 ) -> Result<CaughtUp, FollowError> {
     let cluster = reach(&config.kafka, "ops").await?;
     let sources = Sources::of(config);
-    let there = sources.names().filter(|topic| cluster.topics.contains_key(*topic));
-    let topics: Vec<String> = there.map(str::to_owned).collect();
+    let (topics, missing): (Vec<String>, Vec<String>) =
+        sources.names().map(str::to_owned).partition(|topic| cluster.topics.contains_key(topic));
+    if !missing.is_empty() {
+        let topics = missing.join(", ");
+        tracing::warn!(
+            topics,
+            "these topics are not there, or this user may not see them: what they hold is not known"
+        );
+    }
     let next = index.positions().await?.into_iter();
     let start = Start::Offsets(next.map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect());
     let reading = Reading { topics: topics.clone(), start, deadline };

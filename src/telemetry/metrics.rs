@@ -230,6 +230,18 @@ pub fn dlq_publish_failure(pipeline: &str, stage: &str) {
     counter!(Metric::DlqPublishFailures.name(), &stage_labels(pipeline, stage)).increment(1);
 }
 
+/// Open dead letters of a stage, and for how long the oldest of them has been dead.
+pub fn dlq_open(pipeline: &str, stage: &str, records: u64, oldest: Duration) {
+    let labels = stage_labels(pipeline, stage);
+    gauge!(Metric::DlqOpenRecords.name(), &labels).set(records as f64);
+    gauge!(Metric::DlqOldestOpenAge.name(), &labels).set(oldest.as_secs_f64());
+}
+
+/// The index of dead letters took records in.
+pub fn dlq_index_applied(at: jiff::Timestamp) {
+    gauge!(Metric::DlqIndexLastApplied.name()).set(at.as_millisecond() as f64 / 1000.0);
+}
+
 /// A call to a provider ended. `status` is the HTTP status, or `timeout` or `connect` where there was none.
 pub fn provider_call(provider: &str, model: &str, operation: Operation, status: &str, took: Duration) {
     counter!(Metric::ProviderRequests.name(),

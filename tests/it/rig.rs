@@ -318,7 +318,7 @@ pub fn job(record: &Record) -> String {
     record.headers.text("job-id").expect("every record of ours has a job id").to_owned()
 }
 
-fn client() -> reqwest::Client {
+pub fn client() -> reqwest::Client {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
     client.expect("a client")
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::{BATCH_BYTES, BATCH_RECORDS, FollowError};
@@ -11,6 +12,7 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::message::{Record, Topic};
 use crate::quarantine::{Act, Batch, Entry, Owner, Quarantine};
+use crate::telemetry::metrics;
 
 /// Longest text of an act that is read: the ids of a thousand letters have room.
 const ACT_MAX: usize = 512 << 10;
@@ -108,6 +110,7 @@ pub async fn apply(
 ) -> Result<(), FollowError> {
     while let Some(batch) = batches.recv().await {
         index.apply(batch).await?;
+        metrics::dlq_index_applied(Timestamp::now());
     }
     Ok(())
 }

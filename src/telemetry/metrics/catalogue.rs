@@ -62,6 +62,10 @@ catalogue! {
     DlqRecords "dlq_records_total" Counter Count "Dead letters written, by failure code and class.";
     DlqPublishFailures "dlq_publish_failures_total" Counter Count "Dead letters that Kafka did not accept; their records are held, not lost.";
 
+    DlqOpenRecords "dlq_open_records" Gauge Count "Dead letters that somebody has to look at, as the index has them.";
+    DlqOldestOpenAge "dlq_oldest_open_age_seconds" Gauge Seconds "Time since the death of the oldest open dead letter; 0 when none is open.";
+    DlqIndexLastApplied "dlq_index_last_applied_timestamp_seconds" Gauge Seconds "When the index of dead letters took records in last, since 1970.";
+
     ProviderRequests "provider_requests_total" Counter Count "Calls to model providers, by HTTP status, timeout or connect.";
     ProviderRequestDuration "provider_request_duration_seconds" Histogram Seconds "Time of a call to a model provider, connect to last byte.";
     ProviderTokens "provider_tokens_total" Counter Count "Tokens as the provider counted them.";
