@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
-use crate::ops::quarantine::{self, FollowError};
+use crate::ops::quarantine;
 use crate::telemetry::http::{self, Readiness};
 use crate::telemetry::metrics;
 
@@ -67,11 +67,11 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            if let Err(error) = quarantine::settle(config, &index, &producer).await {
-                tracing::warn!("cannot say what became of dead letters that were sent back: {error}");
-            }
             if let Err(error) = quarantine::measure(config, &index, Timestamp::now()).await {
                 tracing::warn!("cannot say how many dead letters are open: {error}");
+            }
+            if let Err(error) = quarantine::settle(config, &index, &producer).await {
+                tracing::warn!("cannot say what became of dead letters that were sent back: {error}");
             }
         }
     };
@@ -96,11 +96,8 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
 }
 
 async fn rebuild(config: &Config, global: &Global) -> Result<ExitCode, Failure> {
-    // Nothing is forgotten while it cannot be filled again.
-    reach(&config.kafka, "ops").await?;
     let index = quarantine::open(config).await?;
-    index.clear().await.map_err(FollowError::from)?;
-    let caught = quarantine::catch_up(config, &index, REBUILD).await?;
+    let caught = quarantine::rebuild(config, &index, REBUILD).await?;
     match global.format() {
         Format::Json => output::json(&caught)?,
         Format::Ndjson => output::ndjson(&caught)?,

@@ -20,6 +20,8 @@ use crate::message::{Record, TopicPartition};
 const POLL: Duration = Duration::from_millis(100);
 /// How often it is looked for new topics and partitions, and for what Kafka has deleted.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// The same while a partition does not say where it begins, as one without a leader.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What is to be read.
 #[derive(Clone, Debug)]
@@ -55,17 +57,18 @@ pub fn tail(
     end
 }
 
-/// The first offset that there is of every partition of these topics; topics that do not exist are passed over. Blocks.
-pub fn firsts(
+/// The first offset that there is and the next one, of every partition of these topics that says it; topics that do not
+/// exist are passed over. Blocks.
+pub fn bounds(
     kafka: &Kafka,
     verb: &str,
     topics: &[String],
-) -> Result<BTreeMap<TopicPartition, i64>, KafkaProblem> {
+) -> Result<BTreeMap<TopicPartition, (i64, i64)>, KafkaProblem> {
     let consumer = consumer(kafka, verb, Size::kib(1))?;
-    let firsts = partitions(&consumer, topics, kafka.timeout.0)
-        .and_then(|partitions| first_of(&consumer, &partitions, kafka.timeout.0));
+    let bounds = partitions(&consumer, topics, kafka.timeout.0)
+        .map(|partitions| bounds_of(&consumer, &partitions, kafka.timeout.0));
     dispose(consumer);
-    firsts.map_err(|error| KafkaProblem::from_error("look where topics begin", &error))
+    bounds.map_err(|error| KafkaProblem::from_error("look where topics begin", &error))
 }
 
 fn consumer(kafka: &Kafka, verb: &str, message_max: Size) -> Result<BaseConsumer<Context>, KafkaProblem> {
@@ -92,7 +95,10 @@ impl Tail {
             if Instant::now() >= next_look {
                 next_look = Instant::now() + LOOK_EVERY;
                 match self.look() {
-                    Ok(firsts) => {
+                    Ok((firsts, complete)) => {
+                        if !complete {
+                            next_look = Instant::now() + LOOK_AGAIN;
+                        }
                         if visit(Heard::Firsts(firsts)).is_break() {
                             return Ok(());
                         }
@@ -120,21 +126,22 @@ impl Tail {
         }
     }
 
-    /// Takes new partitions in; says where all begin.
-    fn look(&mut self) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+    /// Takes new partitions in; says where all begin, and whether all have said it.
+    fn look(&mut self) -> Result<(BTreeMap<TopicPartition, i64>, bool), KafkaError> {
         let there = partitions(&self.consumer, &self.tailing.topics, self.timeout)?;
-        let firsts = first_of(&self.consumer, &there, self.timeout)?;
+        let bounds = bounds_of(&self.consumer, &there, self.timeout);
+        let firsts: BTreeMap<_, _> = bounds.into_iter().map(|(name, (first, _))| (name, first)).collect();
+        let complete = firsts.len() == there.len();
         let mut new = TopicPartitionList::new();
-        for name in there.iter().filter(|name| !self.ours.contains(name)) {
-            let first = firsts.get(name).copied().unwrap_or_default();
+        for (name, &first) in firsts.iter().filter(|(name, _)| !self.ours.contains(name)) {
             let at = self.tailing.offsets.get(name).copied().unwrap_or(first).max(first);
             new.add_partition_offset(&name.topic, name.partition, Offset::Offset(at))?;
         }
         if new.count() > 0 {
             self.consumer.incremental_assign(&new)?;
-            self.ours.extend(there);
+            self.ours.extend(firsts.keys().cloned());
         }
-        Ok(firsts)
+        Ok((firsts, complete))
     }
 }
 
@@ -160,17 +167,20 @@ fn partitions(
     Ok(wanted.flat_map(of).collect())
 }
 
-fn first_of(
+/// Of those that say it.
+fn bounds_of(
     consumer: &BaseConsumer<Context>,
     partitions: &BTreeSet<TopicPartition>,
     timeout: Duration,
-) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
-    let mut firsts = BTreeMap::new();
-    for name in partitions {
-        let (first, _) = consumer.fetch_watermarks(&name.topic, name.partition, timeout)?;
-        firsts.insert(name.clone(), first);
-    }
-    Ok(firsts)
+) -> BTreeMap<TopicPartition, (i64, i64)> {
+    let of = |name: &TopicPartition| match consumer.fetch_watermarks(&name.topic, name.partition, timeout) {
+        Ok(bounds) => Some((name.clone(), bounds)),
+        Err(error) => {
+            tracing::warn!(partition = %name, "cannot be asked where it begins, and is passed over for now: {error}");
+            None
+        }
+    };
+    partitions.iter().filter_map(of).collect()
 }
 
 /// Errors that the client gets over by itself, or that concern a group that we do not join.

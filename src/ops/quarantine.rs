@@ -22,7 +22,7 @@ use crate::flow::Topology;
 use crate::kafka::KafkaProblem;
 use crate::kafka::client::reach;
 use crate::kafka::read::{End, Reading, Start, read};
-use crate::kafka::tail::firsts;
+use crate::kafka::tail::bounds;
 use crate::quarantine::{self, Quarantine, QuarantineError};
 
 /// Most records, and about as many bytes, that are applied together.
@@ -62,6 +62,29 @@ pub async fn catch_up(
     index: &Arc<dyn Quarantine>,
     deadline: Duration,
 ) -> Result<CaughtUp, FollowError> {
+    let next = index.positions().await?.into_iter();
+    let start = Start::Offsets(next.map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect());
+    read_on(config, index, start, deadline).await
+}
+
+/// Forgets the index and reads everything, whatever position another process that follows has noted meanwhile.
+pub async fn rebuild(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    deadline: Duration,
+) -> Result<CaughtUp, FollowError> {
+    // Nothing is forgotten while it cannot be filled again.
+    reach(&config.kafka, "ops").await?;
+    index.clear().await?;
+    read_on(config, index, Start::Beginning, deadline).await
+}
+
+async fn read_on(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    start: Start,
+    deadline: Duration,
+) -> Result<CaughtUp, FollowError> {
     let cluster = reach(&config.kafka, "ops").await?;
     let sources = Sources::of(config);
     let (topics, missing): (Vec<String>, Vec<String>) =
@@ -73,8 +96,6 @@ pub async fn catch_up(
             "these topics are not there, or this user may not see them: what they hold is not known"
         );
     }
-    let next = index.positions().await?.into_iter();
-    let start = Start::Offsets(next.map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect());
     let reading = Reading { topics: topics.clone(), start, deadline };
     let (batches, received) = mpsc::channel(BATCHES);
     let state = (Gathering::new(sources), batches);
@@ -91,10 +112,11 @@ pub async fn catch_up(
     let (report, applied) = futures::future::join(reading, apply(index, received)).await;
     applied?;
     let (report, kafka) = (report?, config.kafka.clone());
-    let first = tokio::task::spawn_blocking(move || firsts(&kafka, "ops", &topics)).await;
-    let first = first.unwrap_or_else(|e| {
+    let bounds = tokio::task::spawn_blocking(move || bounds(&kafka, "ops", &topics)).await;
+    let bounds = bounds.unwrap_or_else(|e| {
         Err(KafkaProblem::Other { what: "look where topics begin".into(), cause: e.to_string() })
     })?;
+    let first = bounds.into_iter().map(|(name, (first, _))| (name, first)).collect();
     let expired = index.expire(first).await?;
     Ok(CaughtUp { records: report.records, expired, complete: report.end == End::Complete })
 }

@@ -112,8 +112,12 @@ pub async fn send_back(
     };
     let ids: Vec<String> = records.iter().map(|(letter, ..)| letter.id.clone()).collect();
     let acts = acts.map(|topic| Acts::new(&producer, topic, &order.by, order.reason.as_deref()));
-    if let Some(acts) = &acts {
-        acts.note(&ids, &deed).await.map_err(RedriveError::Unnoted)?;
+    if let Some(acts) = &acts
+        && let Err(error) = acts.note(&ids, &deed).await
+    {
+        // Some of it may have been written.
+        let _ = acts.note(&ids, &Deed::Settled { outcome: Outcome::Returned }).await;
+        return Err(RedriveError::Unnoted(error));
     }
     let sent = write(&producer, records).await;
     if let (Some(acts), Err(RedriveError::Unwritten { sent, .. })) = (&acts, &sent) {

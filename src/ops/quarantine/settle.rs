@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Acts, FollowError};
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::kafka::{ProduceError, Producer};
+use crate::kafka::tail::bounds;
+use crate::kafka::{KafkaProblem, ProduceError, Producer};
 use crate::ledger::{JobRow, LedgerError, LedgerReader, State as JobState};
 use crate::quarantine::{Deed, Entry, Filter, Outcome, Quarantine, State};
 
@@ -35,29 +36,55 @@ pub async fn settle(
     let Some(topic) = Topology::derive(config).operations else { return Ok(0) };
     let Some(ledger) = LedgerReader::find(&config.ledger)? else { return Ok(0) };
     let redriving = Filter { states: vec![State::Redriving], ..Filter::default() };
-    let (mut settled, mut after) = (0, None);
+    let (mut succeeded, mut skipped, mut after) = (Vec::new(), Vec::new(), None);
     loop {
         let page = index.list(&redriving, after.as_ref(), LOOK_MAX).await.map_err(FollowError::from)?;
-        let mut succeeded = Vec::new();
-        for known in page.letters {
-            let entry = known.entry;
+        for entry in page.letters.into_iter().map(|known| known.entry) {
             let row = ledger.job(&entry.pipeline, &entry.stage, &entry.job).await?;
-            if row.is_some_and(|row| has_succeeded(&entry, &row)) {
-                succeeded.push(entry.id);
+            match row.and_then(|row| outcome(&entry, &row)) {
+                Some(Outcome::Skipped) => skipped.push(entry.id),
+                Some(_) => succeeded.push(entry.id),
+                None => {}
             }
         }
-        let acts = Acts::new(producer, &topic, BY, None);
-        acts.note(&succeeded, &Deed::Settled { outcome: Outcome::Succeeded }).await?;
-        settled += succeeded.len();
         after = page.next;
         if after.is_none() {
-            return Ok(settled);
+            break;
         }
     }
+    // While acts are still to be read, it may stand there already.
+    if succeeded.is_empty() && skipped.is_empty() || !knows_all_acts(config, index, &topic).await? {
+        return Ok(0);
+    }
+    let acts = Acts::new(producer, &topic, BY, None);
+    for (letters, outcome) in [(&succeeded, Outcome::Succeeded), (&skipped, Outcome::Skipped)] {
+        acts.note(letters, &Deed::Settled { outcome }).await?;
+    }
+    Ok(succeeded.len() + skipped.len())
 }
 
-/// Whether the job is done, and by a record that was sent back after this death. That it died again is told by the
-/// letter of that death. Pure.
-fn has_succeeded(letter: &Entry, row: &JobRow) -> bool {
-    row.redrives > letter.redrives && row.state == JobState::Done
+/// Whether the index has the topic of operations up to its end.
+async fn knows_all_acts(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    topic: &str,
+) -> Result<bool, FollowError> {
+    let (kafka, topics) = (config.kafka.clone(), vec![topic.to_owned()]);
+    let ends = tokio::task::spawn_blocking(move || bounds(&kafka, "ops", &topics)).await;
+    let ends = ends.unwrap_or_else(|e| {
+        Err(KafkaProblem::Other { what: "look where topics end".into(), cause: e.to_string() })
+    })?;
+    let known = index.positions().await?;
+    Ok(ends.iter().all(|(name, (_, end))| known.get(name).copied().unwrap_or_default() >= *end))
+}
+
+/// What became of a letter that was sent back, if that is known. That it died again is told by the letter of that death.
+/// Pure.
+fn outcome(letter: &Entry, row: &JobRow) -> Option<Outcome> {
+    match row.state {
+        JobState::Done if row.redrives > letter.redrives => Some(Outcome::Succeeded),
+        // It was done before it was sent back, and the stage has not run it again.
+        JobState::Done => Some(Outcome::Skipped),
+        _ => None,
+    }
 }

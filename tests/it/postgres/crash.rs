@@ -99,9 +99,11 @@ async fn what_people_ask_the_ledger_is_answered_from_the_database() {
     })
     .await;
     let life = rig.ask(&["job", "job-0", "--output", "json"]).await;
-    let kinds: Vec<_> =
-        life["events"].as_array().expect("events").iter().map(|e| e["kind"].clone()).collect();
-    assert_eq!(kinds, ["started", "stored", "done", "started", "stored", "done"]);
+    // The next stage may begin before this one has said that it is done.
+    for stage in ["embed", "index"] {
+        let events = life["events"].as_array().expect("events").iter().filter(|e| e["stage"] == stage);
+        assert_eq!(events.map(|e| e["kind"].clone()).collect::<Vec<_>>(), ["started", "stored", "done"]);
+    }
     let listed = rig.ask(&["dlq", "ls", "--output", "json"]).await;
     let id = listed["letters"][0]["id"].as_str().expect("a dead letter").to_owned();
     assert!(rig.tell(&["dlq", "discard", &id, "--by", "ada", "--reason", "a test"]).await);
