@@ -34,6 +34,13 @@ pub enum Lane {
     Park,
 }
 
+impl Lane {
+    /// Whether records come back through it to be run again, most of them at a time of their own.
+    pub fn brings_back(self) -> bool {
+        matches!(self, Lane::Rung | Lane::Redrive)
+    }
+}
+
 /// A partition that is ours now, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assigned {

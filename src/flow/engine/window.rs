@@ -253,7 +253,7 @@ impl Window {
         }
         let leaves = |phase: &Phase| matches!(phase, Phase::Leaving(..));
         if leaves(&old) != leaves(&slot.phase)
-            && matches!(slot.lane, Lane::Rung | Lane::Redrive)
+            && slot.lane.brings_back()
             && let Some(p) = self.partitions.get_mut(&slot.partition)
         {
             let by = if leaves(&old) { usize::wrapping_sub } else { usize::wrapping_add };
@@ -286,9 +286,8 @@ impl Window {
     }
 
     fn entry(&self, id: SlotId) -> Option<Entry> {
-        let Slot { partition, tenant, .. } = self.slots.get(&id)?;
-        let back = matches!(self.partitions.get(partition)?.lane, Lane::Rung | Lane::Redrive);
-        Some(Entry { slot: id, tenant: *tenant, partition: partition.clone(), back })
+        let Slot { partition, lane, tenant, .. } = self.slots.get(&id)?;
+        Some(Entry { slot: id, tenant: *tenant, partition: partition.clone(), back: lane.brings_back() })
     }
 
     fn note_ready(&mut self, entry: &Entry, is: bool) {

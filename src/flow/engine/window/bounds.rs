@@ -39,7 +39,7 @@ impl Window {
     /// the partition's share of the memory for that. What has been run makes room before it is where it goes: else no
     /// more could be served until the next transaction is committed than are held.
     fn is_out_of_share(&self, p: &Partition) -> bool {
-        let waits = |p: &&Partition| matches!(p.lane, Lane::Rung | Lane::Redrive);
+        let waits = |p: &&Partition| p.lane.brings_back();
         waits(&p)
             && p.bytes - p.bytes_leaving
                 >= self.waiting_max / self.partitions.values().filter(waits).count().max(1)
