@@ -26,21 +26,25 @@ pub fn base(kafka: &Kafka, verb: &str) -> Result<ClientConfig, KafkaProblem> {
         }
         config.set(name, value);
     }
-    let default = |config: &mut ClientConfig, name: &str, value: &str| {
-        if config.get(name).is_none() {
-            config.set(name, value);
-        }
-    };
-    default(&mut config, "socket.timeout.ms", "30000");
-    default(&mut config, "socket.connection.setup.timeout.ms", "10000");
-    default(&mut config, "socket.keepalive.enable", "true");
-    default(&mut config, "reconnect.backoff.ms", "100");
-    default(&mut config, "reconnect.backoff.max.ms", "5000");
+    default(&mut config, &["socket.timeout.ms"], "30000");
+    default(&mut config, &["socket.connection.setup.timeout.ms"], "10000");
+    default(&mut config, &["socket.keepalive.enable"], "true");
+    default(&mut config, &["reconnect.backoff.ms"], "100");
+    default(&mut config, &["reconnect.backoff.max.ms"], "5000");
     config.set("bootstrap.servers", &kafka.bootstrap);
     config.set("client.id", format!("lazaret-{verb}"));
     config.set_log_level(RDKafkaLogLevel::Info);
     secure(&mut config, kafka)?;
     Ok(config)
+}
+
+/// Sets a property unless somebody has given it, under any of its names; the first is ours.
+pub fn default(config: &mut ClientConfig, names: &[&str], value: &str) {
+    if let [name, ..] = names
+        && names.iter().all(|name| config.get(name).is_none())
+    {
+        config.set(*name, value);
+    }
 }
 
 /// A consumer that commits by hand. `message_max` is `Topology::message_max`.
@@ -74,12 +78,10 @@ pub fn producer(
 ) -> Result<ClientConfig, KafkaProblem> {
     let mut config = base(kafka, verb)?;
     let batch = batch_max.0.clamp(1, 1_000_000);
-    if config.get("compression.type").or(config.get("compression.codec")).is_none() {
-        config.set("compression.type", "lz4");
-    }
-    if config.get("linger.ms").or(config.get("queue.buffering.max.ms")).is_none() {
-        config.set("linger.ms", "5");
-    }
+    default(&mut config, &["compression.type", "compression.codec"], "lz4");
+    default(&mut config, &["linger.ms", "queue.buffering.max.ms"], "5");
+    // How long a topic may be unknown before its records fail; the default of 30 s hides a missing topic.
+    default(&mut config, &["topic.metadata.propagation.max.ms"], "10000");
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
@@ -87,10 +89,6 @@ pub fn producer(
         .set("delivery.timeout.ms", kafka.delivery_timeout.0.as_millis().to_string())
         .set("message.max.bytes", message_max.0.max(1000).to_string())
         .set("batch.size", batch.to_string());
-    if config.get("topic.metadata.propagation.max.ms").is_none() {
-        // How long a topic may be unknown before its records fail; the default of 30 s hides a missing topic.
-        config.set("topic.metadata.propagation.max.ms", "10000");
-    }
     Ok(config)
 }
 

@@ -14,8 +14,6 @@ const START_ROOM: Duration = Duration::from_secs(90);
 /// How often librdkafka looks for new partitions when nobody says otherwise.
 const REFRESH: Duration = Duration::from_secs(300);
 const REFRESH_KEY: &str = "topic.metadata.refresh.interval.ms";
-const FETCH_KEY: &str = "fetch.message.max.bytes";
-const FETCH_ALIAS: &str = "max.partition.fetch.bytes";
 
 /// How long the cluster may take to say where reading begins.
 pub fn start_patience(kafka: &Kafka) -> Duration {
@@ -33,25 +31,21 @@ pub fn config(kafka: &Kafka, membership: &Membership<'_>) -> Result<ClientConfig
     let Membership { group, message_max, patience, instance, .. } = membership;
     let mut config = client::consumer(kafka, "run", group, *message_max)?;
     join_as(&mut config, kafka, group, *instance);
-    for (name, value) in [
+    for (names, value) in [
         // What is fetched ahead costs this much memory for every partition; the window is what really counts.
-        ("queued.max.messages.kbytes", "512"),
-        ("queued.min.messages", "4000"),
+        (&["queued.max.messages.kbytes"][..], "512"),
+        (&["queued.min.messages"], "4000"),
         // What one answer brings of a partition is held until it is used up, and unpacked it is a multiple of this. A
         // record that is larger is fetched all the same.
-        (FETCH_KEY, "262144"),
+        (&["fetch.message.max.bytes", "max.partition.fetch.bytes"], "262144"),
         // When that much was there, a partition is not fetched for this long. The default of a second would be its limit.
-        ("fetch.queue.backoff.ms", "10"),
+        (&["fetch.queue.backoff.ms"], "10"),
         // One request at a time goes to a broker. One that found only the empty rungs ready to be filled would keep the
         // input waiting for half a second.
-        ("fetch.wait.max.ms", "50"),
-        ("statistics.interval.ms", "5000"),
+        (&["fetch.wait.max.ms"], "50"),
+        (&["statistics.interval.ms"], "5000"),
     ] {
-        let given = |name: &str| config.get(name).is_some();
-        let said = given(name) || (name == FETCH_KEY && given(FETCH_ALIAS));
-        if !said {
-            config.set(name, value);
-        }
+        client::default(&mut config, names, value);
     }
     if config.get("max.poll.interval.ms").is_none() {
         // A rebalance that waits for us, or for where to begin, must not look like a member that is gone.
