@@ -41,34 +41,49 @@ pub enum Heard {
     Silence,
 }
 
-/// Shows what is heard to `visit`, records in order within a partition, until it breaks off. Blocks: to be run where a
-/// thread may. Brokers that are gone are waited for.
-pub fn tail(
+/// Shows what is heard to `visit`, which may block, records in order within a partition, until it breaks off. Brokers that
+/// are gone are waited for.
+pub async fn tail(
     kafka: &Kafka,
     verb: &str,
     message_max: Size,
     tailing: Tailing,
-    mut visit: impl FnMut(Heard) -> ControlFlow<()>,
+    mut visit: impl FnMut(Heard) -> ControlFlow<()> + Send + 'static,
 ) -> Result<(), KafkaProblem> {
     let consumer = consumer(kafka, verb, message_max)?;
     let mut tail = Tail { consumer, tailing, timeout: kafka.timeout.0, ours: BTreeSet::new() };
-    let end = tail.run(&mut visit);
-    dispose(tail.consumer);
-    end
+    blocking("follow topics", move || {
+        let end = tail.run(&mut visit);
+        dispose(tail.consumer);
+        end
+    })
+    .await
 }
 
 /// The first offset that there is and the next one, of every partition of these topics that says it; topics that do not
-/// exist are passed over. Blocks.
-pub fn bounds(
+/// exist are passed over.
+pub async fn bounds(
     kafka: &Kafka,
     verb: &str,
-    topics: &[String],
+    topics: Vec<String>,
 ) -> Result<BTreeMap<TopicPartition, (i64, i64)>, KafkaProblem> {
-    let consumer = consumer(kafka, verb, Size::kib(1))?;
-    let bounds = partitions(&consumer, topics, kafka.timeout.0)
-        .map(|partitions| bounds_of(&consumer, &partitions, kafka.timeout.0));
-    dispose(consumer);
-    bounds.map_err(|error| KafkaProblem::from_error("look where topics begin", &error))
+    const WHAT: &str = "look where topics begin and end";
+    let (consumer, timeout) = (consumer(kafka, verb, Size::kib(1))?, kafka.timeout.0);
+    blocking(WHAT, move || {
+        let bounds = partitions(&consumer, &topics, timeout)
+            .map(|partitions| bounds_of(&consumer, &partitions, timeout));
+        dispose(consumer);
+        bounds.map_err(|error| KafkaProblem::from_error(WHAT, &error))
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<T, KafkaProblem> + Send + 'static,
+) -> Result<T, KafkaProblem> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|e| Err(KafkaProblem::Other { what: what.into(), cause: e.to_string() }))
 }
 
 fn consumer(kafka: &Kafka, verb: &str, message_max: Size) -> Result<BaseConsumer<Context>, KafkaProblem> {

@@ -20,7 +20,7 @@ pub use self::settle::{SettleError, settle};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::KafkaProblem;
-use crate::kafka::client::reach;
+use crate::kafka::client::{ClusterInfo, reach};
 use crate::kafka::read::{End, Reading, Start, read};
 use crate::kafka::tail::bounds;
 use crate::quarantine::{self, Quarantine, QuarantineError};
@@ -62,9 +62,10 @@ pub async fn catch_up(
     index: &Arc<dyn Quarantine>,
     deadline: Duration,
 ) -> Result<CaughtUp, FollowError> {
+    let cluster = reach(&config.kafka, "ops").await?;
     let next = index.positions().await?.into_iter();
     let start = Start::Offsets(next.map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect());
-    read_on(config, index, start, deadline).await
+    read_on(config, &cluster, index, start, deadline).await
 }
 
 /// Forgets the index and reads everything, whatever position another process that follows has noted meanwhile.
@@ -74,18 +75,18 @@ pub async fn rebuild(
     deadline: Duration,
 ) -> Result<CaughtUp, FollowError> {
     // Nothing is forgotten while it cannot be filled again.
-    reach(&config.kafka, "ops").await?;
+    let cluster = reach(&config.kafka, "ops").await?;
     index.clear().await?;
-    read_on(config, index, Start::Beginning, deadline).await
+    read_on(config, &cluster, index, Start::Beginning, deadline).await
 }
 
 async fn read_on(
     config: &Config,
+    cluster: &ClusterInfo,
     index: &Arc<dyn Quarantine>,
     start: Start,
     deadline: Duration,
 ) -> Result<CaughtUp, FollowError> {
-    let cluster = reach(&config.kafka, "ops").await?;
     let sources = Sources::of(config);
     let (topics, missing): (Vec<String>, Vec<String>) =
         sources.names().map(str::to_owned).partition(|topic| cluster.topics.contains_key(topic));
@@ -111,11 +112,8 @@ async fn read_on(
     };
     let (report, applied) = futures::future::join(reading, apply(index, received)).await;
     applied?;
-    let (report, kafka) = (report?, config.kafka.clone());
-    let bounds = tokio::task::spawn_blocking(move || bounds(&kafka, "ops", &topics)).await;
-    let bounds = bounds.unwrap_or_else(|e| {
-        Err(KafkaProblem::Other { what: "look where topics begin".into(), cause: e.to_string() })
-    })?;
+    let report = report?;
+    let bounds = bounds(&config.kafka, "ops", topics).await?;
     let first = bounds.into_iter().map(|(name, (first, _))| (name, first)).collect();
     let expired = index.expire(first).await?;
     Ok(CaughtUp { records: report.records, expired, complete: report.end == End::Complete })

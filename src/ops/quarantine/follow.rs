@@ -1,5 +1,6 @@
 //! Follows the topics until it is told to stop.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use super::gather::{Gathering, Sources, apply};
 use super::{BATCHES, FollowError};
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::kafka::KafkaProblem;
 use crate::kafka::tail::{Heard, Tailing, tail};
+use crate::message::TopicPartition;
 use crate::quarantine::Quarantine;
 
 /// A record waits as long for others at most before it is applied.
@@ -29,40 +30,33 @@ pub async fn follow(
         Tailing { topics: sources.names().map(str::to_owned).collect(), offsets: index.positions().await? };
     let (batches, received) = mpsc::channel(BATCHES);
     let (firsts, gone) = mpsc::channel(1);
-    let (kafka, message_max) = (config.kafka.clone(), Topology::derive(config).message_max());
+    let message_max = Topology::derive(config).message_max();
     // Whatever ends the other side ends the reading too.
     let stopped = stop.child_token();
     let _reading = stopped.clone().drop_guard();
-    let read = move || {
-        let (mut gathering, mut since) = (Gathering::new(sources), Instant::now());
-        tail(&kafka, "ops", message_max, tailing, |heard| {
-            match heard {
-                Heard::Record(record) => {
-                    if gathering.is_empty() {
-                        since = Instant::now();
-                    }
-                    gathering.put(&record);
+    let (mut gathering, mut since) = (Gathering::new(sources), Instant::now());
+    let reading = tail(&config.kafka, "ops", message_max, tailing, move |heard| {
+        match heard {
+            Heard::Record(record) => {
+                if gathering.is_empty() {
+                    since = Instant::now();
                 }
-                // One that is not taken is followed by the next.
-                Heard::Firsts(of) => _ = firsts.try_send(of),
-                Heard::Silence => {}
+                gathering.put(&record);
             }
-            let goes = gathering.is_full() || (!gathering.is_empty() && since.elapsed() >= GATHER);
-            if stopped.is_cancelled() || (goes && batches.blocking_send(gathering.take()).is_err()) {
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })
-    };
-    let reading = async {
-        let ended = tokio::task::spawn_blocking(read).await;
-        ended.unwrap_or_else(|e| {
-            Err(KafkaProblem::Other { what: "follow topics".into(), cause: e.to_string() })
-        })
-    };
+            // One that is not taken is followed by the next.
+            Heard::Firsts(of) => _ = firsts.try_send(of),
+            Heard::Silence => {}
+        }
+        let goes = gathering.is_full() || (!gathering.is_empty() && since.elapsed() >= GATHER);
+        if stopped.is_cancelled() || (goes && batches.blocking_send(gathering.take()).is_err()) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    // When the reading fails no more batches come: its error is what counts, and not that the last one was applied.
+    let reading = async { Ok(reading.await?) };
     tokio::select! {
-        read = reading => Ok(read?),
-        applied = apply(index, received) => applied,
+        ended = futures::future::try_join(reading, apply(index, received)) => ended.map(|_| ()),
         expired = expire(index, gone) => expired,
     }
 }
@@ -70,7 +64,7 @@ pub async fn follow(
 /// What Kafka has deleted meanwhile.
 async fn expire(
     index: &Arc<dyn Quarantine>,
-    mut firsts: mpsc::Receiver<std::collections::BTreeMap<crate::message::TopicPartition, i64>>,
+    mut firsts: mpsc::Receiver<BTreeMap<TopicPartition, i64>>,
 ) -> Result<(), FollowError> {
     while let Some(first) = firsts.recv().await {
         let expired = index.expire(first).await?;

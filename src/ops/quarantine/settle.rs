@@ -6,7 +6,7 @@ use super::{Acts, FollowError};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::tail::bounds;
-use crate::kafka::{KafkaProblem, ProduceError, Producer};
+use crate::kafka::{ProduceError, Producer};
 use crate::ledger::{JobRow, LedgerError, LedgerReader, State as JobState};
 use crate::quarantine::{Deed, Entry, Filter, Outcome, Quarantine, State};
 
@@ -69,11 +69,7 @@ async fn knows_all_acts(
     index: &Arc<dyn Quarantine>,
     topic: &str,
 ) -> Result<bool, FollowError> {
-    let (kafka, topics) = (config.kafka.clone(), vec![topic.to_owned()]);
-    let ends = tokio::task::spawn_blocking(move || bounds(&kafka, "ops", &topics)).await;
-    let ends = ends.unwrap_or_else(|e| {
-        Err(KafkaProblem::Other { what: "look where topics end".into(), cause: e.to_string() })
-    })?;
+    let ends = bounds(&config.kafka, "ops", vec![topic.to_owned()]).await?;
     let known = index.positions().await?;
     Ok(ends.iter().all(|(name, (_, end))| known.get(name).copied().unwrap_or_default() >= *end))
 }
