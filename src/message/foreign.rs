@@ -15,6 +15,7 @@ mod value;
 pub use class::class;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Headers, Record};
 
@@ -34,7 +35,7 @@ pub enum Family {
 }
 
 /// Where the original record stood, as far as the letter says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub topic: String,
     pub partition: Option<i32>,

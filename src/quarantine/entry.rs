@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::message::Coordinates;
+pub use crate::message::foreign::Origin;
 
 /// Whose way of writing dead letters it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,44 +21,6 @@ pub enum Writer {
     NServiceBus,
     /// Nothing says.
     Unknown,
-}
-
-impl Writer {
-    pub const ALL: [Writer; 9] = [
-        Writer::Lazaret,
-        Writer::Spring,
-        Writer::KafkaConnect,
-        Writer::KafkaStreams,
-        Writer::ShareGroup,
-        Writer::Karafka,
-        Writer::SmallRye,
-        Writer::NServiceBus,
-        Writer::Unknown,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Writer::Lazaret => "lazaret",
-            Writer::Spring => "spring",
-            Writer::KafkaConnect => "kafka_connect",
-            Writer::KafkaStreams => "kafka_streams",
-            Writer::ShareGroup => "share_group",
-            Writer::Karafka => "karafka",
-            Writer::SmallRye => "smallrye",
-            Writer::NServiceBus => "nservicebus",
-            Writer::Unknown => "unknown",
-        }
-    }
-}
-
-/// Where the original record stood, as far as its dead letter says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    pub topic: String,
-    pub partition: Option<i32>,
-    pub offset: Option<i64>,
-    /// Milliseconds since 1970.
-    pub timestamp: Option<i64>,
 }
 
 /// See the module.

@@ -79,10 +79,7 @@ fn of_others(letter: Option<Foreign>, record: &Record, whose: &Owner) -> Entry {
     let place = origin.and_then(full_place);
     let Correlation { job, tenant, resource, .. } =
         correlate(&record.headers, place.as_ref().unwrap_or(&record.at));
-    let origin = origin.map(|origin| {
-        let foreign::Origin { topic, partition, offset, timestamp } = origin.clone();
-        Origin { topic, partition, offset, timestamp }
-    });
+    let origin = origin.cloned();
     let failed_at = letter.as_ref().and_then(|letter| letter.failed_at);
     let code = letter.as_ref().and_then(|letter| letter.exception.clone());
     let class = code.as_deref().and_then(foreign::class);
@@ -167,8 +164,8 @@ fn trace(traceparent: &str) -> Option<String> {
 }
 
 /// Where the original record stood, if all of it is known.
-fn full_place(origin: &foreign::Origin) -> Option<Coordinates> {
-    let foreign::Origin { topic, partition, offset, timestamp } = origin.clone();
+fn full_place(origin: &Origin) -> Option<Coordinates> {
+    let Origin { topic, partition, offset, timestamp } = origin.clone();
     Some(Coordinates { topic: topic.into(), partition: partition?, offset: offset?, timestamp })
 }
 

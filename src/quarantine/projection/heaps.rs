@@ -81,8 +81,8 @@ impl Seen {
 pub struct Heaps(pub Vec<Option<Box<Heap>>>);
 
 impl Tally for Heaps {
-    fn columns(&self) -> &'static [Column] {
-        &[Column::State, Column::Fingerprint, Column::Tenant, Column::Died, Column::Size]
+    fn columns(&self) -> Vec<Column> {
+        vec![Column::State, Column::Fingerprint, Column::Tenant, Column::Died, Column::Size]
     }
 
     fn take(&mut self, block: &Block, chosen: &[usize]) {

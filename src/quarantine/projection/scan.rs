@@ -14,7 +14,7 @@ const STRIPES_FIRST: usize = 2;
 /// Somebody who counts.
 pub trait Tally {
     /// What has to be read to count.
-    fn columns(&self) -> &'static [Column];
+    fn columns(&self) -> Vec<Column>;
 
     /// `chosen` are places in the block.
     fn take(&mut self, block: &Block, chosen: &[usize]);
@@ -48,7 +48,7 @@ pub async fn scan<S: Shelf, T: Tally>(shelf: &mut S, wish: &Wish, tally: &mut T)
     wish.choose(&block, &mut chosen);
     tally.take(&block, &chosen);
 
-    let columns: BTreeSet<Column> = wish.columns().chain(tally.columns().iter().copied()).collect();
+    let columns: BTreeSet<Column> = wish.columns().chain(tally.columns()).collect();
     let columns: Vec<Column> = columns.into_iter().collect();
     let mut stripes = candidates(shelf, wish, T::LATEST_FIRST).await?;
     let mut most = if T::LATEST_FIRST { STRIPES_FIRST } else { STRIPES_MAX };

@@ -13,8 +13,8 @@ pub const HOUR: i64 = 3_600_000;
 pub struct Count(pub u64);
 
 impl Tally for Count {
-    fn columns(&self) -> &'static [Column] {
-        &[]
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
     }
 
     fn take(&mut self, _: &Block, chosen: &[usize]) {
@@ -70,19 +70,8 @@ impl Shares {
 }
 
 impl Tally for Shares {
-    fn columns(&self) -> &'static [Column] {
-        match self.by {
-            Column::Tenant => &[Column::Died, Column::Tenant],
-            Column::Resource => &[Column::Died, Column::Resource],
-            Column::Feature => &[Column::Died, Column::Feature],
-            Column::Model => &[Column::Died, Column::Model],
-            Column::Producer => &[Column::Died, Column::Producer],
-            Column::Version => &[Column::Died, Column::Version],
-            Column::Code => &[Column::Died, Column::Code],
-            Column::Class => &[Column::Died, Column::Class],
-            Column::Stage => &[Column::Died, Column::Stage],
-            _ => &[Column::Died, Column::State],
-        }
+    fn columns(&self) -> Vec<Column> {
+        vec![Column::Died, self.by]
     }
 
     fn take(&mut self, block: &Block, chosen: &[usize]) {
@@ -109,8 +98,8 @@ pub fn place<T: Clone>(places: &mut Vec<T>, number: i64, empty: T) -> &mut T {
 pub struct Trend(pub BTreeMap<i64, u64>);
 
 impl Tally for Trend {
-    fn columns(&self) -> &'static [Column] {
-        &[Column::Died]
+    fn columns(&self) -> Vec<Column> {
+        vec![Column::Died]
     }
 
     fn take(&mut self, block: &Block, chosen: &[usize]) {
@@ -166,8 +155,8 @@ impl Latest {
 impl Tally for Latest {
     const LATEST_FIRST: bool = true;
 
-    fn columns(&self) -> &'static [Column] {
-        &[Column::Died]
+    fn columns(&self) -> Vec<Column> {
+        vec![Column::Died]
     }
 
     fn take(&mut self, block: &Block, chosen: &[usize]) {
