@@ -119,10 +119,6 @@ async fn list(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Failu
 
 fn row(found: &Found, now: Timestamp) -> Vec<String> {
     let letter = &found.letter;
-    let mut message: String = printable(&letter.message).chars().take(MESSAGE_MAX).collect();
-    if letter.message.chars().nth(MESSAGE_MAX).is_some() {
-        message.push('…');
-    }
     vec![
         letter.id.clone(),
         format!("{}.{}", letter.pipeline, letter.stage),
@@ -132,8 +128,17 @@ fn row(found: &Found, now: Timestamp) -> Vec<String> {
         printable(&letter.correlation.job.0),
         age(letter.last_failure, now),
         letter.attempts.to_string(),
-        message,
+        shortened(&letter.message),
     ]
+}
+
+/// A message as it stands in a table.
+fn shortened(message: &str) -> String {
+    let mut short: String = printable(message).chars().take(MESSAGE_MAX).collect();
+    if message.chars().nth(MESSAGE_MAX).is_some() {
+        short.push('…');
+    }
+    short
 }
 
 async fn show(id: &str, payload: bool, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {

@@ -18,6 +18,7 @@ mod log;
 mod ops;
 pub mod output;
 mod panic;
+mod probes;
 mod provider;
 mod run;
 mod schemas;

@@ -8,14 +8,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
-use super::{ExitCode, Failure, Format, Global, output};
+use super::{ExitCode, Failure, Format, Global, output, probes};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
 use crate::ops::quarantine;
-use crate::telemetry::http::{self, Readiness};
-use crate::telemetry::metrics;
+use crate::telemetry::http::Readiness;
 
 /// How long an index or a cluster that does not answer is left alone.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -54,11 +53,7 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
     let _stop = stop.clone().drop_guard();
     let readiness = Readiness::new();
     readiness.wait_for("following", "opening the index of dead letters");
-    let recorder = metrics::install().map_err(|e| Failure::new(ExitCode::Failed, e.to_string()))?;
-    let address = http::serve(&config.http.listen, recorder, readiness.clone(), stop.clone())
-        .await
-        .map_err(|e| Failure::new(ExitCode::Failed, e.to_string()).at("http.listen").hint(e.hint()))?;
-    tracing::info!("metrics and probes are at http://{address}/metrics, /livez and /readyz");
+    probes::serve(config, &readiness, stop.clone()).await?;
     reach(&config.kafka, "ops").await?;
     let index = quarantine::open(config).await?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "ops")?;

@@ -3,11 +3,10 @@
 use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
-use super::{ExitCode, Failure, Global};
+use super::{ExitCode, Failure, Global, probes};
 use crate::config::Config;
 use crate::ops::topics::{self, Outcome};
-use crate::telemetry::http::{self, Readiness};
-use crate::telemetry::metrics;
+use crate::telemetry::http::Readiness;
 use crate::worker::{EdgeError, Edges, Selection, Service, StartError, this_program};
 
 /// Run the stages of the configuration: all in one process, or one per deployment.
@@ -40,11 +39,7 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
 
     let readiness = Readiness::new();
     readiness.wait_for("started", "looking at Kafka and opening the ledger");
-    let recorder = metrics::install().map_err(|e| Failure::new(ExitCode::Failed, e.to_string()))?;
-    let address = http::serve(&config.http.listen, recorder, readiness.clone(), serving)
-        .await
-        .map_err(|e| Failure::new(ExitCode::Failed, e.to_string()).at("http.listen").hint(e.hint()))?;
-    tracing::info!("metrics and probes are at http://{address}/metrics, /livez and /readyz");
+    probes::serve(&config, &readiness, serving).await?;
 
     let start = start(&config, &which, args.create_topics, &readiness);
     let mut service = tokio::select! {

@@ -155,10 +155,15 @@ impl Rig {
 
     /// Starts `lazaret run` and waits only until its port is open.
     pub async fn start(&self, args: &[&str]) -> Worker {
+        self.serve("run", args).await
+    }
+
+    /// Starts a verb that runs until it is told to stop, and waits until its port is open.
+    pub async fn serve(&self, verb: &str, args: &[&str]) -> Worker {
         let log = self.path(&format!("{}.log", support::unique("worker")));
         let stderr = File::create(&log).expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
-        command.arg("run").args(args).arg("--config").arg(self.path("lazaret.yaml"));
+        command.arg(verb).args(args).arg("--config").arg(self.path("lazaret.yaml"));
         command.env("LAZARET_LOG", "info").stdout(Stdio::null()).stderr(stderr);
         let mut worker = Worker { child: command.spawn().expect("lazaret runs"), log, url: String::new() };
         worker.url = eventually("the port is open", async || {
@@ -318,7 +323,7 @@ pub fn job(record: &Record) -> String {
     record.headers.text("job-id").expect("every record of ours has a job id").to_owned()
 }
 
-pub fn client() -> reqwest::Client {
+fn client() -> reqwest::Client {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
     client.expect("a client")
 }

@@ -7,15 +7,13 @@ use clap::ValueEnum as _;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::time;
+use super::{shortened, time};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::config::{Config, Span};
 use crate::ops::dlq::explain::{age, printable};
 use crate::ops::quarantine::{self, FollowError};
 use crate::quarantine::{By, Filter, Group, Quarantine, QuarantineError, Share, State};
 
-/// Longest message in a table, in characters.
-const MESSAGE_MAX: usize = 60;
 /// How long the index may take to become up to date before it is asked.
 const REFRESH: Duration = Duration::from_secs(600);
 
@@ -176,10 +174,6 @@ fn states(names: &[String]) -> Result<Vec<State>, Failure> {
 }
 
 fn row(group: &Group, now: Timestamp) -> Vec<String> {
-    let mut message: String = printable(&group.message).chars().take(MESSAGE_MAX).collect();
-    if group.message.chars().nth(MESSAGE_MAX).is_some() {
-        message.push('…');
-    }
     let stage = match group.pipeline.is_empty() {
         true => group.stage.clone(),
         false => format!("{}.{}", group.pipeline, group.stage),
@@ -195,7 +189,7 @@ fn row(group: &Group, now: Timestamp) -> Vec<String> {
         age(group.first, now),
         age(group.last, now),
         or_none(group.owner.clone().unwrap_or_default()),
-        message,
+        shortened(&group.message),
     ]
 }
 

@@ -1,40 +1,9 @@
 //! From dead letters to the proof that it is over: what they have in common, sent back once the cause is gone, done.
 
-use std::fs::File;
-use std::path::PathBuf;
-use std::process::{Child, Command};
-
 use serde_json::{Value, json};
 
 use super::EMBED;
-use crate::rig::{Rig, client, eventually, record};
-
-/// `lazaret ops` as a process.
-struct Ops(Child, PathBuf);
-
-impl Ops {
-    fn start(rig: &Rig) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
-        command.arg("ops").arg("--config").arg(rig.path("lazaret.yaml"));
-        let log = rig.path("ops.log");
-        command.env("LAZARET_LOG", "info").stderr(File::create(&log).expect("a log file"));
-        Self(command.spawn().expect("lazaret runs"), log)
-    }
-
-    /// `None` before its port is open.
-    async fn metrics(&self) -> Option<String> {
-        let log = std::fs::read_to_string(&self.1).ok()?;
-        let (_, rest) = log.split_once("probes are at ")?;
-        let (url, _) = rest.split_once("/metrics")?;
-        client().get(format!("{url}/metrics")).send().await.ok()?.text().await.ok()
-    }
-
-    fn terminate(mut self) {
-        let kill = Command::new("kill").arg("-TERM").arg(self.0.id().to_string()).status();
-        assert!(kill.expect("kill runs").success());
-        assert!(self.0.wait().expect("it ends").success());
-    }
-}
+use crate::rig::{Rig, eventually, record};
 
 /// How many letters are in this state.
 async fn count(rig: &Rig, state: &str) -> u64 {
@@ -79,16 +48,16 @@ async fn what_failed_alike_is_one_group_and_is_resolved_when_it_was_sent_back_an
     redrive.extend(&ids);
     assert!(rig.tell(&redrive).await);
     assert_eq!(count(&rig, "open").await, 0);
-    let ops = Ops::start(&rig);
+    let mut ops = rig.serve("ops", &[]).await;
     eventually("all are resolved", async || (count(&rig, "resolved").await == 3).then_some(())).await;
     let metrics = eventually("the metrics say it", async || {
-        let text = ops.metrics().await?;
+        let text = ops.metrics().await;
         text.contains("lazaret_dlq_open_records{").then_some(text)
     })
     .await;
     let open = metrics.lines().filter(|line| line.starts_with("lazaret_dlq_open_records{"));
     assert_eq!(open.map(|line| line.rsplit_once(' ').map(|(_, n)| n)).collect::<Vec<_>>(), [Some("0"); 2]);
-    ops.terminate();
+    assert!(ops.terminate().await.success());
     assert!(worker.terminate().await.success());
 
     let before = rig.ask(&["dlq", "groups", "--state", "all", "-o", "json"]).await;
