@@ -7,6 +7,7 @@ pub mod context;
 pub mod convert;
 pub mod delivery;
 pub mod look;
+pub mod pick;
 pub mod problem;
 mod produce_error;
 pub mod producer;

@@ -237,7 +237,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
 }
 
 /// Errors that the client gets over by itself, or that concern a group that we do not join.
-fn is_passing(error: &KafkaError) -> bool {
+pub(super) fn is_passing(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
