@@ -1,6 +1,6 @@
 //! `lazaret dlq`: the dead letters of all stages, everything about one, and sending them back.
 
-mod index;
+pub mod index;
 mod send;
 
 use clap::Subcommand;

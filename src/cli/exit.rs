@@ -14,6 +14,8 @@ pub enum ExitCode {
     Refused,
     /// Some of it was done, some was not.
     Partial,
+    /// Somebody else does, or has done, something with it.
+    Conflict,
     /// What was waited for did not happen in time.
     TimedOut,
     /// Stopped by Ctrl-C.
@@ -29,6 +31,7 @@ impl ExitCode {
             ExitCode::NothingMatched => 3,
             ExitCode::Refused => 4,
             ExitCode::Partial => 5,
+            ExitCode::Conflict => 7,
             ExitCode::TimedOut => 8,
             ExitCode::Interrupted => 130,
         }

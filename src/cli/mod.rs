@@ -20,6 +20,7 @@ pub mod output;
 mod panic;
 mod probes;
 mod provider;
+mod redrive;
 mod run;
 mod schemas;
 mod signals;
@@ -37,7 +38,7 @@ pub use global::{Format, Global};
 #[derive(Debug, Parser)]
 #[command(name = "lazaret", version, propagate_version = false, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 nothing matched, \
-    4 precondition refused, 5 partly done, 8 timed out, 130 interrupted.")]
+    4 precondition refused, 5 partly done, 7 somebody else was first, 8 timed out, 130 interrupted.")]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -58,6 +59,8 @@ pub enum Verb {
     Job(job::Args),
     /// List dead letters, show one with its cause and what to do, send them back or give them up.
     Dlq(dlq::Args),
+    /// Send many dead letters back: plan, start, watch, pause, resume, cancel, report.
+    Redrive(redrive::Args),
     /// Keep the index of dead letters up to date with Kafka, or build it anew.
     Ops(ops::Args),
     /// Say for every record of every input where it is, and what is missing or stands twice.
@@ -115,6 +118,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
         Verb::Dlq(args) => dlq::run(args, global).await,
+        Verb::Redrive(args) => redrive::run(args, global).await,
         Verb::Ops(args) => ops::run(args, global).await,
         Verb::Verify(args) => verify::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,

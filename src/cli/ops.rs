@@ -1,5 +1,7 @@
 //! `lazaret ops`: keeps the index of dead letters, until it is told to stop; `lazaret ops rebuild` builds it anew.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -13,13 +15,16 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
-use crate::ops::quarantine;
+use crate::ops::{quarantine, redrive};
+use crate::quarantine::Quarantine;
 use crate::telemetry::http::Readiness;
 
 /// How long an index or a cluster that does not answer is left alone.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How often it is looked what became of letters that were sent back.
 const SETTLE_EVERY: Duration = Duration::from_secs(5);
+/// How long redrives may take to say how far they are when it stops.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// For building the index anew.
 const REBUILD: Duration = Duration::from_secs(24 * 3600);
 
@@ -71,10 +76,30 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
         }
     };
     tokio::pin!(settling);
+    let redriving = tokio::spawn({
+        let (config, index, stop) = (config.clone(), index.clone(), stop.clone());
+        async move { redrive::serve(&config, &index, stop).await }
+    });
+    let ended = follow(config, &index, &readiness, &mut signals, &stop, settling).await;
+    // What is being redriven says how far it is, so that somebody else goes on with it.
+    stop.cancel();
+    let _ = tokio::time::timeout(LAST_WORDS, redriving).await;
+    ended
+}
+
+/// Until it is told to stop; whatever fails is tried again.
+async fn follow(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    readiness: &Readiness,
+    signals: &mut Signals,
+    stop: &CancellationToken,
+    mut settling: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Result<ExitCode, Failure> {
     loop {
         readiness.met("following");
         let ended = tokio::select! {
-            ended = quarantine::follow(config, &index, stop.clone()) => ended,
+            ended = quarantine::follow(config, index, stop.clone()) => ended,
             () = &mut settling => return Ok(ExitCode::Done),
             () = signals.next() => return Ok(ExitCode::Done),
         };

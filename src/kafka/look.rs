@@ -88,6 +88,22 @@ pub async fn settled(kafka: &Kafka, topics: &[&str], deadline: Instant) -> Resul
     until_seen.await
 }
 
+/// How many members a group has. Of groups that the broker leads (KIP-848) rdkafka 0.39 cannot ask it.
+pub async fn members(kafka: &Kafka, group: &str, deadline: Instant) -> Result<usize, KafkaProblem> {
+    let asked =
+        Asked { kafka: kafka.clone(), group: group.to_owned(), isolation: "read_committed", deadline };
+    let what = format!("ask for the members of group '{group}'");
+    let group = group.to_owned();
+    asked
+        .ask(what, move |consumer, asked| {
+            let groups =
+                asked.again(|| consumer.client().fetch_group_list(Some(&group), asked.patience()))?;
+            let found = groups.groups().iter().find(|found| found.name() == group);
+            Ok(found.map_or(0, |found| found.members().len()))
+        })
+        .await
+}
+
 /// Who asks, and until when.
 struct Asked {
     kafka: Kafka,

@@ -21,4 +21,4 @@ pub use delivery::Sent;
 pub use problem::KafkaProblem;
 pub use produce_error::ProduceError;
 pub use producer::Producer;
-pub use transaction::{Piece, TransactError, Transactor};
+pub use transaction::{Piece, TransactError, Transactor, Writer};

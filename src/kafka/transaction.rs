@@ -95,6 +95,23 @@ impl Transactor {
     }
 }
 
+/// One transactional producer, for records without offsets.
+pub struct Writer(Arc<Steps>);
+
+impl Writer {
+    /// Takes over the name, as [`Transactor::open`].
+    pub async fn open(kafka: &Kafka, topology: &Topology, id: &str) -> Result<Self, KafkaProblem> {
+        producer(kafka, topology, id).await.map(Self)
+    }
+
+    /// Writes these pieces, all or nothing. One transaction at a time: to be called again when this has returned.
+    pub async fn write(&self, batch: Vec<Piece>) -> Result<(), TransactError> {
+        let steps = self.0.clone();
+        let run = tokio::spawn(async move { run(&steps, &batch, Vec::new(), None).await });
+        run.await.unwrap_or_else(|e| Err(TransactError::Fenced { cause: e.to_string() }))
+    }
+}
+
 async fn producer(kafka: &Kafka, topology: &Topology, id: &str) -> Result<Arc<Steps>, KafkaProblem> {
     let config = config(kafka, topology, id)?;
     let context = Context::default();

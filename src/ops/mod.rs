@@ -5,6 +5,7 @@ pub mod dlq;
 pub mod job;
 pub mod offsets;
 pub mod quarantine;
+pub mod redrive;
 pub mod schemas;
 pub mod submit;
 pub mod topics;

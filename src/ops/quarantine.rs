@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use self::acts::Acts;
+pub use self::acts::{Acts, act_record};
 pub use self::follow::follow;
 use self::gather::{Gathering, Sources, apply};
 pub use self::measure::measure;
-pub use self::settle::{SettleError, settle};
+pub use self::settle::{SettleError, outcome, settle};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::KafkaProblem;

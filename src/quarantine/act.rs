@@ -6,6 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::run::{Plan, Tally};
+
 /// One act. Of letters, or of a group as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
@@ -35,21 +37,109 @@ pub enum Deed {
     /// Sent back to the stage.
     Redriven,
     /// What became of letters that were sent back, as far as the ledger and the stage's commits tell.
-    Settled { outcome: Outcome },
+    Settled {
+        outcome: Outcome,
+    },
     /// Given up for good.
     Discarded,
     /// Taken back from where the discarded are.
     Restored,
     /// Has another code and class from now on.
-    Reclassified { code: String, class: String },
+    Reclassified {
+        code: String,
+        class: String,
+    },
     /// A note on the letters, or on the group; an empty one takes it away.
-    Noted { text: String },
+    Noted {
+        text: String,
+    },
     /// Somebody looks after the group; nobody, when empty.
-    Assigned { owner: String },
+    Assigned {
+        owner: String,
+    },
     /// A ticket elsewhere is about the group; none, when empty.
-    Linked { ticket: String },
+    Linked {
+        ticket: String,
+    },
     /// The cause is taken to be removed: a letter of the group that dies later makes it regressed.
     Resolved,
+    /// A redrive is planned; the operation of this act is its run. The letters of the plan follow.
+    Planned {
+        plan: Box<Plan>,
+    },
+    /// Letters of the plan, from this place on. Nothing happens to them by it.
+    Enlisted {
+        from: u64,
+        ids: Vec<String>,
+    },
+    /// A plan is run, whatever these preconditions say.
+    Started {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        overridden: Vec<String>,
+        /// Whoever started it does not run it himself.
+        #[serde(default)]
+        detached: bool,
+    },
+    Paused,
+    Resumed {
+        #[serde(default)]
+        detached: bool,
+    },
+    /// A run ends; what was sent is not called back.
+    Cancelled,
+    /// How far a run has come, from whoever runs it, from time to time: who hears nothing of it may run it instead.
+    Progress {
+        tally: Tally,
+    },
+    /// A run stopped itself; the reason says why.
+    Stopped {
+        tally: Tally,
+    },
+    /// All letters of a run have ended.
+    Finished {
+        tally: Tally,
+    },
+}
+
+impl Deed {
+    /// Its name, as it stands in the act.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Deed::Redriven => "redriven",
+            Deed::Settled { .. } => "settled",
+            Deed::Discarded => "discarded",
+            Deed::Restored => "restored",
+            Deed::Reclassified { .. } => "reclassified",
+            Deed::Noted { .. } => "noted",
+            Deed::Assigned { .. } => "assigned",
+            Deed::Linked { .. } => "linked",
+            Deed::Resolved => "resolved",
+            Deed::Planned { .. } => "planned",
+            Deed::Enlisted { .. } => "enlisted",
+            Deed::Started { .. } => "started",
+            Deed::Paused => "paused",
+            Deed::Resumed { .. } => "resumed",
+            Deed::Cancelled => "cancelled",
+            Deed::Progress { .. } => "progress",
+            Deed::Stopped { .. } => "stopped",
+            Deed::Finished { .. } => "finished",
+        }
+    }
+
+    /// Whether it says something of a run as a whole.
+    pub fn is_of_run(&self) -> bool {
+        matches!(
+            self,
+            Deed::Planned { .. }
+                | Deed::Started { .. }
+                | Deed::Paused
+                | Deed::Resumed { .. }
+                | Deed::Cancelled
+                | Deed::Progress { .. }
+                | Deed::Stopped { .. }
+                | Deed::Finished { .. }
+        )
+    }
 }
 
 /// What became of a letter that was sent back.

@@ -2,6 +2,7 @@
 
 mod model;
 mod order;
+mod runs;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub async fn contract(open: impl Open) {
     nothing_from_outside_is_too_long_or_strange(open().await).await;
     standing::standing(&open).await;
     order::order(&open).await;
+    runs::runs(&open).await;
 }
 
 /// Milliseconds of a day in 2026, and some more.

@@ -1,5 +1,7 @@
 //! Which dead letters are meant. Plain data; the stores make conditions of it.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::{Known, State};
@@ -48,6 +50,31 @@ impl Filter {
             && self.text.as_deref().is_none_or(|text| contains(&entry.message, text))
             && self.since.is_none_or(|since| entry.last_failure >= since)
             && self.until.is_none_or(|until| entry.last_failure < until)
+    }
+}
+
+/// As flags of the command line.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let states: Vec<&str> = self.states.iter().map(|state| state.as_str()).collect();
+        let flags = [
+            ("pipeline", self.pipeline.clone()),
+            ("stage", self.stage.clone()),
+            ("code", self.code.clone()),
+            ("class", self.class.clone()),
+            ("group", self.fingerprint.clone()),
+            ("tenant", self.tenant.clone()),
+            ("job", self.job.clone()),
+            ("resource", self.resource.clone()),
+            ("trace", self.trace.clone()),
+            ("state", (!states.is_empty()).then(|| states.join(","))),
+            ("text", self.text.as_ref().map(|text| format!("{text:?}"))),
+            ("since", time(self.since)),
+            ("until", time(self.until)),
+        ];
+        let flags = flags.into_iter().filter_map(|(flag, value)| Some(format!("--{flag} {}", value?)));
+        f.write_str(&flags.collect::<Vec<_>>().join(" "))
     }
 }
 

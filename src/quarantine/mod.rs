@@ -13,6 +13,7 @@ mod open;
 pub mod postgres;
 mod projection;
 mod read;
+mod run;
 pub mod sqlite;
 mod state;
 
@@ -25,6 +26,7 @@ pub use filter::{By, Cursor, Filter, is_in_area, is_of_job};
 pub use group::{Bucket, Group, Share};
 pub use open::open;
 pub use read::Owner;
+pub use run::{Fate, InRun, Plan, Policy, Preview, Run, RunState, Tally};
 pub use state::State;
 
 use std::collections::BTreeMap;
@@ -97,6 +99,9 @@ pub trait Quarantine: Send + Sync {
     /// Those whose id begins so, at most two: one is the answer, two say that more of the id is needed.
     async fn find(&self, prefix: &str) -> Result<Vec<Known>, QuarantineError>;
 
+    /// The letters with these ids, in any order; those that are not known are not among them.
+    async fn get(&self, ids: &[String]) -> Result<Vec<Known>, QuarantineError>;
+
     /// How many pass the filter.
     async fn count(&self, filter: &Filter) -> Result<u64, QuarantineError>;
 
@@ -112,6 +117,18 @@ pub trait Quarantine: Send + Sync {
 
     /// What people and rules did with this letter, in the order of the topic of operations.
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError>;
+
+    /// The latest runs of redrive, the latest plan first; at most `limit` (and 1,000).
+    async fn runs(&self, limit: usize) -> Result<Vec<Run>, QuarantineError>;
+
+    /// Those whose id begins so, at most two.
+    async fn run(&self, prefix: &str) -> Result<Vec<Run>, QuarantineError>;
+
+    /// The letters of a run from this place on, in the order of the plan; at most `limit` (and 1,000).
+    async fn in_run(&self, run: &str, from: u64, limit: usize) -> Result<Vec<InRun>, QuarantineError>;
+
+    /// These letters of a run, each with its place.
+    async fn fates(&self, run: &str, letters: &[(u64, String)]) -> Result<Vec<InRun>, QuarantineError>;
 
     /// Forgets everything, positions too: what follows is a rebuild.
     async fn clear(&self) -> Result<(), QuarantineError>;

@@ -1,11 +1,12 @@
 //! The index of dead letters of one machine: an SQLite file. One writer takes batches in; several questions are answered
 //! beside it, each on its own snapshot.
 //!
-//! The layout is in `schemas/sql/sqlite/0001_quarantine.sql`.
+//! The layout is in `schemas/sql/sqlite/*_quarantine.sql`.
 
 mod acts;
 mod letters;
 mod names;
+mod runs;
 mod stripes;
 
 use std::collections::BTreeMap;
@@ -17,15 +18,21 @@ use futures::FutureExt as _;
 use rusqlite::Connection;
 
 use super::projection::shelf::{Base, Stripes as _};
-use super::projection::{answer, restate, take};
-use super::{Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share};
+use super::projection::{answer, restate, runs as runs_of, take};
+use super::{
+    Act, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page, Quarantine, QuarantineError, Run,
+    Share,
+};
 use crate::message::TopicPartition;
 use crate::sqlite::{Place, Readers, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x4c5a_5155, // "LZQU"
     page_size: 4096,
-    migrations: &[include_str!("../../schemas/sql/sqlite/0001_quarantine.sql")],
+    migrations: &[
+        include_str!("../../schemas/sql/sqlite/0001_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0002_quarantine.sql"),
+    ],
 };
 
 /// Questions at the same time. Each keeps a processor busy, so more would only take longer.
@@ -120,6 +127,11 @@ impl Quarantine for SqliteQuarantine {
         self.read(move |db| at_once(answer::find(&mut SqliteShelf(db), &prefix))).await
     }
 
+    async fn get(&self, ids: &[String]) -> Result<Vec<Known>, QuarantineError> {
+        let ids = ids.to_vec();
+        self.read(move |db| at_once(answer::letters_of(&mut SqliteShelf(db), &ids))).await
+    }
+
     async fn count(&self, filter: &Filter) -> Result<u64, QuarantineError> {
         let filter = filter.clone();
         self.read(move |db| at_once(answer::count(&mut SqliteShelf(db), &filter))).await
@@ -143,6 +155,25 @@ impl Quarantine for SqliteQuarantine {
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {
         let id = id.to_owned();
         self.read(move |db| at_once(answer::acts(&mut SqliteShelf(db), &id))).await
+    }
+
+    async fn runs(&self, limit: usize) -> Result<Vec<Run>, QuarantineError> {
+        self.read(move |db| at_once(runs_of::latest(&mut SqliteShelf(db), limit))).await
+    }
+
+    async fn run(&self, prefix: &str) -> Result<Vec<Run>, QuarantineError> {
+        let prefix = prefix.to_owned();
+        self.read(move |db| at_once(runs_of::find(&mut SqliteShelf(db), &prefix))).await
+    }
+
+    async fn in_run(&self, run: &str, from: u64, limit: usize) -> Result<Vec<InRun>, QuarantineError> {
+        let run = run.to_owned();
+        self.read(move |db| at_once(runs_of::letters(&mut SqliteShelf(db), &run, from, limit))).await
+    }
+
+    async fn fates(&self, run: &str, letters: &[(u64, String)]) -> Result<Vec<InRun>, QuarantineError> {
+        let (run, letters) = (run.to_owned(), letters.to_vec());
+        self.read(move |db| at_once(runs_of::fates(&mut SqliteShelf(db), &run, &letters))).await
     }
 
     async fn clear(&self) -> Result<(), QuarantineError> {

@@ -237,6 +237,23 @@ pub fn dlq_open(pipeline: &str, stage: &str, records: u64, oldest: Duration) {
     gauge!(Metric::DlqOldestOpenAge.name(), &labels).set(oldest.as_secs_f64());
 }
 
+/// How many redrives are in a state.
+pub fn redrive_runs(state: &'static str, runs: usize) {
+    gauge!(Metric::RedriveRuns.name(), "state" => state).set(runs as f64);
+}
+
+/// It is known what became of a letter that a run sent back.
+pub fn redrive_record(pipeline: &str, stage: &str, result: &'static str) {
+    counter!(Metric::RedriveRecords.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "result" => result)
+    .increment(1);
+}
+
+/// A run stopped itself.
+pub fn redrive_gate_stop(pipeline: &str, stage: &str) {
+    counter!(Metric::RedriveGateStops.name(), &stage_labels(pipeline, stage)).increment(1);
+}
+
 /// The index of dead letters took records in.
 pub fn dlq_index_applied(at: jiff::Timestamp) {
     gauge!(Metric::DlqIndexLastApplied.name()).set(at.as_millisecond() as f64 / 1000.0);

@@ -87,6 +87,12 @@ pub fn revision(stage: &Stage, config: &Config) -> String {
     format!("{}-{}", env!("CARGO_PKG_VERSION"), &hash[..12])
 }
 
+/// That of a stage as it is configured now; `None` when there is no such stage.
+pub fn revision_of(config: &Config, pipeline: &str, stage: &str) -> Option<String> {
+    let stage = config.pipelines.get(pipeline)?.stages.iter().find(|one| one.name == stage)?;
+    Some(revision(stage, config))
+}
+
 fn ladder(retry: &Retry) -> Ladder {
     let limits = Limits {
         max_attempts: retry.max_attempts,

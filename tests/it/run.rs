@@ -11,6 +11,7 @@ mod order;
 mod pause;
 mod peers;
 mod rebalance;
+mod redrive;
 mod start;
 
 /// Two stages, the first of which asks the provider; short rungs.

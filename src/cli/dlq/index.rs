@@ -19,7 +19,7 @@ const REFRESH: Duration = Duration::from_secs(600);
 
 /// Which dead letters are meant: those for which all of this holds.
 #[derive(Debug, clap::Args)]
-struct Which {
+pub struct Which {
     #[arg(long)]
     pipeline: Option<String>,
     #[arg(long)]
@@ -126,7 +126,7 @@ pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<Exit
 }
 
 /// The index, up to date unless that is not wanted.
-async fn index(config: &Config, as_it_is: bool) -> Result<Arc<dyn Quarantine>, Failure> {
+pub async fn index(config: &Config, as_it_is: bool) -> Result<Arc<dyn Quarantine>, Failure> {
     let index = quarantine::open(config).await?;
     if !as_it_is && !quarantine::catch_up(config, &index, REFRESH).await?.complete {
         let message = format!("the index of dead letters was not up to date within {}", Span(REFRESH));
@@ -137,7 +137,7 @@ async fn index(config: &Config, as_it_is: bool) -> Result<Arc<dyn Quarantine>, F
 }
 
 impl Which {
-    fn filter(&self, now: Timestamp) -> Result<Filter, Failure> {
+    pub fn filter(&self, now: Timestamp) -> Result<Filter, Failure> {
         let at =
             |flag: &str, text: &Option<String>| text.as_deref().map(|text| time(flag, text, now)).transpose();
         Ok(Filter {

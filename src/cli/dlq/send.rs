@@ -109,13 +109,14 @@ impl From<RedriveError> for Failure {
         match error {
             RedriveError::Dlq(error) => Failure::from(error),
             RedriveError::Kafka(problem) => Failure::from(problem),
+            RedriveError::Index(error) => Failure::from(error),
             RedriveError::Refused(all) => {
                 let mut all = all.into_iter().map(|advice| Failure::advised(ExitCode::Refused, advice));
                 let first =
                     all.next().unwrap_or_else(|| Failure::new(ExitCode::Refused, "nothing was sent back"));
                 Failure { more: all.collect(), ..first }
             }
-            RedriveError::Ledger(_) | RedriveError::Unnoted(_) | RedriveError::Unwritten { .. } => {
+            RedriveError::Ledger(_) | RedriveError::Unwritten { .. } => {
                 Failure::new(ExitCode::Failed, error.to_string())
             }
         }

@@ -22,34 +22,62 @@ pub struct Acts<'a> {
 impl<'a> Acts<'a> {
     /// `topic` is that of operations; `by` a person, or `rule:<name>`.
     pub fn new(producer: &'a Producer, topic: &'a str, by: &'a str, reason: Option<&'a str>) -> Self {
-        Self { producer, topic, operation: Uuid::now_v7().to_string(), by, reason }
+        Self::of(Uuid::now_v7().to_string(), producer, topic, by, reason)
+    }
+
+    /// More acts of an operation that there is.
+    pub fn of(
+        operation: String,
+        producer: &'a Producer,
+        topic: &'a str,
+        by: &'a str,
+        reason: Option<&'a str>,
+    ) -> Self {
+        Self { producer, topic, operation, by, reason }
+    }
+
+    pub fn operation(&self) -> &str {
+        &self.operation
     }
 
     /// Returns when all replicas have it. No letters: nothing.
     pub async fn note(&self, letters: &[String], deed: &Deed) -> Result<(), ProduceError> {
         for letters in letters.chunks(LETTERS_MAX) {
-            let act = Act {
-                id: Uuid::now_v7().to_string(),
-                operation: self.operation.clone(),
-                at: Timestamp::now(),
-                by: self.by.to_owned(),
-                reason: self.reason.map(str::to_owned),
-                letters: letters.to_vec(),
-                group: None,
-                deed: deed.clone(),
-            };
-            // Plain data: it is always JSON.
-            let value = serde_json::to_vec(&act).unwrap_or_default();
-            let record = OutRecord {
-                topic: self.topic.into(),
-                partition: Some(0),
-                key: None,
-                value: Some(value.into()),
-                headers: Headers::new(),
-                timestamp: None,
-            };
-            self.producer.send(record).await?;
+            self.write(letters.to_vec(), deed.clone()).await?;
         }
         Ok(())
+    }
+
+    /// Says something of the operation as a whole.
+    pub async fn say(&self, deed: Deed) -> Result<(), ProduceError> {
+        self.write(Vec::new(), deed).await
+    }
+
+    async fn write(&self, letters: Vec<String>, deed: Deed) -> Result<(), ProduceError> {
+        let act = Act {
+            id: Uuid::now_v7().to_string(),
+            operation: self.operation.clone(),
+            at: Timestamp::now(),
+            by: self.by.to_owned(),
+            reason: self.reason.map(str::to_owned),
+            letters,
+            group: None,
+            deed,
+        };
+        self.producer.send(act_record(self.topic, &act)).await.map(|_| ())
+    }
+}
+
+/// An act as it stands on the topic of operations.
+pub fn act_record(topic: &str, act: &Act) -> OutRecord {
+    // Plain data: it is always JSON.
+    let value = serde_json::to_vec(act).unwrap_or_default();
+    OutRecord {
+        topic: topic.into(),
+        partition: Some(0),
+        key: None,
+        value: Some(value.into()),
+        headers: Headers::new(),
+        timestamp: None,
     }
 }

@@ -1,17 +1,19 @@
 //! Finds out what became of dead letters that were sent back, and writes it down: processed is what counts, not sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Acts, FollowError};
+use super::{Acts, FollowError, catch_up};
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::kafka::tail::bounds;
 use crate::kafka::{ProduceError, Producer};
 use crate::ledger::{JobRow, LedgerError, LedgerReader, State as JobState};
 use crate::quarantine::{Deed, Entry, Filter, Outcome, Quarantine, State};
 
 /// Letters that are looked at together.
 const LOOK_MAX: usize = 1000;
+/// How long the index may take to become up to date.
+const REFRESH: Duration = Duration::from_secs(60);
 /// In whose name it is written down.
 const BY: &str = "lazaret ops";
 
@@ -52,10 +54,12 @@ pub async fn settle(
             break;
         }
     }
-    // While acts are still to be read, it may stand there already.
-    if succeeded.is_empty() && skipped.is_empty() || !knows_all_acts(config, index, &topic).await? {
+    if succeeded.is_empty() && skipped.is_empty() {
         return Ok(0);
     }
+    // It may stand there already.
+    catch_up(config, index, REFRESH).await?;
+    let (succeeded, skipped) = (still(index, succeeded).await?, still(index, skipped).await?);
     let acts = Acts::new(producer, &topic, BY, None);
     for (letters, outcome) in [(&succeeded, Outcome::Succeeded), (&skipped, Outcome::Skipped)] {
         acts.note(letters, &Deed::Settled { outcome }).await?;
@@ -63,20 +67,19 @@ pub async fn settle(
     Ok(succeeded.len() + skipped.len())
 }
 
-/// Whether the index has the topic of operations up to its end.
-async fn knows_all_acts(
-    config: &Config,
-    index: &Arc<dyn Quarantine>,
-    topic: &str,
-) -> Result<bool, FollowError> {
-    let ends = bounds(&config.kafka, "ops", vec![topic.to_owned()]).await?;
-    let known = index.positions().await?;
-    Ok(ends.iter().all(|(name, (_, end))| known.get(name).copied().unwrap_or_default() >= *end))
+/// Those that are still being redriven.
+async fn still(index: &Arc<dyn Quarantine>, letters: Vec<String>) -> Result<Vec<String>, FollowError> {
+    let mut still = Vec::new();
+    for letters in letters.chunks(LOOK_MAX) {
+        let known = index.get(letters).await?.into_iter();
+        still.extend(known.filter(|one| one.state == State::Redriving).map(|one| one.entry.id));
+    }
+    Ok(still)
 }
 
 /// What became of a letter that was sent back, if that is known. That it died again is told by the letter of that death.
 /// Pure.
-fn outcome(letter: &Entry, row: &JobRow) -> Option<Outcome> {
+pub fn outcome(letter: &Entry, row: &JobRow) -> Option<Outcome> {
     match row.state {
         JobState::Done if row.redrives > letter.redrives => Some(Outcome::Succeeded),
         // It was done before it was sent back, and the stage has not run it again.

@@ -16,6 +16,9 @@ const ADD_LETTERS: &str =
     "INSERT INTO acts_on_letters (letter, act) SELECT * FROM unnest($1::text[], $2::bigint[])";
 const ADD_GROUPS: &str =
     "INSERT INTO acts_on_groups (fingerprint, act) SELECT * FROM unnest($1::text[], $2::bigint[])";
+const ADD_RUNS: &str = "INSERT INTO runs SELECT DISTINCT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING";
+const ADD_ON_RUNS: &str =
+    "INSERT INTO acts_on_runs (run, act) SELECT * FROM unnest($1::text[], $2::bigint[])";
 const ON_LETTERS: &str = "SELECT l.letter, a.key, a.act
     FROM acts_on_letters l JOIN acts a ON a.key = l.act WHERE l.letter = ANY($1::text[])
     ORDER BY a.at_offset, a.id";
@@ -26,7 +29,11 @@ const WHOLE: &str = "SELECT a.act, a.letters
     FROM acts_on_letters l JOIN acts a ON a.key = l.act WHERE l.letter = $1 ORDER BY a.at_offset, a.id";
 
 impl PostgresShelf {
-    async fn acts_by(&self, sql: &'static str, wanted: &[String]) -> Result<Vec<(String, Act)>, Error> {
+    pub(super) async fn acts_by(
+        &self,
+        sql: &'static str,
+        wanted: &[String],
+    ) -> Result<Vec<(String, Act)>, Error> {
         // An act on a thousand letters is read once.
         let mut read: HashMap<i64, Act> = HashMap::new();
         let mut found = Vec::new();
@@ -55,18 +62,25 @@ impl PostgresShelf {
         let keys: HashMap<&str, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         let (mut letters, mut letter_acts) = (Vec::new(), Vec::new());
         let (mut groups, mut group_acts) = (Vec::new(), Vec::new());
+        let (mut runs, mut run_acts) = (Vec::new(), Vec::new());
         for act in acts {
             let Some(key) = keys.get(act.id.as_str()).copied() else { continue };
             letters.extend(act.letters.iter().map(String::as_str));
             letter_acts.resize(letters.len(), key);
             groups.extend(act.group.as_deref());
             group_acts.resize(groups.len(), key);
+            runs.extend(act.run.as_deref().filter(|_| act.enlisted.is_none()));
+            run_acts.resize(runs.len(), key);
         }
         if !letters.is_empty() {
             self.run(ADD_LETTERS, &[&letters, &letter_acts]).await?;
         }
         if !groups.is_empty() {
             self.run(ADD_GROUPS, &[&groups, &group_acts]).await?;
+        }
+        if !runs.is_empty() {
+            self.run(ADD_RUNS, &[&runs]).await?;
+            self.run(ADD_ON_RUNS, &[&runs, &run_acts]).await?;
         }
         Ok(())
     }

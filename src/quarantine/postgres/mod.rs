@@ -1,11 +1,12 @@
 //! The index of dead letters of several machines: a PostgreSQL database. Batches take turns, whichever process has them;
 //! every question sees one snapshot.
 //!
-//! The layout is in `schemas/sql/postgres/0001_quarantine.sql`.
+//! The layout is in `schemas/sql/postgres/*_quarantine.sql`.
 
 mod acts;
 mod letters;
 mod names;
+mod runs;
 mod stripes;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,11 @@ use tokio_postgres::Row as Sql;
 use tokio_postgres::types::ToSql;
 
 use super::projection::shelf::{Base, Stripes as _};
-use super::projection::{answer, restate, take};
-use super::{Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share};
+use super::projection::{answer, restate, runs as runs_of, take};
+use super::{
+    Act, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page, Quarantine, QuarantineError, Run,
+    Share,
+};
 use crate::config::Postgres;
 use crate::failure::Failure;
 use crate::message::TopicPartition;
@@ -25,7 +29,10 @@ use crate::postgres::{Address, Error, Line, Lines, Place, Schema, migrate};
 
 const SCHEMA: Schema = Schema {
     name: "quarantine",
-    migrations: &[include_str!("../../../schemas/sql/postgres/0001_quarantine.sql")],
+    migrations: &[
+        include_str!("../../../schemas/sql/postgres/0001_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0002_quarantine.sql"),
+    ],
 };
 
 /// Every statement finds its rows by an index, or reads a small table as a whole.
@@ -114,6 +121,11 @@ impl Quarantine for PostgresQuarantine {
         self.within(READ, |mut shelf| Box::pin(async move { answer::find(&mut shelf, prefix).await })).await
     }
 
+    async fn get(&self, ids: &[String]) -> Result<Vec<Known>, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { answer::letters_of(&mut shelf, ids).await }))
+            .await
+    }
+
     async fn count(&self, filter: &Filter) -> Result<u64, QuarantineError> {
         self.within(READ, |mut shelf| Box::pin(async move { answer::count(&mut shelf, filter).await })).await
     }
@@ -134,6 +146,25 @@ impl Quarantine for PostgresQuarantine {
 
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {
         self.within(READ, |mut shelf| Box::pin(async move { answer::acts(&mut shelf, id).await })).await
+    }
+
+    async fn runs(&self, limit: usize) -> Result<Vec<Run>, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { runs_of::latest(&mut shelf, limit).await })).await
+    }
+
+    async fn run(&self, prefix: &str) -> Result<Vec<Run>, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { runs_of::find(&mut shelf, prefix).await })).await
+    }
+
+    async fn in_run(&self, run: &str, from: u64, limit: usize) -> Result<Vec<InRun>, QuarantineError> {
+        let letters =
+            |mut shelf| Box::pin(async move { runs_of::letters(&mut shelf, run, from, limit).await });
+        self.within(READ, letters).await
+    }
+
+    async fn fates(&self, run: &str, letters: &[(u64, String)]) -> Result<Vec<InRun>, QuarantineError> {
+        let fates = |mut shelf| Box::pin(async move { runs_of::fates(&mut shelf, run, letters).await });
+        self.within(READ, fates).await
     }
 
     async fn clear(&self) -> Result<(), QuarantineError> {

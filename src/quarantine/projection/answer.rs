@@ -197,6 +197,13 @@ async fn names<S: Shelf>(
     Ok(shelf.names(&wanted).await?.into_iter().map(|(what, number, name)| ((what, number), name)).collect())
 }
 
+/// The letters with these ids, in any order.
+pub async fn letters_of<S: Shelf>(shelf: &mut S, ids: &[String]) -> Result<Vec<Known>, S::Error> {
+    let ids: Vec<String> = ids.iter().map(|id| clean(id).into_owned()).collect();
+    let keys: Vec<i64> = shelf.by_id(&ids).await?.into_iter().map(|row| row.key).collect();
+    letters(shelf, &keys).await
+}
+
 /// The letters with these keys, in this order.
 async fn letters<S: Shelf>(shelf: &mut S, keys: &[i64]) -> Result<Vec<Known>, S::Error> {
     const NAMED: [Column; 11] = [

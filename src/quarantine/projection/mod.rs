@@ -9,6 +9,7 @@ pub mod answer;
 mod heaps;
 pub mod restate;
 pub mod row;
+pub mod runs;
 mod scan;
 pub mod shelf;
 mod standing;

@@ -126,6 +126,10 @@ pub struct Noted {
     /// Their ids, each once, as letters have them.
     pub letters: Vec<String>,
     pub group: Option<String>,
+    /// The run that it says something of.
+    pub run: Option<String>,
+    /// Letters of a plan, with the place of the first.
+    pub enlisted: Option<(i64, Vec<String>)>,
 }
 
 impl Noted {
@@ -151,7 +155,33 @@ pub trait Acts: Base {
     async fn acts_on_groups(&mut self, groups: &[String]) -> Result<Vec<(String, Act)>, Self::Error>;
 }
 
-/// All of it.
-pub trait Shelf: Names + Letters + Stripes + Acts {}
+/// Runs of redrive.
+pub trait Runs: Base {
+    /// Letters of plans: the run, the place of the first, and their ids. Those that are there already stay.
+    async fn enlist(&mut self, letters: &[(&str, i64, &[String])]) -> Result<(), Self::Error>;
 
-impl<T: Names + Letters + Stripes + Acts> Shelf for T {}
+    /// The letters of a plan from this place on; at most `limit`.
+    async fn enlisted(
+        &mut self,
+        run: &str,
+        from: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, String)>, Self::Error>;
+
+    /// How many letters of these plans are there.
+    async fn enlisted_of(&mut self, runs: &[String]) -> Result<Vec<(String, i64)>, Self::Error>;
+
+    /// Ids of runs, the latest plan first; at most `limit`.
+    async fn latest_runs(&mut self, limit: usize) -> Result<Vec<String>, Self::Error>;
+
+    /// Ids of runs that begin so, in their order; at most two.
+    async fn runs_beginning(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error>;
+
+    /// The acts that say something of these runs as a whole, in order.
+    async fn acts_on_runs(&mut self, runs: &[String]) -> Result<Vec<(String, Act)>, Self::Error>;
+}
+
+/// All of it.
+pub trait Shelf: Names + Letters + Stripes + Acts + Runs {}
+
+impl<T: Names + Letters + Stripes + Acts + Runs> Shelf for T {}

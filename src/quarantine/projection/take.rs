@@ -7,7 +7,7 @@ use super::restate::{RESTATED, patch, restate};
 use super::row::{self, Name, Row, Subject, TOPIC, clean, whole};
 use super::shelf::{Noted, Shelf, Stripe};
 use super::stripes::{Column, Packed, STRIPE};
-use crate::quarantine::{Act, Batch, Entry};
+use crate::quarantine::{Act, Batch, Deed, Entry};
 
 /// The whole batch, in the transaction that the shelf is.
 pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<(), S::Error> {
@@ -136,12 +136,24 @@ async fn note<S: Shelf>(shelf: &mut S, acts: &[(i64, Act)]) -> Result<BTreeSet<S
     }
     let noted: Vec<Noted> = firsts.into_iter().map(|(id, (offset, act))| noted(id, offset, act)).collect();
     let news = shelf.note(&noted).await?;
+    let lists = noted.iter().filter_map(|noted| Some((noted.run.as_deref()?, noted.enlisted.as_ref()?)));
+    let lists: Vec<_> = lists.map(|(run, (from, ids))| (run, *from, ids.as_slice())).collect();
+    shelf.enlist(&lists).await?;
     let news = noted.into_iter().zip(news).filter(|(_, is_new)| *is_new);
     Ok(news.flat_map(|(noted, _)| noted.letters).collect())
 }
 
 fn noted(id: String, offset: i64, act: &Act) -> Noted {
-    let bare = Act { letters: Vec::new(), ..act.clone() };
+    let run = || Some(clean(&act.operation).into_owned());
+    let (run, enlisted, deed) = match &act.deed {
+        Deed::Enlisted { from, ids } => {
+            let ids = ids.iter().map(|id| clean(id).into_owned()).collect();
+            let bare = Deed::Enlisted { from: *from, ids: Vec::new() };
+            (run(), Some((i64::try_from(*from).unwrap_or(i64::MAX), ids)), bare)
+        }
+        deed => (deed.is_of_run().then(run).flatten(), None, deed.clone()),
+    };
+    let bare = Act { letters: Vec::new(), deed, ..act.clone() };
     let letters: BTreeSet<String> = act.letters.iter().map(|id| clean(id).into_owned()).collect();
     Noted {
         offset,
@@ -151,6 +163,8 @@ fn noted(id: String, offset: i64, act: &Act) -> Noted {
         all: serde_json::to_string(&act.letters).unwrap_or_default(),
         letters: letters.into_iter().collect(),
         group: act.group.as_deref().map(|group| clean(group).into_owned()),
+        run,
+        enlisted,
     }
 }
 

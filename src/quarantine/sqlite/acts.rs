@@ -10,7 +10,7 @@ use crate::quarantine::projection::shelf::{Acts, Base as _, Noted};
 
 impl SqliteShelf<'_> {
     /// The acts that this finds for each of these, which gives their keys and texts.
-    fn acts_by(&self, sql: &str, wanted: &[String]) -> rusqlite::Result<Vec<(String, Act)>> {
+    pub(super) fn acts_by(&self, sql: &str, wanted: &[String]) -> rusqlite::Result<Vec<(String, Act)>> {
         let mut statement = self.0.prepare_cached(sql)?;
         // An act on a thousand letters is read once.
         let mut read: HashMap<i64, Act> = HashMap::new();
@@ -47,6 +47,8 @@ impl Acts for SqliteShelf<'_> {
             self.0.prepare_cached("INSERT INTO acts_on_letters (letter, act) VALUES (?1, ?2)")?;
         let mut groups =
             self.0.prepare_cached("INSERT INTO acts_on_groups (fingerprint, act) VALUES (?1, ?2)")?;
+        let mut runs = self.0.prepare_cached("INSERT OR IGNORE INTO runs (run) VALUES (?1)")?;
+        let mut on_runs = self.0.prepare_cached("INSERT INTO acts_on_runs (run, act) VALUES (?1, ?2)")?;
         let mut news = Vec::with_capacity(acts.len());
         for act in acts {
             let offset: Option<i64> = known.query_row([&act.id], |row| row.get(0)).optional()?;
@@ -60,6 +62,10 @@ impl Acts for SqliteShelf<'_> {
                     }
                     if let Some(group) = &act.group {
                         groups.execute(params![group, key])?;
+                    }
+                    if let (Some(run), None) = (&act.run, &act.enlisted) {
+                        runs.execute([run])?;
+                        on_runs.execute(params![run, key])?;
                     }
                 }
                 Some(offset) if act.offset < offset => {

@@ -66,6 +66,10 @@ catalogue! {
     DlqOldestOpenAge "dlq_oldest_open_age_seconds" Gauge Seconds "Time since the death of the oldest open dead letter; 0 when none is open.";
     DlqIndexLastApplied "dlq_index_last_applied_timestamp_seconds" Gauge Seconds "When the index of dead letters took records in last, since 1970.";
 
+    RedriveRuns "redrive_runs" Gauge Count "The latest 200 redrives, by state.";
+    RedriveRecords "redrive_records_total" Counter Count "Dead letters whose redrive this process has followed to its end, by result.";
+    RedriveGateStops "redrive_gate_stops_total" Counter Count "Redrives that stopped themselves.";
+
     ProviderRequests "provider_requests_total" Counter Count "Calls to model providers, by HTTP status, timeout or connect.";
     ProviderRequestDuration "provider_request_duration_seconds" Histogram Seconds "Time of a call to a model provider, connect to last byte.";
     ProviderTokens "provider_tokens_total" Counter Count "Tokens as the provider counted them.";

@@ -24,6 +24,9 @@ fn everything() -> String {
         dlq_publish_failure("rag-ingest", "embed");
         dlq_open("rag-ingest", "embed", 3, Duration::from_secs(60));
         dlq_index_applied(jiff::Timestamp::UNIX_EPOCH);
+        redrive_runs("running", 1);
+        redrive_record("rag-ingest", "embed", "succeeded");
+        redrive_gate_stop("rag-ingest", "embed");
         provider_call("main", "m", Operation::Chat, "429", Duration::from_secs(200));
         provider_tokens("main", "m", Usage { prompt_tokens: 5, completion_tokens: 7 });
         ledger_error("begin");

@@ -1,0 +1,174 @@
+//! `lazaret redrive plan`, and what is asked before a plan is started.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::show::about;
+use super::{Which, Who, index, words};
+use crate::cli::{ExitCode, Failure, Format, Global, output};
+use crate::config::{Config, Span};
+use crate::flow::Topology;
+use crate::kafka::Producer;
+use crate::ops::redrive::checks::{Check, Limits, NAMES, check};
+use crate::ops::redrive::plan::{Proposal, Selection, Wish, freeze, propose};
+use crate::quarantine::{Policy, Quarantine, Run};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Letters by id; all open ones that the flags select when there is none.
+    #[arg(value_name = "ID", conflicts_with_all = ["stage", "code", "class", "group", "tenant", "job", "text"])]
+    ids: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+    /// What people call it; what is selected when absent.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Letters of the canaries, separated by commas; 0 for none.
+    #[arg(long, value_name = "LETTERS", value_delimiter = ',', default_values_t = Policy::default().canary)]
+    canary: Vec<u32>,
+    /// Most letters a second after the canaries.
+    #[arg(long, value_name = "LETTERS", default_value_t = Policy::default().rate,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// Least share of those that ended that must have succeeded, percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = Policy::default().gate,
+        value_parser = clap::value_parser!(u8).range(0..=100))]
+    gate: u8,
+    /// Most letters that are sent and not known to have ended.
+    #[arg(long, value_name = "LETTERS", default_value_t = Policy::default().outstanding,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    outstanding: u32,
+    /// How long nothing may be heard of what was sent.
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = Span::parse)]
+    patience: Span,
+    /// Most letters of the plan.
+    #[arg(long, value_name = "LETTERS", default_value_t = 10_000)]
+    max: u64,
+    /// Most records that may wait in the stage's input.
+    #[arg(long, default_value_t = 10_000, value_name = "RECORDS")]
+    max_lag: u64,
+    /// Show the plan and do not freeze it.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    who: Who,
+}
+
+pub async fn run(args: Args, config: &Config, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
+    let by = args.who.name()?;
+    if let Some(name) = &args.name {
+        words("--name", name)?;
+    }
+    let selection = match args.ids.is_empty() {
+        true => Selection::Filter(Box::new(args.which.filter(now)?)),
+        false => Selection::Ids(args.ids),
+    };
+    let policy = Policy {
+        canary: args.canary.into_iter().filter(|size| *size > 0).collect(),
+        rate: args.rate,
+        gate: args.gate,
+        outstanding: args.outstanding,
+        patience: args.patience,
+    };
+    let index = index(config, false).await?;
+    let name = args.name.unwrap_or_default();
+    let wish = Wish { name, selection, policy, most: args.max };
+    let proposal = propose(config, &index, wish).await?;
+    let plan = proposal.plan.clone();
+    let checks = check(config, &index, &plan, None, Limits { lag: args.max_lag }, now).await?;
+    let id = match args.dry_run {
+        true => None,
+        false => Some(write(config, proposal, by).await?),
+    };
+    match global.format() {
+        Format::Json => output::json(&json!({ "id": id, "plan": plan, "checks": checks }))?,
+        Format::Ndjson => output::ndjson(&json!({ "id": id, "plan": plan, "checks": checks }))?,
+        Format::Table => {
+            let mut text = String::new();
+            if let Some(id) = &id {
+                text.push_str(&format!("{:<14}{id}\n", "plan"));
+            }
+            text.push_str(&about(&plan, now));
+            text.push_str(&format!("\n{}", table(&checks)));
+            output::to_stdout(&text)?;
+            match &id {
+                Some(id) => {
+                    output::to_stderr(&format!("\nstart it with `lazaret redrive start {id} --reason …`\n"))
+                }
+                None => output::to_stderr("\nnothing was written: this was a dry run\n"),
+            }
+        }
+    }
+    Ok(ExitCode::Done)
+}
+
+async fn write(config: &Config, proposal: Proposal, by: &str) -> Result<String, Failure> {
+    let producer = Producer::new(&config.kafka, &Topology::derive(config), "redrive")?;
+    Ok(freeze(config, &producer, proposal, by, None).await?)
+}
+
+fn table(checks: &[Check]) -> String {
+    let row = |check: &Check| {
+        let holds = if check.holds { "yes" } else { "NO" };
+        vec![check.name.to_owned(), holds.to_owned(), check.found.clone()]
+    };
+    output::table(&["condition", "holds", "found"], checks.iter().map(row).collect())
+}
+
+/// What must hold does, or is set aside by name.
+pub async fn ensure_allowed(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    run: &Run,
+    overridden: &[String],
+    lag: u64,
+) -> Result<(), Failure> {
+    if let Some(unknown) = overridden.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        let message = format!("--override: there is no condition '{unknown}'");
+        let hint = format!("the conditions are {}", NAMES.join(", "));
+        return Err(Failure::new(ExitCode::Usage, message).hint(hint));
+    }
+    let checks = check(config, index, &run.plan, Some(&run.id), Limits { lag }, Timestamp::now()).await?;
+    let failure = |check: Check| {
+        let code = if check.name == "alone" { ExitCode::Conflict } else { ExitCode::Refused };
+        let hint = match check.name {
+            "changed" => {
+                "change the stage, or, if the cause lies elsewhere and is removed, --override changed"
+                    .to_owned()
+            }
+            "provider" => "wait until it answers".to_owned(),
+            "running" => "start the stage".to_owned(),
+            "alone" => "wait for it, or `lazaret redrive cancel` it".to_owned(),
+            name => format!("--override {name} sets it aside, for the reason that you give"),
+        };
+        Failure::new(code, check.found).at(check.name).hint(hint)
+    };
+    let failed =
+        checks.into_iter().filter(|check| !check.holds && !overridden.iter().any(|name| name == check.name));
+    let mut failures = failed.map(failure);
+    match failures.next() {
+        None => Ok(()),
+        Some(first) => Err(Failure { more: failures.collect(), ..first }),
+    }
+}
+
+/// Asks for the number to be typed. Where nobody can be asked, `--yes` must have been given.
+pub fn confirm(question: &str, number: u64, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        let message = format!("{question}, and nobody can be asked here");
+        return Err(Failure::new(ExitCode::Usage, message).hint("give --yes"));
+    }
+    output::to_stderr(&format!("{question}. Type {number} to go on: "));
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    match answer.trim() == number.to_string() {
+        true => Ok(()),
+        false => Err(Failure::new(ExitCode::Refused, "it was not confirmed, and nothing was done")),
+    }
+}

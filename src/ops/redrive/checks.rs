@@ -1,0 +1,230 @@
+//! What must hold before a plan is started. Each condition has a name, by which a person may set it aside for a reason.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::RunError;
+use crate::config::{Config, GroupProtocol, Kind, Span, Stage};
+use crate::flow::Topology;
+use crate::kafka::look::members;
+use crate::llm::openai::Client;
+use crate::llm::{ChatMessage, ChatRequest};
+use crate::ops::offsets;
+use crate::quarantine::{Plan, Quarantine, Run};
+use crate::worker::revision_of;
+
+/// A letter that was sent back so often is not sent back again by itself: it would go in circles.
+const REDRIVES_MAX: u32 = 3;
+/// What one question to the cluster may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What must hold, and whether it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// By which it is set aside.
+    pub name: &'static str,
+    pub holds: bool,
+    /// What was found.
+    pub found: String,
+}
+
+/// The names of all of them.
+pub const NAMES: [&str; 8] =
+    ["changed", "provider", "running", "lag", "alone", "loop", "ledger", "retention"];
+
+/// Most records that may wait in the stage's input.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub lag: u64,
+}
+
+/// Looks at all of them. `run` is the run's id, once it has one.
+pub async fn check(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    plan: &Plan,
+    run: Option<&str>,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Vec<Check>, RunError> {
+    let stage = config.pipelines.get(&plan.pipeline);
+    let stage = stage.and_then(|pipeline| pipeline.stages.iter().find(|stage| stage.name == plan.stage));
+    let runs = index.runs(1000).await?;
+    Ok(vec![
+        changed(config, plan),
+        provider(config, stage).await,
+        running(config, plan).await,
+        lag(config, plan, limits).await,
+        alone(plan, run, &runs),
+        in_circles(plan),
+        ledger(config, plan),
+        retention(config, plan, now),
+    ])
+}
+
+fn holds(name: &'static str, found: impl Into<String>) -> Check {
+    Check { name, holds: true, found: found.into() }
+}
+
+fn fails(name: &'static str, found: impl Into<String>) -> Check {
+    Check { name, holds: false, found: found.into() }
+}
+
+/// What failed for good fails again, unless the stage is another one now.
+fn changed(config: &Config, plan: &Plan) -> Check {
+    const NAME: &str = "changed";
+    let permanent: u64 = plan.permanent.values().sum();
+    match revision_of(config, &plan.pipeline, &plan.stage) {
+        None => fails(NAME, format!("the configuration has no stage {}.{}", plan.pipeline, plan.stage)),
+        Some(_) if permanent == 0 => holds(NAME, "none of the letters failed for good"),
+        Some(revision) => match plan.permanent.get(&revision).copied().unwrap_or_default() {
+            0 => holds(NAME, format!("the stage has another revision now ({revision})")),
+            same => fails(
+                NAME,
+                format!(
+                    "{same} letters failed for good, and the stage has not changed since (revision {revision})"
+                ),
+            ),
+        },
+    }
+}
+
+/// A real call, as small as there is one.
+async fn provider(config: &Config, stage: Option<&Stage>) -> Check {
+    const NAME: &str = "provider";
+    let (provider, model, is_chat) = match stage.map(|stage| &stage.kind) {
+        Some(Kind::Embed(kind)) => (&kind.provider, &kind.model, false),
+        Some(Kind::Retrieve(kind)) => (&kind.provider, &kind.model, false),
+        Some(Kind::Generate(kind)) => (&kind.provider, &kind.model, true),
+        _ => return holds(NAME, "the stage calls none"),
+    };
+    let Some(settings) = config.providers.get(provider) else {
+        return fails(NAME, format!("the configuration has no provider '{provider}'"));
+    };
+    let client = match Client::new(provider, settings) {
+        Ok(client) => client,
+        Err(error) => return fails(NAME, error.to_string()),
+    };
+    let asked = Instant::now();
+    let answer = match is_chat {
+        false => client.embed(model, &["ping".to_owned()]).await.map(|_| ()),
+        true => {
+            let messages = vec![ChatMessage { role: "user", content: "ping".into() }];
+            let request = ChatRequest { model: model.clone(), messages, max_tokens: 1, temperature: 0.0 };
+            client.chat(request).await.map(|_| ())
+        }
+    };
+    match answer {
+        Ok(()) => holds(
+            NAME,
+            format!("'{provider}' answered a call to {model} in {} ms", asked.elapsed().as_millis()),
+        ),
+        Err(fault) => fails(NAME, format!("'{provider}' does not answer: {fault}")),
+    }
+}
+
+async fn running(config: &Config, plan: &Plan) -> Check {
+    const NAME: &str = "running";
+    let topology = Topology::derive(config);
+    let Some(topics) = topology.stage(&plan.pipeline, &plan.stage) else {
+        return fails(NAME, "the configuration has no such stage");
+    };
+    if config.kafka.membership.protocol == GroupProtocol::Consumer {
+        return holds(NAME, "of a group of the protocol `consumer` it is not known; the canaries will tell");
+    }
+    match members(&config.kafka, &topics.group, Instant::now() + PATIENCE).await {
+        Ok(0) => fails(NAME, format!("nobody runs the stage: group '{}' has no members", topics.group)),
+        Ok(some) => holds(NAME, format!("{some} of group '{}' run the stage", topics.group)),
+        Err(problem) => fails(NAME, problem.to_string()),
+    }
+}
+
+async fn lag(config: &Config, plan: &Plan, limits: Limits) -> Check {
+    const NAME: &str = "lag";
+    let mut topology = Topology::derive(config);
+    topology.stages.retain(|stage| stage.pipeline == plan.pipeline && stage.stage == plan.stage);
+    let Some(input) = topology.stages.first().map(|stage| stage.input.clone()) else {
+        return fails(NAME, "the configuration has no such stage");
+    };
+    match offsets::look(&config.kafka, &topology).await {
+        Ok(read) => {
+            let left =
+                read.iter().filter(|read| read.topic == input).map(|read| read.left.max(0)).sum::<i64>();
+            let found = format!("{left} records wait on '{input}'; at most {} may", limits.lag);
+            if left.unsigned_abs() <= limits.lag { holds(NAME, found) } else { fails(NAME, found) }
+        }
+        Err(problem) => fails(NAME, problem.to_string()),
+    }
+}
+
+fn alone(plan: &Plan, run: Option<&str>, runs: &[Run]) -> Check {
+    const NAME: &str = "alone";
+    let other = runs.iter().find(|other| {
+        other.state.is_active()
+            && other.plan.pipeline == plan.pipeline
+            && other.plan.stage == plan.stage
+            && Some(other.id.as_str()) != run
+    });
+    match other {
+        None => holds(NAME, "no other redrive is under way on the stage"),
+        Some(other) => {
+            let state = other.state.as_str();
+            fails(NAME, format!("redrive {} ('{}') on the stage is {state}", other.id, other.plan.name))
+        }
+    }
+}
+
+fn in_circles(plan: &Plan) -> Check {
+    const NAME: &str = "loop";
+    let most = plan.most_redriven;
+    match most < REDRIVES_MAX {
+        true => holds(NAME, format!("none was sent back more than {most} times")),
+        false => fails(NAME, format!("one was sent back {most} times and died again each time")),
+    }
+}
+
+fn ledger(config: &Config, plan: &Plan) -> Check {
+    const NAME: &str = "ledger";
+    match plan.preview {
+        None => fails(
+            NAME,
+            format!(
+                "there is no ledger at {}: what becomes of what is sent could not be seen",
+                config.ledger.path.display()
+            ),
+        ),
+        Some(preview) if preview.unknown > 0 => fails(
+            NAME,
+            format!(
+                "of {} jobs the ledger does not know {}: is it the stage's?",
+                preview.asked, preview.unknown
+            ),
+        ),
+        Some(preview) => {
+            holds(NAME, format!("it knows all of the {} jobs that it was asked for", preview.asked))
+        }
+    }
+}
+
+/// The oldest letter must still be there when its turn comes.
+fn retention(config: &Config, plan: &Plan, now: Timestamp) -> Check {
+    const NAME: &str = "retention";
+    let keeps = config.pipelines.get(&plan.pipeline).and_then(|pipeline| pipeline.dlq_retention);
+    let (Some(Span(keeps)), Some(oldest)) = (keeps, plan.oldest) else {
+        return holds(NAME, "dead letters are kept for ever");
+    };
+    let age = Duration::try_from(now.duration_since(oldest)).unwrap_or_default();
+    let left = keeps.saturating_sub(age);
+    let takes = plan.policy.duration(plan.letters);
+    let found =
+        format!("the oldest letter is deleted in {}; the run takes about {}", whole(left), whole(takes));
+    if left > takes { holds(NAME, found) } else { fails(NAME, found) }
+}
+
+/// To the second.
+fn whole(time: Duration) -> Span {
+    Span::secs(time.as_secs())
+}

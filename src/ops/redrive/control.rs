@@ -1,0 +1,143 @@
+//! Starts, pauses, resumes and cancels runs: acts on the topic of operations. Of two that come at once the first counts, so
+//! each is looked at again after it was written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::RunError;
+use crate::config::Config;
+use crate::flow::Topology;
+use crate::kafka::Producer;
+use crate::ops::advice::Advice;
+use crate::ops::quarantine::{self, Acts};
+use crate::quarantine::{Deed, Quarantine, Run, RunState, Tally};
+
+/// How long the index may take to become up to date.
+const REFRESH: Duration = Duration::from_secs(600);
+
+/// What is to be done with a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Run it, whatever these preconditions say. `detached`: somebody else is to run it.
+    Start {
+        overridden: Vec<String>,
+        detached: bool,
+    },
+    Pause,
+    Resume {
+        detached: bool,
+    },
+    Cancel,
+}
+
+impl Command {
+    fn deed(&self) -> Deed {
+        match self {
+            Command::Start { overridden, detached } => {
+                Deed::Started { overridden: overridden.clone(), detached: *detached }
+            }
+            Command::Pause => Deed::Paused,
+            Command::Resume { detached } => Deed::Resumed { detached: *detached },
+            Command::Cancel => Deed::Cancelled,
+        }
+    }
+
+    /// What a run that it can be done with becomes.
+    fn outcome(&self, state: RunState) -> Option<RunState> {
+        match (self, state) {
+            (Command::Start { .. }, RunState::Planned)
+            | (Command::Resume { .. }, RunState::Paused | RunState::Stopped) => Some(RunState::Running),
+            (Command::Pause, RunState::Running) => Some(RunState::Paused),
+            (Command::Cancel, RunState::Draft | RunState::Planned) => Some(RunState::Cancelled),
+            (Command::Cancel, state) if state.is_active() => Some(RunState::Cancelled),
+            _ => None,
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Command::Start { .. } => "started",
+            Command::Pause => "paused",
+            Command::Resume { .. } => "resumed",
+            Command::Cancel => "cancelled",
+        }
+    }
+}
+
+/// The topic of operations. Without one there are no runs.
+pub fn operations(topology: &Topology) -> Result<String, RunError> {
+    topology.operations.clone().ok_or_else(|| {
+        let message = "there is no topic of operations, on which it stands what is done".to_owned();
+        RunError::Refused(Advice::new(message, "name one with quarantine.operations"))
+    })
+}
+
+/// The run whose id begins so, as it is now.
+pub async fn find(config: &Config, index: &Arc<dyn Quarantine>, prefix: &str) -> Result<Run, RunError> {
+    quarantine::catch_up(config, index, REFRESH).await?;
+    known(index, prefix).await
+}
+
+/// The same, as the index has it.
+pub async fn known(index: &Arc<dyn Quarantine>, prefix: &str) -> Result<Run, RunError> {
+    match <[Run; 1]>::try_from(index.run(prefix).await?) {
+        Ok([run]) => Ok(run),
+        Err(none) if none.is_empty() => {
+            let message = format!("there is no redrive '{prefix}'");
+            Err(RunError::NotFound(Advice::new(message, "`lazaret redrive ls` lists them")))
+        }
+        Err(_) => {
+            let message = format!("several redrives begin with '{prefix}'");
+            Err(RunError::NotFound(Advice::new(message, "write more of the id")))
+        }
+    }
+}
+
+/// Letters that are read together.
+const PAGE: usize = 1000;
+/// Letters that are counted whenever somebody asks; of larger plans it is known what whoever runs them told last.
+const COUNTED_MAX: u64 = 20_000;
+
+/// How many letters are where now, whether somebody runs it or not.
+pub async fn count(index: &Arc<dyn Quarantine>, run: &Run) -> Result<Tally, RunError> {
+    if run.plan.letters > COUNTED_MAX || run.state == RunState::Draft {
+        return Ok(run.tally);
+    }
+    let (mut from, mut tally) = (0, Tally::default());
+    loop {
+        let letters = index.in_run(&run.id, from, PAGE).await?;
+        let Some(last) = letters.last() else { return Ok(tally) };
+        from = last.place + 1;
+        letters.iter().for_each(|letter| tally.add(letter.fate));
+    }
+}
+
+/// Does it, in somebody's name. The run as it is then.
+pub async fn command(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    producer: &Producer,
+    run: &Run,
+    command: &Command,
+    by: &str,
+    reason: Option<&str>,
+) -> Result<Run, RunError> {
+    let Some(becomes) = command.outcome(run.state) else {
+        return Err(refused(run, command));
+    };
+    let topic = operations(&Topology::derive(config))?;
+    let acts = Acts::of(run.id.clone(), producer, &topic, by, reason);
+    acts.say(command.deed()).await?;
+    let after = find(config, index, &run.id).await?;
+    // Somebody else may have been first.
+    match after.state == becomes || (becomes == RunState::Running && after.state != run.state) {
+        true => Ok(after),
+        false => Err(refused(&after, command)),
+    }
+}
+
+fn refused(run: &Run, command: &Command) -> RunError {
+    let message = format!("redrive {} is {} and cannot be {}", run.id, run.state.as_str(), command.words());
+    let hint = format!("`lazaret redrive status {}` says how it is", run.id);
+    RunError::Conflict(Advice::new(message, hint))
+}

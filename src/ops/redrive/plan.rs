@@ -1,0 +1,264 @@
+//! Makes a plan: selects the letters, counts what a person wants to know before he says yes, and freezes them in the order in
+//! which they are to go.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::RunError;
+use crate::config::Config;
+use crate::flow::Topology;
+use crate::kafka::Producer;
+use crate::ledger::{LedgerReader, State as JobState};
+use crate::ops::advice::Advice;
+use crate::ops::quarantine::Acts;
+use crate::quarantine::{Deed, Entry, Filter, Plan, Policy, Preview, Quarantine, State, Writer};
+
+/// Letters of one act: their ids are some 40 bytes each.
+const ENLISTED_MAX: usize = 1000;
+/// Letters that the ledger is asked for before a plan is shown.
+const PREVIEW_MAX: u64 = 10_000;
+/// Groups that a plan may have.
+const GROUPS_MAX: usize = 1000;
+/// Letters that are listed together.
+const PAGE: usize = 1000;
+
+/// Which letters are meant.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// By ids, or as much of their beginning as tells them from the others.
+    Ids(Vec<String>),
+    /// Those of them that are open.
+    Filter(Box<Filter>),
+}
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub name: String,
+    pub selection: Selection,
+    pub policy: Policy,
+    /// Most letters; a selection that has more is refused.
+    pub most: u64,
+}
+
+/// A plan that is not written down yet.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    pub plan: Plan,
+    /// Ids, in the order in which they go.
+    pub letters: Vec<String>,
+}
+
+/// Selects and counts. Changes nothing.
+pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -> Result<Proposal, RunError> {
+    let mut gathered = Gathered::default();
+    let ledger = LedgerReader::find(&config.ledger)?;
+    let selection = match &wish.selection {
+        Selection::Ids(ids) => {
+            for id in ids {
+                let entry = one(index, id).await?;
+                gathered.take(entry, ledger.as_ref()).await?;
+            }
+            ids.join(" ")
+        }
+        Selection::Filter(filter) => {
+            let filter = Filter { states: vec![State::Open], ..(**filter).clone() };
+            let mut after = None;
+            loop {
+                let page = index.list(&filter, after.as_ref(), PAGE).await?;
+                for known in page.letters {
+                    gathered.take(known.entry, ledger.as_ref()).await?;
+                }
+                if gathered.places.len() as u64 > wish.most {
+                    let message = format!("more than {} letters are selected", wish.most);
+                    return Err(RunError::Refused(Advice::new(
+                        message,
+                        "select fewer, or allow more with --max",
+                    )));
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            filter.to_string()
+        }
+    };
+    gathered.into_proposal(wish, selection)
+}
+
+/// Writes a plan down. Returns its id, by which it is started.
+pub async fn freeze(
+    config: &Config,
+    producer: &Producer,
+    proposal: Proposal,
+    by: &str,
+    reason: Option<&str>,
+) -> Result<String, RunError> {
+    let topic = super::control::operations(&Topology::derive(config))?;
+    let acts = Acts::of(Uuid::now_v7().to_string(), producer, &topic, by, reason);
+    acts.say(Deed::Planned { plan: Box::new(proposal.plan) }).await?;
+    let mut from = 0;
+    for ids in proposal.letters.chunks(ENLISTED_MAX) {
+        acts.say(Deed::Enlisted { from, ids: ids.to_vec() }).await?;
+        from += ids.len() as u64;
+    }
+    Ok(acts.operation().to_owned())
+}
+
+/// The open letter of this id.
+async fn one(index: &Arc<dyn Quarantine>, id: &str) -> Result<Entry, RunError> {
+    let mut found = index.find(id).await?;
+    match (found.pop(), found.is_empty()) {
+        (None, _) => {
+            let hint = "`lazaret dlq ls` lists what is there; it may be past its retention";
+            Err(RunError::NotFound(Advice::new(format!("there is no dead letter '{id}'"), hint)))
+        }
+        (Some(_), false) => {
+            let message = format!("several dead letters begin with '{id}'");
+            Err(RunError::NotFound(Advice::new(message, "write more of the id")))
+        }
+        (Some(known), true) if known.state == State::Open => Ok(known.entry),
+        (Some(known), true) => {
+            let message = format!("dead letter {} is {}, not open", known.entry.id, known.state.as_str());
+            let hint = format!("`lazaret dlq show {}` says what was done with it", known.entry.id);
+            Err(RunError::Refused(Advice::new(message, hint)))
+        }
+    }
+}
+
+/// What is counted while letters are selected.
+#[derive(Default)]
+struct Gathered {
+    stages: BTreeMap<(String, String), u64>,
+    foreign: u64,
+    tenants: BTreeSet<String>,
+    groups: BTreeSet<String>,
+    permanent: BTreeMap<String, u64>,
+    bytes: u64,
+    oldest: Option<i64>,
+    most_redriven: u32,
+    preview: Option<Preview>,
+    /// By where the original record stood.
+    places: BTreeMap<(i32, i64), String>,
+}
+
+impl Gathered {
+    async fn take(&mut self, entry: Entry, ledger: Option<&LedgerReader>) -> Result<(), RunError> {
+        if entry.writer != Writer::Lazaret {
+            self.foreign += 1;
+            return Ok(());
+        }
+        let origin = entry.origin.as_ref();
+        let place = origin.and_then(|origin| Some((origin.partition?, origin.offset?)));
+        // A letter that does not say it is not one of ours; it goes last.
+        let place = place.unwrap_or((i32::MAX, entry.at.offset));
+        if self.places.insert(place, entry.id.clone()).is_some() {
+            return Ok(());
+        }
+        *self.stages.entry((entry.pipeline.clone(), entry.stage.clone())).or_default() += 1;
+        self.tenants.extend(entry.tenant.clone());
+        self.groups.insert(entry.fingerprint.clone());
+        if entry.class == "permanent" {
+            *self.permanent.entry(entry.revision.clone().unwrap_or_default()).or_default() += 1;
+        }
+        self.bytes += entry.size;
+        self.oldest = [self.oldest, entry.at.timestamp].into_iter().flatten().min();
+        self.most_redriven = self.most_redriven.max(entry.redrives);
+        if let Some(ledger) = ledger {
+            self.ask(&entry, ledger).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self, entry: &Entry, ledger: &LedgerReader) -> Result<(), RunError> {
+        let preview = self.preview.get_or_insert_default();
+        if preview.asked >= PREVIEW_MAX {
+            return Ok(());
+        }
+        preview.asked += 1;
+        match ledger.job(&entry.pipeline, &entry.stage, &entry.job).await? {
+            None => preview.unknown += 1,
+            Some(row) if row.state == JobState::Done => preview.done += 1,
+            Some(row) if row.redrives > entry.redrives && row.state != JobState::Discarded => {
+                preview.under_way += 1;
+            }
+            Some(_) => preview.run += 1,
+        }
+        Ok(())
+    }
+
+    fn into_proposal(self, wish: Wish, selection: String) -> Result<Proposal, RunError> {
+        let mut stages = self.stages.into_keys();
+        let (pipeline, stage) = match (stages.next(), stages.next(), self.foreign) {
+            (Some(stage), None, 0) => stage,
+            (None, None, 0) => {
+                let message = "no open dead letter is selected".to_owned();
+                let hint = "`lazaret dlq count --by state --state all` says where they are";
+                return Err(RunError::NotFound(Advice::new(message, hint)));
+            }
+            (_, _, foreign) if foreign > 0 => {
+                let message = format!("{foreign} of the letters were written by somebody else");
+                let hint = "a stage of Lazaret cannot run them again: select a --pipeline";
+                return Err(RunError::Refused(Advice::new(message, hint)));
+            }
+            _ => {
+                let message = "letters of several stages are selected".to_owned();
+                let hint = "make a plan for each: --pipeline, --stage";
+                return Err(RunError::Refused(Advice::new(message, hint)));
+            }
+        };
+        if self.groups.len() > GROUPS_MAX {
+            let message = format!("letters of {} groups are selected", self.groups.len());
+            let hint = format!("a plan has at most {GROUPS_MAX}: select by --code or --group");
+            return Err(RunError::Refused(Advice::new(message, hint)));
+        }
+        let letters = in_turns(self.places);
+        let plan = Plan {
+            name: wish.name,
+            pipeline,
+            stage,
+            selection,
+            letters: letters.len() as u64,
+            bytes: self.bytes,
+            tenants: self.tenants.len() as u64,
+            groups: self.groups.into_iter().collect(),
+            oldest: self.oldest.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()),
+            permanent: self.permanent,
+            most_redriven: self.most_redriven,
+            preview: self.preview,
+            policy: wish.policy,
+        };
+        Ok(Proposal { plan, letters })
+    }
+}
+
+/// Of each partition in the order of its offsets, which is that of every key; and partitions by turns, so that none waits
+/// for all of another.
+fn in_turns(places: BTreeMap<(i32, i64), String>) -> Vec<String> {
+    let mut turns: Vec<(usize, i32, String)> = Vec::with_capacity(places.len());
+    let (mut partition, mut rank) = (None, 0);
+    for ((of, _), id) in places {
+        rank = if partition == Some(of) { rank + 1 } else { 0 };
+        partition = Some(of);
+        turns.push((rank, of, id));
+    }
+    turns.sort_by_key(|(rank, partition, _)| (*rank, *partition));
+    turns.into_iter().map(|(_, _, id)| id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_in_the_order_of_their_partition_and_partitions_by_turns() {
+        let places =
+            [((0, 5), "a"), ((0, 7), "b"), ((0, 70), "c"), ((2, 1), "d"), ((3, 9), "e"), ((3, 10), "f")];
+        let places = places.into_iter().map(|(place, id)| (place, id.to_owned())).collect();
+        assert_eq!(in_turns(places), ["a", "d", "e", "b", "f", "c"]);
+        assert!(in_turns(BTreeMap::new()).is_empty());
+    }
+}

@@ -1,0 +1,196 @@
+//! Sends dead letters back to the stage where they died, to be run again or to be given up for good. It writes to the
+//! stage's redrive topic; what becomes of the record there is the stage's doing.
+//!
+//! That they are sent, and the act that says so, are one Kafka transaction: neither is there without the other, whatever
+//! dies in between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::flow::Topology;
+use crate::flow::topology::StageTopics;
+use crate::kafka::client::ClusterInfo;
+use crate::kafka::pick::{Picker, Place};
+use crate::kafka::{KafkaProblem, Piece, TransactError, Writer};
+use crate::message::deadletter::DeadLetter;
+use crate::message::{OutRecord, Record, TopicPartition, Trail, trail};
+use crate::ops::quarantine::act_record;
+use crate::quarantine::{Act, Deed, Entry};
+
+/// The tag of the act; letters are tagged by their number.
+const ACT: u64 = u64::MAX;
+/// Most letters of one transaction.
+pub const LETTERS_MAX: usize = 500;
+/// Most bytes of values that are read together, if there is more than one letter.
+pub const BYTES_MAX: u64 = 16 << 20;
+
+/// What the stage is to do with them, in whose name and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub what: What,
+    /// A person, or `rule:<name>`.
+    pub by: String,
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Run them again, from the first attempt.
+    Redrive,
+    /// Give them up for good.
+    Discard,
+}
+
+/// A letter that is to be sent, and how often it will have been sent back then.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub letter: Entry,
+    pub redrives: u32,
+}
+
+/// What became of letters that were to be sent.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// Those that were sent, with the partition of the redrive topic.
+    pub sent: Vec<(Outgoing, TopicPartition)>,
+    /// Kafka no longer has them.
+    pub gone: Vec<Outgoing>,
+}
+
+/// Nothing of what was to be sent together was.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error(transparent)]
+    Kafka(#[from] KafkaProblem),
+    /// This letter cannot be written.
+    #[error("dead letter {id} cannot be sent back: {cause}")]
+    Letter { id: String, cause: String },
+    #[error("it cannot be written down what is to be done, and so nothing was: {0}")]
+    Unnoted(String),
+    /// It may be tried again.
+    #[error("{0}")]
+    Again(String),
+    /// Another process does it in our place, or nobody can say what became of it before this is opened anew.
+    #[error("another process has taken this over: {0}")]
+    TakenOver(String),
+}
+
+/// Sends letters of any stages, in the name of one operation. Whoever opens the same operation later takes it over.
+pub struct Sender {
+    topology: Topology,
+    partitions: BTreeMap<String, usize>,
+    operation: String,
+    picker: Picker,
+    writer: Writer,
+}
+
+impl Sender {
+    /// Takes the operation over: what another process of the same has under way is undone, and it sends nothing more.
+    pub async fn open(config: &Config, cluster: ClusterInfo, operation: &str) -> Result<Self, KafkaProblem> {
+        let topology = Topology::derive(config);
+        let id = format!("{}redrive.{operation}", config.kafka.group_prefix);
+        let writer = Writer::open(&config.kafka, &topology, &id).await?;
+        let picker = Picker::new(&config.kafka, "redrive", topology.message_max());
+        Ok(Self { topology, partitions: cluster.topics, operation: operation.to_owned(), picker, writer })
+    }
+
+    /// Sends these together, at most [`LETTERS_MAX`]; all that are still there, or none.
+    pub async fn send(&mut self, letters: Vec<Outgoing>, order: &Order) -> Result<Sent, SendError> {
+        let mut found = self.picker.pick(letters.iter().map(|one| place(&one.letter))).await?;
+        let (mut done, mut pieces, mut ids) = (Sent::default(), Vec::new(), Vec::new());
+        for one in letters {
+            let record =
+                found.remove(&place(&one.letter)).and_then(|record| record_of(&one, &record, order, self));
+            match record {
+                None => done.gone.push(one),
+                Some(record) => {
+                    let at = TopicPartition::new(record.topic.clone(), record.partition.unwrap_or_default());
+                    pieces.push(Piece { tag: pieces.len() as u64, records: Arc::from([record]) });
+                    ids.push(one.letter.id.clone());
+                    done.sent.push((one, at));
+                }
+            }
+        }
+        if pieces.is_empty() {
+            return Ok(done);
+        }
+        if let Some(topic) = &self.topology.operations {
+            let act = self.act(ids.clone(), order);
+            pieces.insert(0, Piece { tag: ACT, records: Arc::from([act_record(topic, &act)]) });
+        }
+        match self.writer.write(pieces).await {
+            Ok(()) => Ok(done),
+            Err(TransactError::Record { tag: ACT, error }) => Err(SendError::Unnoted(error.to_string())),
+            Err(TransactError::Record { tag, error }) => {
+                let id = usize::try_from(tag).ok().and_then(|n| ids.get(n)).cloned().unwrap_or_default();
+                Err(SendError::Letter { id, cause: error.to_string() })
+            }
+            Err(TransactError::Again { cause } | TransactError::Stale { cause }) => {
+                Err(SendError::Again(cause))
+            }
+            Err(TransactError::Fenced { cause }) => Err(SendError::TakenOver(cause)),
+        }
+    }
+
+    fn act(&self, letters: Vec<String>, order: &Order) -> Act {
+        let deed = match order.what {
+            What::Redrive => Deed::Redriven,
+            What::Discard => Deed::Discarded,
+        };
+        Act {
+            id: Uuid::now_v7().to_string(),
+            operation: self.operation.clone(),
+            at: Timestamp::now(),
+            by: order.by.clone(),
+            reason: order.reason.clone(),
+            letters,
+            group: None,
+            deed,
+        }
+    }
+}
+
+fn place(letter: &Entry) -> Place {
+    (TopicPartition::new(letter.at.topic.clone(), letter.at.partition), letter.at.offset)
+}
+
+/// `None` when it is another record: the topic was deleted and made anew.
+fn record_of(one: &Outgoing, record: &Record, order: &Order, sender: &Sender) -> Option<OutRecord> {
+    let (dead, original) = DeadLetter::read(record).ok().filter(|(dead, _)| dead.id == one.letter.id)?;
+    let stage = sender.topology.stage(&dead.pipeline, &dead.stage)?;
+    let partitions = sender.partitions.get(&stage.redrive).copied().unwrap_or(1);
+    let record = Record { headers: original, ..record.clone() };
+    Some(back(&dead, record, stage, partitions, one.redrives, order))
+}
+
+/// The original record with a control block, on the partition that belongs to its input partition. Pure.
+pub fn back(
+    dead: &DeadLetter,
+    original: Record,
+    stage: &StageTopics,
+    partitions: usize,
+    redrives: u32,
+    order: &Order,
+) -> OutRecord {
+    let discard = match order.what {
+        What::Redrive => None,
+        What::Discard => Some((order.by.clone(), order.reason.clone().unwrap_or_default())),
+    };
+    let trail = Trail { redrives, discard, ..Trail::fresh(&dead.origin) };
+    let partitions = i32::try_from(partitions.max(1)).unwrap_or(i32::MAX);
+    OutRecord {
+        topic: stage.redrive.clone().into(),
+        partition: Some(dead.origin.partition.rem_euclid(partitions)),
+        key: original.key,
+        value: original.value,
+        headers: trail::seal(&original.headers, &trail, &dead.correlation),
+        timestamp: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

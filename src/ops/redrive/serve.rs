@@ -1,0 +1,155 @@
+//! Takes over runs that nobody runs: those that were started for somebody else, and those of which nothing was heard for a
+//! while, since whoever ran them died.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ended, RunError, SILENCE, execute};
+use crate::config::Config;
+use crate::quarantine::{Quarantine, Run, RunState};
+use crate::telemetry::metrics;
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The latest runs; of older ones none is under way any more.
+const RUNS: usize = 200;
+
+/// Runs what has to be run, until `stop` is cancelled. The index is kept up to date by somebody else.
+pub async fn serve(config: &Config, index: &Arc<dyn Quarantine>, stop: CancellationToken) {
+    let config = Arc::new(config.clone());
+    let mut silences = Silences::default();
+    let mut running: JoinSet<(String, Result<Ended, RunError>)> = JoinSet::new();
+    let mut ours: Vec<String> = Vec::new();
+    while !stop.is_cancelled() {
+        let _ = tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await;
+        while let Some(ended) = running.try_join_next() {
+            let Ok((id, ended)) = ended else { continue };
+            ours.retain(|run| *run != id);
+            tell(&id, ended);
+        }
+        let runs = match index.runs(RUNS).await {
+            Ok(runs) => runs,
+            Err(error) => {
+                tracing::warn!("cannot look for redrives: {error}");
+                continue;
+            }
+        };
+        for state in RunState::ALL {
+            metrics::redrive_runs(state.as_str(), runs.iter().filter(|run| run.state == state).count());
+        }
+        for run in silences.unheard(&runs, Instant::now()) {
+            if ours.contains(&run.id) {
+                continue;
+            }
+            tracing::info!(redrive = run.id, name = run.plan.name, "runs this redrive, since nobody does");
+            ours.push(run.id.clone());
+            let (config, index, stop, id) = (config.clone(), index.clone(), stop.clone(), run.id.clone());
+            running.spawn(async move {
+                let ended = execute(&config, &index, &id, &stop, |_, _| {}).await;
+                (id, ended)
+            });
+        }
+    }
+    // They say how far they are before they leave it.
+    while running.join_next().await.is_some() {}
+}
+
+fn tell(id: &str, ended: Result<Ended, RunError>) {
+    match ended {
+        Ok(Ended::Run(run)) => {
+            let reason = run.reason.clone().unwrap_or_default();
+            tracing::info!(redrive = id, state = run.state.as_str(), reason, "the redrive does not go on");
+        }
+        Ok(Ended::TakenOver | Ended::Left) => {}
+        // Nothing is heard of it then, so that it is tried again after a while.
+        Err(error) => tracing::warn!(redrive = id, "the redrive stands still and is tried again: {error}"),
+    }
+}
+
+/// Since when nothing was heard of each run. By our own clock: others' may be wrong.
+#[derive(Default)]
+struct Silences(HashMap<String, (Timestamp, Instant)>);
+
+impl Silences {
+    /// Those that somebody has to take over.
+    fn unheard<'a>(&mut self, runs: &'a [Run], now: Instant) -> Vec<&'a Run> {
+        self.0.retain(|id, _| runs.iter().any(|run| run.id == *id && run.state == RunState::Running));
+        let under_way = runs.iter().filter(|run| run.state == RunState::Running);
+        let is_unheard = |run: &&Run| {
+            let (last, since) = self.0.entry(run.id.clone()).or_insert((run.last, now));
+            if *last != run.last {
+                (*last, *since) = (run.last, now);
+            }
+            let is_unheard = run.unclaimed || now.duration_since(*since) >= SILENCE;
+            if is_unheard {
+                // Whoever takes it over has time to say so.
+                *since = now;
+            }
+            is_unheard
+        };
+        under_way.filter(is_unheard).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quarantine::{Plan, Policy, Tally};
+
+    fn run(id: &str, last: i64, unclaimed: bool) -> Run {
+        let plan = Plan {
+            name: String::new(),
+            pipeline: "p".into(),
+            stage: "s".into(),
+            selection: String::new(),
+            letters: 1,
+            bytes: 1,
+            tenants: 1,
+            groups: Vec::new(),
+            oldest: None,
+            permanent: Default::default(),
+            most_redriven: 0,
+            preview: None,
+            policy: Policy::default(),
+        };
+        let last = Timestamp::from_second(last).expect("a time");
+        Run {
+            id: id.into(),
+            state: RunState::Running,
+            plan,
+            by: "kim".into(),
+            planned_at: last,
+            started_at: Some(last),
+            overridden: Vec::new(),
+            reason: None,
+            last,
+            tally: Tally::default(),
+            baseline: Tally::default(),
+            legs: 1,
+            unclaimed,
+        }
+    }
+
+    #[test]
+    fn a_run_is_taken_over_when_nothing_was_heard_of_it_for_a_while() {
+        let (mut silences, begin) = (Silences::default(), Instant::now());
+        let mut unheard = |runs: &[Run], after: Duration| silences.unheard(runs, begin + after).len();
+        assert_eq!(unheard(&[run("a", 1, false)], Duration::ZERO), 0);
+        assert_eq!(unheard(&[run("a", 1, false)], SILENCE / 2), 0);
+        assert_eq!(unheard(&[run("a", 2, false)], SILENCE), 0, "something was heard");
+        assert_eq!(unheard(&[run("a", 2, false)], SILENCE * 2), 1);
+        assert_eq!(unheard(&[run("a", 2, false)], SILENCE * 2), 0, "it is being taken over");
+        let paused = Run { state: RunState::Paused, ..run("a", 2, false) };
+        assert_eq!(unheard(&[paused], SILENCE * 4), 0);
+    }
+
+    #[test]
+    fn what_was_started_for_somebody_else_is_taken_at_once() {
+        assert_eq!(Silences::default().unheard(&[run("a", 1, true)], Instant::now()).len(), 1);
+    }
+}
