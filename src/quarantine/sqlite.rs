@@ -1,7 +1,7 @@
 //! The index of dead letters of one machine: an SQLite file. One writer takes batches in; several questions are answered
 //! beside it, each on its own snapshot.
 //!
-//! The layout is in `schemas/sql/sqlite/0001_quarantine.sql`.
+//! The layout is in `schemas/sql/sqlite/*_quarantine.sql`.
 
 mod acts;
 mod letters;
@@ -14,18 +14,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::projection::shelf::{Base, Stripes as _};
 use super::projection::{answer, restate, take};
-use super::{Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share};
+use super::{
+    Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share, Stretch,
+};
 use crate::message::TopicPartition;
 use crate::sqlite::{Place, Readers, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x4c5a_5155, // "LZQU"
     page_size: 4096,
-    migrations: &[include_str!("../../schemas/sql/sqlite/0001_quarantine.sql")],
+    migrations: &[
+        include_str!("../../schemas/sql/sqlite/0001_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0004_quarantine.sql"),
+    ],
 };
 
 /// Questions at the same time. Each keeps a processor busy, so more would only take longer.
@@ -138,6 +144,25 @@ impl Quarantine for SqliteQuarantine {
     async fn trend(&self, filter: &Filter) -> Result<Vec<Bucket>, QuarantineError> {
         let filter = filter.clone();
         self.read(move |db| at_once(answer::trend(&mut SqliteShelf(db), &filter))).await
+    }
+
+    async fn trends(
+        &self,
+        filter: &Filter,
+        stretch: &Stretch,
+    ) -> Result<BTreeMap<String, Vec<u64>>, QuarantineError> {
+        let (filter, stretch) = (filter.clone(), *stretch);
+        self.read(move |db| at_once(answer::trends(&mut SqliteShelf(db), &filter, &stretch))).await
+    }
+
+    async fn oldest_record(&self, filter: &Filter) -> Result<Option<Timestamp>, QuarantineError> {
+        let filter = filter.clone();
+        self.read(move |db| at_once(answer::oldest_record(&mut SqliteShelf(db), &filter))).await
+    }
+
+    async fn group_acts(&self, fingerprint: &str) -> Result<Vec<Act>, QuarantineError> {
+        let fingerprint = fingerprint.to_owned();
+        self.read(move |db| at_once(answer::group_acts(&mut SqliteShelf(db), &fingerprint))).await
     }
 
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {

@@ -46,6 +46,9 @@ struct Which {
     /// Where they are now, several separated by commas; `all` for wherever they are.
     #[arg(long, value_name = "STATE", value_delimiter = ',', default_value = "open,redriving")]
     state: Vec<String>,
+    /// Only those that nobody has looked at: no person has done anything with them, or with their group.
+    #[arg(long)]
+    unseen: bool,
     /// Text in the message, in whatever case.
     #[arg(long)]
     text: Option<String>,
@@ -151,6 +154,7 @@ impl Which {
             resource: self.resource.clone(),
             trace: self.trace.clone(),
             states: states(&self.state)?,
+            looked_at: self.unseen.then_some(false),
             text: self.text.clone(),
             since: at("--since", &self.since)?,
             until: at("--until", &self.until)?,

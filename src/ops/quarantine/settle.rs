@@ -8,12 +8,10 @@ use crate::flow::Topology;
 use crate::kafka::tail::bounds;
 use crate::kafka::{ProduceError, Producer};
 use crate::ledger::{JobRow, LedgerError, LedgerReader, State as JobState};
-use crate::quarantine::{Deed, Entry, Filter, Outcome, Quarantine, State};
+use crate::quarantine::{BY_INDEX, Deed, Entry, Filter, Outcome, Quarantine, State};
 
 /// Letters that are looked at together.
 const LOOK_MAX: usize = 1000;
-/// In whose name it is written down.
-const BY: &str = "lazaret ops";
 
 /// It is not known what became of them, or cannot be written down.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +54,7 @@ pub async fn settle(
     if succeeded.is_empty() && skipped.is_empty() || !knows_all_acts(config, index, &topic).await? {
         return Ok(0);
     }
-    let acts = Acts::new(producer, &topic, BY, None);
+    let acts = Acts::new(producer, &topic, BY_INDEX, None);
     for (letters, outcome) in [(&succeeded, Outcome::Succeeded), (&skipped, Outcome::Skipped)] {
         acts.note(letters, &Deed::Settled { outcome }).await?;
     }

@@ -1,7 +1,7 @@
 //! The index of dead letters of several machines: a PostgreSQL database. Batches take turns, whichever process has them;
 //! every question sees one snapshot.
 //!
-//! The layout is in `schemas/sql/postgres/0001_quarantine.sql`.
+//! The layout is in `schemas/sql/postgres/*_quarantine.sql`.
 
 mod acts;
 mod letters;
@@ -12,12 +12,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio_postgres::Row as Sql;
 use tokio_postgres::types::ToSql;
 
 use super::projection::shelf::{Base, Stripes as _};
 use super::projection::{answer, restate, take};
-use super::{Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share};
+use super::{
+    Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share, Stretch,
+};
 use crate::config::Postgres;
 use crate::failure::Failure;
 use crate::message::TopicPartition;
@@ -25,7 +28,10 @@ use crate::postgres::{Address, Error, Line, Lines, Place, Schema, migrate};
 
 const SCHEMA: Schema = Schema {
     name: "quarantine",
-    migrations: &[include_str!("../../../schemas/sql/postgres/0001_quarantine.sql")],
+    migrations: &[
+        include_str!("../../../schemas/sql/postgres/0001_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0004_quarantine.sql"),
+    ],
 };
 
 /// Every statement finds its rows by an index, or reads a small table as a whole.
@@ -130,6 +136,25 @@ impl Quarantine for PostgresQuarantine {
 
     async fn trend(&self, filter: &Filter) -> Result<Vec<Bucket>, QuarantineError> {
         self.within(READ, |mut shelf| Box::pin(async move { answer::trend(&mut shelf, filter).await })).await
+    }
+
+    async fn trends(
+        &self,
+        filter: &Filter,
+        stretch: &Stretch,
+    ) -> Result<BTreeMap<String, Vec<u64>>, QuarantineError> {
+        let trends = |mut shelf| Box::pin(async move { answer::trends(&mut shelf, filter, stretch).await });
+        self.within(READ, trends).await
+    }
+
+    async fn oldest_record(&self, filter: &Filter) -> Result<Option<Timestamp>, QuarantineError> {
+        let oldest = |mut shelf| Box::pin(async move { answer::oldest_record(&mut shelf, filter).await });
+        self.within(READ, oldest).await
+    }
+
+    async fn group_acts(&self, fingerprint: &str) -> Result<Vec<Act>, QuarantineError> {
+        let acts = |mut shelf| Box::pin(async move { answer::group_acts(&mut shelf, fingerprint).await });
+        self.within(READ, acts).await
     }
 
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {
