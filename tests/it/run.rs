@@ -12,6 +12,7 @@ mod pause;
 mod peers;
 mod rebalance;
 mod start;
+mod trace;
 
 /// Two stages, the first of which asks the provider; short rungs.
 pub const EMBED: &str = "
