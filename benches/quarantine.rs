@@ -14,7 +14,7 @@ use lazaret::message::{Coordinates, TopicPartition};
 use lazaret::quarantine::postgres::PostgresQuarantine;
 use lazaret::quarantine::sqlite::SqliteQuarantine;
 use lazaret::quarantine::{
-    Act, Batch, By, Cursor, Deed, Entry, Filter, Origin, Outcome, Quarantine, State, Writer,
+    Act, Batch, By, Cursor, Deed, Entry, Filter, Origin, Outcome, Quarantine, State, Stretch, Writer,
 };
 
 const LETTERS: u64 = 1_000_000;
@@ -92,6 +92,10 @@ struct Size {
     messages: u64,
 }
 
+fn timestamp(milliseconds: i64) -> anyhow::Result<Timestamp> {
+    Ok(Timestamp::from_millisecond(milliseconds)?)
+}
+
 /// Letters a second.
 fn bare(path: &Path, size: Size) -> anyhow::Result<f64> {
     let mut db = rusqlite::Connection::open(path)?;
@@ -130,6 +134,7 @@ enum Question {
     Groups(Filter),
     Shares(Filter, By),
     Trend(Filter),
+    Trends(Filter),
     Find(String),
 }
 
@@ -142,6 +147,10 @@ async fn ask(store: &dyn Quarantine, question: &Question) -> anyhow::Result<Stri
         Question::Groups(filter) => format!("{} groups", store.groups(filter, 1000).await?.len()),
         Question::Shares(filter, by) => format!("{} values", store.shares(filter, *by, 50).await?.len()),
         Question::Trend(filter) => format!("{} hours", store.trend(filter).await?.len()),
+        Question::Trends(filter) => {
+            let days = Stretch::between(timestamp(BEGIN)?, timestamp(BEGIN + DAYS * DAY)?, 24);
+            format!("{} groups", store.trends(filter, &days).await?.len())
+        }
         Question::Find(id) => format!("{} letters", store.find(id).await?.len()),
     })
 }
@@ -201,6 +210,8 @@ fn questions(size: Size) -> Vec<(&'static str, Question)> {
         ("shares: stages", Shares(all(), By::Stage)),
         ("shares: states", Shares(all(), By::State)),
         ("trend: all", Trend(all())),
+        ("trends of all groups", Trends(all())),
+        ("groups: nobody looked at", Groups(Filter { looked_at: Some(false), ..all() })),
         ("trend: a group's open", Trend(Filter { states: vec![State::Open], ..print })),
         ("trend: text", Trend(text)),
     ]

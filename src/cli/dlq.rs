@@ -1,18 +1,20 @@
 //! `lazaret dlq`: the dead letters of all stages, everything about one, and sending them back.
 
 pub mod index;
+mod runbook;
 mod send;
+mod show;
+mod spark;
+mod story;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::{ExitCode, Failure, Format, Global, output};
-use crate::config::{Config, Span};
-use crate::ops::dlq::care::Care;
-use crate::ops::dlq::explain::{Telling, age, command, explain, payload_text, printable};
-use crate::ops::dlq::{self, DlqError, Filter, Found, Opened};
+use super::{ExitCode, Failure, Global};
+use crate::config::Span;
+use crate::ops::dlq::DlqError;
+use crate::ops::dlq::care::{Care, Due};
+use crate::ops::dlq::explain::{age, printable};
 
 /// Longest message in the table, in characters.
 const MESSAGE_MAX: usize = 60;
@@ -26,16 +28,12 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List dead letters, the latest first. Ends with 3 when there is none.
-    Ls(Ls),
-    /// Show one: cause and remedy, who and where from, attempts, and what to do next.
-    Show {
-        /// The id, or as much of its beginning as tells it from the others.
-        id: String,
-        /// Show the payload, the key and the values of the record's own headers too.
-        #[arg(long)]
-        payload: bool,
-    },
+    /// List dead letters, the latest death first. Ends with 3 when there is none.
+    Ls(index::Ls),
+    /// Show one: cause and remedy, who and where from, what was done with it, the life of its job, and what to do next.
+    Show(show::Show),
+    /// Print what to do about one, step by step, with the commands filled in.
+    Runbook(runbook::Runbook),
     /// List what dead letters look alike, from the index: how many, since when, whose. Ends with 3 when there is none.
     Groups(index::Groups),
     /// Count dead letters from the index, by tenant, resource, code and the like if that is wanted.
@@ -47,33 +45,12 @@ enum What {
     Discard(send::Discard),
 }
 
-#[derive(Debug, clap::Args)]
-struct Ls {
-    #[arg(long)]
-    pipeline: Option<String>,
-    #[arg(long)]
-    stage: Option<String>,
-    /// A failure code, or its area, such as `parse`.
-    #[arg(long)]
-    code: Option<String>,
-    #[arg(long)]
-    tenant: Option<String>,
-    /// A job id; its children count too.
-    #[arg(long)]
-    job: Option<String>,
-    /// Only those that died in this time, such as 2h, or since then, such as 2026-01-31T12:00:00Z.
-    #[arg(long, value_name = "SPAN|TIME")]
-    since: Option<String>,
-    /// Show at most this many.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    limit: u16,
-}
-
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let now = Timestamp::now();
     match args.what {
-        What::Ls(ls) => list(ls, now, global).await,
-        What::Show { id, payload } => show(&id, payload, now, global).await,
+        What::Ls(ls) => index::ls(ls, now, global).await,
+        What::Show(show) => show::show(show, now, global).await,
+        What::Runbook(runbook) => runbook::runbook(runbook, now, global).await,
         What::Groups(groups) => index::groups(groups, now, global).await,
         What::Count(count) => index::count(count, now, global).await,
         What::Redrive(redrive) => send::redrive(redrive, global).await,
@@ -81,55 +58,28 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     }
 }
 
-async fn list(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    let since = ls.since.as_deref().map(|text| time("--since", text, now)).transpose()?;
-    let Ls { pipeline, stage, code, tenant, job, limit, .. } = ls;
-    let filter = Filter { pipeline, stage, code, tenant, job, since };
-    let config = global.load_config()?;
-    let listing = dlq::list(&config, filter, usize::from(limit)).await?;
-    let mut letters = listing.letters.iter().map(|found| CaredFor::by(&config, found));
-    match global.format() {
-        Format::Json => output::json(&json!({
-            "letters": letters.collect::<Vec<_>>(),
-            "matched": listing.matched,
-            "foreign": listing.foreign,
-            "complete": listing.complete,
-        }))?,
-        Format::Ndjson => letters.try_for_each(|letter| output::ndjson(&letter))?,
-        Format::Table if listing.letters.is_empty() => output::to_stderr("no dead letters\n"),
-        Format::Table => {
-            let heading = ["id", "stage", "code", "class", "tenant", "job", "age", "attempts", "message"];
-            let rows = listing.letters.iter().map(|found| row(found, now)).collect();
-            output::to_stdout(&output::table(&heading, rows))?;
-        }
+/// `pipeline.stage`; of what others wrote there may be neither.
+fn stage(pipeline: &str, stage: &str) -> String {
+    match (pipeline, stage) {
+        ("", "") => "-".to_owned(),
+        ("", stage) => printable(stage),
+        (pipeline, stage) => printable(&format!("{pipeline}.{stage}")),
     }
-    let shown = listing.letters.len() as u64;
-    if shown < listing.matched {
-        output::to_stderr(&format!("{shown} of {} dead letters; --limit shows more\n", listing.matched));
-    }
-    if listing.foreign > 0 {
-        output::to_stderr(&format!("{} records there are not dead letters of Lazaret\n", listing.foreign));
-    }
-    if !listing.complete {
-        output::to_stderr("the time was up before all topics were read; name a --stage to read less\n");
-        return Ok(ExitCode::TimedOut);
-    }
-    Ok(if shown == 0 { ExitCode::NothingMatched } else { ExitCode::Done })
 }
 
-fn row(found: &Found, now: Timestamp) -> Vec<String> {
-    let letter = &found.letter;
-    vec![
-        letter.id.clone(),
-        format!("{}.{}", letter.pipeline, letter.stage),
-        letter.code.clone(),
-        letter.class.clone(),
-        printable(letter.correlation.tenant.as_deref().unwrap_or("-")),
-        printable(&letter.correlation.job.0),
-        age(letter.last_failure, now),
-        letter.attempts.to_string(),
-        shortened(&letter.message),
-    ]
+/// What is late, in a word each.
+fn late(care: &Care) -> String {
+    let words: Vec<&str> = care.overdue.iter().map(|due: &Due| due.as_str()).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join("+") }
+}
+
+/// How long Kafka keeps it from now on.
+fn headroom(care: &Care, now: Timestamp) -> String {
+    match care.kept_until {
+        None => "-".to_owned(),
+        Some(until) if until <= now => "over".to_owned(),
+        Some(until) => age(now, until),
+    }
 }
 
 /// A message as it stands in a table.
@@ -141,23 +91,6 @@ fn shortened(message: &str) -> String {
     short
 }
 
-async fn show(id: &str, payload: bool, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    ensure_id(id)?;
-    let config = global.load_config()?;
-    let opened = dlq::show(&config, id).await?;
-    let letter = CaredFor::by(&config, &opened.found);
-    match global.format() {
-        Format::Table => {
-            let command = command(&global.config);
-            let telling = Telling { payload, now, care: &letter.care, command: &command };
-            output::to_stdout(&explain(&opened, &telling))?;
-        }
-        Format::Json => output::json(&as_json(&opened, &letter, payload))?,
-        Format::Ndjson => output::ndjson(&as_json(&opened, &letter, payload))?,
-    }
-    Ok(ExitCode::Done)
-}
-
 /// Refuses what cannot be the id of a dead letter, or the beginning of one.
 fn ensure_id(id: &str) -> Result<(), Failure> {
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
@@ -165,33 +98,6 @@ fn ensure_id(id: &str) -> Result<(), Failure> {
         return Err(Failure::new(ExitCode::Usage, message).hint("`lazaret dlq ls` lists the ids"));
     }
     Ok(())
-}
-
-/// A dead letter and who looks after it, as one JSON document.
-#[derive(Serialize)]
-struct CaredFor<'a> {
-    #[serde(flatten)]
-    found: &'a Found,
-    #[serde(flatten)]
-    care: Care,
-}
-
-impl<'a> CaredFor<'a> {
-    fn by(config: &Config, found: &'a Found) -> Self {
-        Self { found, care: Care::of(config, &found.letter) }
-    }
-}
-
-fn as_json(opened: &Opened, letter: &CaredFor<'_>, payload: bool) -> Value {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut value = json!({ "dead_letter": letter });
-    if payload {
-        let header = |(name, value): (&str, Option<&[u8]>)| json!({ "name": name, "value": value.map(text) });
-        value["key"] = json!(opened.key.as_deref().map(text));
-        value["headers"] = opened.original.iter().map(header).collect();
-        value["payload"] = json!(opened.value.as_deref().map(payload_text));
-    }
-    value
 }
 
 /// A span counts back from now; anything else is a point in time.
@@ -209,6 +115,7 @@ impl From<DlqError> for Failure {
         match error {
             DlqError::NotFound(advice) => Failure::advised(ExitCode::NothingMatched, advice),
             DlqError::Kafka(problem) => Failure::from(problem),
+            DlqError::Index(error) => Failure::from(error),
         }
     }
 }

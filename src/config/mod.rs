@@ -19,6 +19,7 @@ mod schema;
 mod secret;
 mod source;
 pub mod suggest;
+pub mod template;
 mod variables;
 
 pub(crate) use check::check;

@@ -2,8 +2,10 @@
 //! may say, `kinds` what a stage may do. Unknown keys are errors everywhere.
 
 mod kinds;
+mod links;
 mod membership;
 mod pipeline;
+mod sla;
 mod stores;
 
 use std::collections::BTreeMap;
@@ -13,8 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::kinds::*;
+pub use self::links::*;
 pub use self::membership::*;
 pub use self::pipeline::*;
+pub use self::sla::*;
 pub use self::stores::*;
 use super::units::{Size, Span};
 

@@ -198,8 +198,7 @@ fn letter(found: Found) -> Letter {
 
 /// The first sentence of the code's page about sending again: it says what has to change.
 fn remedy(code: Code) -> Option<String> {
-    let (_, section) = code.page().split_once("\n## When to redrive\n")?;
-    let line = section.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = code.section("When to redrive")?.split_whitespace().collect::<Vec<_>>().join(" ");
     let end = [". ", ": ", "; "].iter().filter_map(|stop| line.find(stop)).min();
     let sentence = line.get(..end.unwrap_or(line.len()))?.trim_end_matches('.');
     let mut signs = sentence.chars();

@@ -56,6 +56,12 @@ macro_rules! codes {
                 match self { $(Code::$variant => $summary,)* }
             }
 
+            /// One section of the page, such as `What to do`, without its heading.
+            pub fn section(self, heading: &str) -> Option<&'static str> {
+                let (_, rest) = self.page().split_once(&format!("\n## {heading}\n"))?;
+                Some(rest.split("\n## ").next().unwrap_or(rest).trim())
+            }
+
             /// The documentation page: what happened, cause, remedy. Markdown.
             pub fn page(self) -> &'static str {
                 match self {

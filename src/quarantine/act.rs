@@ -30,6 +30,16 @@ pub struct Act {
     pub deed: Deed,
 }
 
+/// In whose name the index writes down what it has found out.
+pub const BY_INDEX: &str = "lazaret ops";
+
+impl Act {
+    /// Whether somebody did it, and not a rule or the index.
+    pub fn is_by_person(&self) -> bool {
+        self.by != BY_INDEX && !self.by.starts_with("rule:")
+    }
+}
+
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "deed", rename_all = "snake_case")]

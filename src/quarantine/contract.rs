@@ -1,5 +1,6 @@
 //! What every index of dead letters must do, as tests over the trait. Each test gets an empty index.
 
+mod looks;
 mod model;
 mod order;
 mod runs;
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 
 use super::{
     Act, Batch, Bucket, By, Cursor, Deed, Entry, Filter, Group, Known, Origin, Page, Quarantine, Share,
-    State, Writer,
+    State, Stretch, Writer,
 };
 use crate::message::{Coordinates, TopicPartition};
 
@@ -36,6 +37,7 @@ pub async fn contract(open: impl Open) {
     an_empty_index_has_empty_answers(open().await).await;
     nothing_from_outside_is_too_long_or_strange(open().await).await;
     standing::standing(&open).await;
+    looks::looks(&open).await;
     order::order(&open).await;
     runs::runs(&open).await;
 }
@@ -135,7 +137,7 @@ pub async fn groups(index: &dyn Quarantine) -> Vec<Group> {
 async fn a_letter_comes_back_with_all_it_had(index: Arc<dyn Quarantine>) {
     let entry = Entry { redrives: 3, ..letter(1) };
     apply(&*index, std::slice::from_ref(&entry), &[]).await;
-    let expected = [Known { entry, state: State::Open }];
+    let expected = [Known { entry, state: State::Open, looked_at: false }];
     assert_eq!(all(&*index, &Filter::default(), 10).await, expected);
     assert_eq!(index.find("id-").await.expect("the index works"), expected);
 }
@@ -356,6 +358,10 @@ async fn an_empty_index_has_empty_answers(index: Arc<dyn Quarantine>) {
     assert_eq!(index.groups(&all, 10).await.expect("works"), []);
     assert_eq!(index.shares(&all, By::Tenant, 10).await.expect("works"), []);
     assert_eq!(index.trend(&all).await.expect("works"), [] as [Bucket; 0]);
+    let stretch = Stretch::of_hours(at(0), 24);
+    assert!(index.trends(&all, &stretch).await.expect("works").is_empty());
+    assert_eq!(index.oldest_record(&all).await.expect("works"), None);
+    assert_eq!(index.group_acts("x").await.expect("works"), []);
     assert_eq!(index.find("x").await.expect("works"), []);
     assert_eq!(index.acts("x").await.expect("works"), []);
     assert_eq!(index.expire(BTreeMap::from([(TopicPartition::new("a", 0), 9)])).await.expect("works"), 0);

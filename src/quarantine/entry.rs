@@ -70,6 +70,11 @@ impl Entry {
     pub fn subject(&self) -> (&str, &str, &str) {
         (&self.pipeline, &self.stage, &self.job)
     }
+
+    /// The time that Kafka counts its retention from, milliseconds since 1970; that of the death where there is none.
+    pub fn logged(&self) -> i64 {
+        self.at.timestamp.unwrap_or(self.last_failure.as_millisecond())
+    }
 }
 
 /// Coordinates as one piece of JSON.

@@ -22,6 +22,8 @@ pub struct Filter {
     pub trace: Option<String>,
     /// Any of these; all, when empty.
     pub states: Vec<State>,
+    /// Whether a person has done something with it, or with its group.
+    pub looked_at: Option<bool>,
     /// Text that the message contains, whatever its case.
     pub text: Option<String>,
     /// Died at or after this time.
@@ -46,6 +48,7 @@ impl Filter {
             && self.job.as_deref().is_none_or(|job| is_of_job(&entry.job, job))
             && is(&self.resource, entry.resource.as_deref())
             && is(&self.trace, entry.trace.as_deref())
+            && self.looked_at.is_none_or(|wanted| letter.looked_at == wanted)
             && (self.states.is_empty() || self.states.contains(&letter.state))
             && self.text.as_deref().is_none_or(|text| contains(&entry.message, text))
             && self.since.is_none_or(|since| entry.last_failure >= since)
@@ -92,12 +95,38 @@ fn contains(message: &str, text: &str) -> bool {
     message.to_lowercase().contains(&text.to_lowercase())
 }
 
-/// Where a page of a list ended.
+/// Where a page of a list ended. As text it is `<died>.<id>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// When the last letter of the page died, milliseconds since 1970.
     pub died: i64,
     pub id: String,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.died, self.id)
+    }
+}
+
+impl serde::Serialize for Cursor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The text was not given out by a list.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not where a page ends")]
+pub struct NotACursor;
+
+impl std::str::FromStr for Cursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (died, id) = text.split_once('.').ok_or(NotACursor)?;
+        Ok(Self { died: died.parse().map_err(|_| NotACursor)?, id: id.to_owned() })
+    }
 }
 
 /// What dead letters are counted by.

@@ -20,10 +20,10 @@ mod state;
 #[cfg(test)]
 mod contract;
 
-pub use act::{Act, Deed, Outcome};
+pub use act::{Act, BY_INDEX, Deed, Outcome};
 pub use entry::{Entry, Origin, Writer};
-pub use filter::{By, Cursor, Filter, is_in_area, is_of_job};
-pub use group::{Bucket, Group, Share};
+pub use filter::{By, Cursor, Filter, NotACursor, is_in_area, is_of_job};
+pub use group::{Bucket, Group, GroupState, Share, Stretch};
 pub use open::open;
 pub use read::Owner;
 pub use run::{Fate, InRun, Plan, Policy, Preview, Run, RunState, Tally};
@@ -32,6 +32,7 @@ pub use state::State;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::failure::Failure;
 use crate::message::TopicPartition;
@@ -52,6 +53,9 @@ pub struct Known {
     #[serde(flatten)]
     pub entry: Entry,
     pub state: State,
+    /// A person has done something with it, or with its group. After a group was said to be resolved, what dies later is to
+    /// be looked at again.
+    pub looked_at: bool,
 }
 
 /// A page of dead letters, the latest death first.
@@ -114,6 +118,19 @@ pub trait Quarantine: Send + Sync {
 
     /// Deaths by hour, for a trend: the hours that have any, ascending.
     async fn trend(&self, filter: &Filter) -> Result<Vec<Bucket>, QuarantineError>;
+
+    /// Deaths of each group, by fingerprint, in the parts of a stretch of time: those groups that have any.
+    async fn trends(
+        &self,
+        filter: &Filter,
+        stretch: &Stretch,
+    ) -> Result<BTreeMap<String, Vec<u64>>, QuarantineError>;
+
+    /// The earliest of the times that Kafka counts the retention of these letters from.
+    async fn oldest_record(&self, filter: &Filter) -> Result<Option<Timestamp>, QuarantineError>;
+
+    /// What people and rules did with this group as a whole, in the order of the topic of operations.
+    async fn group_acts(&self, fingerprint: &str) -> Result<Vec<Act>, QuarantineError>;
 
     /// What people and rules did with this letter, in the order of the topic of operations.
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError>;

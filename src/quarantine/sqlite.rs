@@ -15,13 +15,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::projection::shelf::{Base, Stripes as _};
 use super::projection::{answer, restate, runs as runs_of, take};
 use super::{
     Act, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page, Quarantine, QuarantineError, Run,
-    Share,
+    Share, Stretch,
 };
 use crate::message::TopicPartition;
 use crate::sqlite::{Place, Readers, Schema, Writer, open};
@@ -32,6 +33,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../schemas/sql/sqlite/0001_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0002_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0004_quarantine.sql"),
     ],
 };
 
@@ -150,6 +152,25 @@ impl Quarantine for SqliteQuarantine {
     async fn trend(&self, filter: &Filter) -> Result<Vec<Bucket>, QuarantineError> {
         let filter = filter.clone();
         self.read(move |db| at_once(answer::trend(&mut SqliteShelf(db), &filter))).await
+    }
+
+    async fn trends(
+        &self,
+        filter: &Filter,
+        stretch: &Stretch,
+    ) -> Result<BTreeMap<String, Vec<u64>>, QuarantineError> {
+        let (filter, stretch) = (filter.clone(), *stretch);
+        self.read(move |db| at_once(answer::trends(&mut SqliteShelf(db), &filter, &stretch))).await
+    }
+
+    async fn oldest_record(&self, filter: &Filter) -> Result<Option<Timestamp>, QuarantineError> {
+        let filter = filter.clone();
+        self.read(move |db| at_once(answer::oldest_record(&mut SqliteShelf(db), &filter))).await
+    }
+
+    async fn group_acts(&self, fingerprint: &str) -> Result<Vec<Act>, QuarantineError> {
+        let fingerprint = fingerprint.to_owned();
+        self.read(move |db| at_once(answer::group_acts(&mut SqliteShelf(db), &fingerprint))).await
     }
 
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {

@@ -18,6 +18,7 @@ pub(crate) mod json;
 pub mod plan;
 pub mod registry;
 pub mod shape;
+mod shown;
 #[cfg(test)]
 mod stub;
 pub(crate) mod wire;
@@ -26,3 +27,4 @@ pub use codec::Codec;
 pub use plan::Plan;
 pub use registry::Registry;
 pub use shape::Shape;
+pub use shown::shown;

@@ -254,6 +254,18 @@ pub fn redrive_gate_stop(pipeline: &str, stage: &str) {
     counter!(Metric::RedriveGateStops.name(), &stage_labels(pipeline, stage)).increment(1);
 }
 
+/// Dead letters of a stage that are late; `sla` is what is: `look` or `resolve`.
+pub fn dlq_late(pipeline: &str, stage: &str, sla: &'static str, records: u64) {
+    gauge!(Metric::DlqSlaBreaches.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "sla" => sla)
+    .set(records as f64);
+}
+
+/// Seconds until Kafka may delete the oldest open dead letter of a stage.
+pub fn dlq_headroom(pipeline: &str, stage: &str, seconds: f64) {
+    gauge!(Metric::DlqRetentionHeadroom.name(), &stage_labels(pipeline, stage)).set(seconds);
+}
+
 /// The index of dead letters took records in.
 pub fn dlq_index_applied(at: jiff::Timestamp) {
     gauge!(Metric::DlqIndexLastApplied.name()).set(at.as_millisecond() as f64 / 1000.0);

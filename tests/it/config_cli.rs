@@ -242,7 +242,7 @@ fn what_is_not_there_ends_with_3_and_what_makes_no_sense_with_2() {
         (["submit", "questions", "--ask="], 2, "--ask: the question is empty"),
         (["submit", "questions", "--tenant=acme"], 2, "there is no question"),
         (["dlq", "ls", "--since=soon"], 2, "--since: "),
-        (["dlq", "ls", "--stage=pares"], 3, "no such stage"),
+        (["dlq", "ls", "--after=here"], 2, "--after: this is not where a page ends"),
         (["dlq", "show", "a/b"], 2, "'a/b' is not the id of a dead letter"),
         (["schemas", "register", "-q"], 2, "the configuration has no schema registry"),
     ] {

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lazaret::config::Config;
 use lazaret::flow::{Code, Topology};
 use lazaret::kafka::Producer;
 use lazaret::message::{Headers, OutRecord};
+use lazaret::ops::dlq::DlqError;
+use lazaret::ops::dlq::account::account;
+use lazaret::ops::dlq::original::{Content, Standing};
 use lazaret::ops::dlq::redrive::{Order, RedriveError, What, send_back};
 use lazaret::ops::quarantine::{catch_up, follow, open};
 use lazaret::ops::topics::apply;
@@ -162,4 +166,54 @@ async fn nothing_is_done_with_dead_letters_that_cannot_be_written_down() {
     assert!(why[0].message.contains("nowhere"), "{}", why[0]);
     let redrive = format!("{}.parse.redrive", scene.name);
     assert!(crate::support::records(&scene.config, &[&redrive]).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_others_wrote_is_found_by_the_beginning_of_its_id_and_told_like_ours() {
+    let Some(scene) = Scene::new("account").await else { return };
+    let id = scene.dies("job-1", Code::ParseCorrupt).await;
+    scene.dies("job-1", Code::ParseCorrupt).await; // as after a crash
+    let header = |name: &str, value: &[u8]| (name.to_owned(), Some(value.to_vec()));
+    let headers: Headers = [
+        header("kafka_dlt-exception-fqcn", b"org.example.Refused"),
+        header("kafka_dlt-exception-message", b"order 17 is refused"),
+        header("kafka_dlt-original-topic", b"orders"),
+        header("kafka_dlt-original-partition", &3i32.to_be_bytes()),
+        header("kafka_dlt-original-offset", &17i64.to_be_bytes()),
+    ]
+    .into_iter()
+    .collect();
+    let foreign = OutRecord {
+        topic: format!("{}-in", scene.name).into(),
+        partition: Some(1),
+        key: None,
+        value: Some(b"order".to_vec().into()),
+        headers,
+        timestamp: None,
+    };
+    scene.producer.send(foreign).await.expect("written");
+    let index = open(&scene.config).await.expect("an index");
+    catch_up(&scene.config, &index, PATIENCE).await.expect("caught up");
+    let told = async |id: &str, payload| account(&scene.config, &index, id, payload, Timestamp::now()).await;
+
+    let ours = told(&id[..10], true).await.expect("found");
+    let Standing::There(original) = &ours.standing else { panic!("{ours:?}") };
+    assert_eq!(original.payload.content, Some(Content::Text { text: "\0\u{1}payload".into() }));
+    assert!(ours.life.unread.is_some() && ours.changes.revision_differs == Some(true), "{ours:?}");
+
+    let all = index.list(&Filter { text: Some("refused".into()), ..Filter::default() }, None, 10).await;
+    let [spring] = &all.expect("listed").letters[..] else { panic!("one is of Spring") };
+    let theirs = told(&spring.entry.id, true).await.expect("found");
+    let entry = &theirs.letter.known.entry;
+    assert_eq!((entry.writer, entry.code.as_str()), (Writer::Spring, "org.example.Refused"));
+    let Standing::There(original) = &theirs.standing else { panic!("{theirs:?}") };
+    assert_eq!(original.payload.content, Some(Content::Text { text: "order".into() }));
+    assert!(original.headers.iter().any(|header| header.name == "kafka_dlt-original-topic"));
+    assert_eq!(theirs.changes.revision_now, None, "it is of no stage of ours");
+
+    for (id, expected) in [("ffffffffffffffffffff", "there is no dead letter"), ("", "several dead letters")]
+    {
+        let Err(DlqError::NotFound(advice)) = told(id, false).await else { panic!("{id}") };
+        assert!(advice.message.contains(expected), "{advice}");
+    }
 }

@@ -1,4 +1,4 @@
-//! `lazaret dlq groups` and `lazaret dlq count`: questions to the index of dead letters.
+//! `lazaret dlq ls`, `groups` and `count`: questions to the index of dead letters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,14 @@ use clap::ValueEnum as _;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{shortened, time};
+use super::spark::sparkline;
+use super::{headroom, late, shortened, stage, time};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::config::{Config, Span};
 use crate::ops::dlq::explain::{age, printable};
+use crate::ops::dlq::list::{self, Heap, Letter};
 use crate::ops::quarantine::{self, FollowError};
-use crate::quarantine::{By, Filter, Group, Quarantine, QuarantineError, Share, State};
+use crate::quarantine::{By, Cursor, Filter, Quarantine, QuarantineError, Share, State};
 
 /// How long the index may take to become up to date before it is asked.
 const REFRESH: Duration = Duration::from_secs(600);
@@ -46,6 +48,9 @@ pub struct Which {
     /// Where they are now, several separated by commas; `all` for wherever they are.
     #[arg(long, value_name = "STATE", value_delimiter = ',', default_value = "open,redriving")]
     state: Vec<String>,
+    /// Only those that nobody has looked at: no person has done anything with them, or with their group.
+    #[arg(long)]
+    unseen: bool,
     /// Text in the message, in whatever case.
     #[arg(long)]
     text: Option<String>,
@@ -58,6 +63,18 @@ pub struct Which {
     /// Ask the index as it is, without reading what has come since.
     #[arg(long)]
     no_refresh: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Ls {
+    #[command(flatten)]
+    which: Which,
+    /// Show at most this many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    /// Begin where another page ended, as it says.
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
+    after: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,22 +98,88 @@ pub struct Count {
     limit: u16,
 }
 
-pub async fn groups(groups: Groups, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    let filter = groups.which.filter(now)?;
-    let index = index(&global.load_config()?, groups.which.no_refresh).await?;
-    let found = index.groups(&filter, groups.limit.into()).await?;
+pub async fn ls(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
+    let filter = ls.which.filter(now)?;
+    let after = ls.after.as_deref().map(str::parse::<Cursor>).transpose().map_err(|error| {
+        Failure::new(ExitCode::Usage, format!("--after: {error}"))
+            .hint("write what the page before says, the field `next` in JSON")
+    })?;
+    let config = global.load_config()?;
+    let index = index(&config, ls.which.no_refresh).await?;
+    let listing = list::letters(&config, &index, &filter, after.as_ref(), ls.limit.into(), now).await?;
     match global.format() {
-        Format::Json => output::json(&json!({ "groups": found }))?,
-        Format::Ndjson => found.iter().try_for_each(output::ndjson)?,
-        Format::Table if found.is_empty() => output::to_stderr("no dead letters\n"),
+        Format::Json => output::json(&listing)?,
+        Format::Ndjson => listing.letters.iter().try_for_each(output::ndjson)?,
+        Format::Table if listing.letters.is_empty() => output::to_stderr("no dead letters\n"),
         Format::Table => {
             let heading = [
-                "group", "stage", "code", "class", "letters", "tenants", "first", "last", "owner", "message",
+                "id", "state", "stage", "code", "class", "tenant", "job", "age", "attempts", "late",
+                "message",
             ];
-            output::to_stdout(&output::table(&heading, found.iter().map(|group| row(group, now)).collect()))?;
+            let rows = listing.letters.iter().map(|letter| letter_row(letter, now)).collect();
+            output::to_stdout(&output::table(&heading, rows))?;
         }
     }
-    Ok(if found.is_empty() { ExitCode::NothingMatched } else { ExitCode::Done })
+    if let Some(next) = &listing.next {
+        let shown = listing.letters.len();
+        output::to_stderr(&format!("{shown} of {} dead letters; --after {next} shows more\n", listing.count));
+    }
+    Ok(if listing.letters.is_empty() { ExitCode::NothingMatched } else { ExitCode::Done })
+}
+
+fn letter_row(Letter { known, care }: &Letter, now: Timestamp) -> Vec<String> {
+    let entry = &known.entry;
+    vec![
+        entry.id.clone(),
+        known.state.as_str().to_owned(),
+        stage(&entry.pipeline, &entry.stage),
+        printable(&entry.code),
+        or_none(&entry.class),
+        or_none(entry.tenant.as_deref().unwrap_or_default()),
+        printable(&entry.job),
+        age(entry.last_failure, now),
+        entry.attempts.to_string(),
+        late(care),
+        shortened(&entry.message),
+    ]
+}
+
+fn or_none(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { printable(text) }
+}
+
+pub async fn groups(groups: Groups, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
+    let filter = groups.which.filter(now)?;
+    let config = global.load_config()?;
+    let index = index(&config, groups.which.no_refresh).await?;
+    let found = list::groups(&config, &index, &filter, groups.limit.into(), now).await?;
+    match global.format() {
+        Format::Json => output::json(&found)?,
+        Format::Ndjson => found.groups.iter().try_for_each(output::ndjson)?,
+        Format::Table if found.groups.is_empty() => output::to_stderr("no dead letters\n"),
+        Format::Table => {
+            let heading = [
+                "group",
+                "state",
+                "stage",
+                "code",
+                "class",
+                "letters",
+                "trend",
+                "tenants",
+                "resources",
+                "first",
+                "last",
+                "kept",
+                "late",
+                "owner",
+                "message",
+            ];
+            let rows = found.groups.iter().map(|heap| row(heap, now)).collect();
+            output::to_stdout(&output::table(&heading, rows))?;
+        }
+    }
+    Ok(if found.groups.is_empty() { ExitCode::NothingMatched } else { ExitCode::Done })
 }
 
 pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
@@ -151,6 +234,7 @@ impl Which {
             resource: self.resource.clone(),
             trace: self.trace.clone(),
             states: states(&self.state)?,
+            looked_at: self.unseen.then_some(false),
             text: self.text.clone(),
             since: at("--since", &self.since)?,
             until: at("--until", &self.until)?,
@@ -173,22 +257,23 @@ fn states(names: &[String]) -> Result<Vec<State>, Failure> {
     names.iter().map(state).collect()
 }
 
-fn row(group: &Group, now: Timestamp) -> Vec<String> {
-    let stage = match group.pipeline.is_empty() {
-        true => group.stage.clone(),
-        false => format!("{}.{}", group.pipeline, group.stage),
-    };
-    let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { printable(&text) };
+fn row(heap: &Heap, now: Timestamp) -> Vec<String> {
+    let Heap { group, state, trend, care } = heap;
     vec![
         group.fingerprint.clone(),
-        or_none(stage),
+        state.as_str().to_owned(),
+        stage(&group.pipeline, &group.stage),
         printable(&group.code),
-        or_none(group.class.clone()),
+        or_none(&group.class),
         group.count.to_string(),
+        sparkline(trend),
         group.tenants.to_string(),
+        group.resources.to_string(),
         age(group.first, now),
         age(group.last, now),
-        or_none(group.owner.clone().unwrap_or_default()),
+        headroom(care, now),
+        late(care),
+        or_none(group.owner.as_deref().unwrap_or_default()),
         shortened(&group.message),
     ]
 }

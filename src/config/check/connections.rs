@@ -175,7 +175,7 @@ fn login(username: &Option<String>, password: &Option<Secret>, path: &str, found
 }
 
 /// The address itself is never quoted: somebody may have written a password into it.
-fn url(text: &str, path: &str, found: &mut Findings) {
+pub fn url(text: &str, path: &str, found: &mut Findings) {
     let hint = "write a URL such as http://127.0.0.1:8089/v1";
     let Ok(url) = Url::parse(text) else {
         return found.error(path, "this is not a URL", hint);

@@ -1,6 +1,7 @@
 //! Rules that no single field can state: what fits together, what Kafka allows, what would go wrong later.
 //! Pure: no files, no network, no clock. Every rule is checked, so that all problems are reported together.
 
+mod care;
 mod connections;
 mod models;
 mod order;
@@ -31,6 +32,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     }
     topics::check(config, &mut found);
     models::check(config, &mut found);
+    care::check(config, &mut found);
     found.0
 }
 

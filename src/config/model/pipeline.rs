@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::units::{Size, Span};
 use super::kinds::Kind;
+use super::sla::Sla;
 use crate::flow::{Class, Code};
 
 /// A list of stages between an input and an output topic.
@@ -43,9 +44,9 @@ pub struct Pipeline {
     /// Where to read what to do.
     #[serde(default)]
     pub runbook: Option<String>,
-    /// Time to a first look at a dead letter.
+    /// By when a dead letter is to be looked at (a duration alone), and to be over: `{ look: 4h, resolve: 2d }`.
     #[serde(default)]
-    pub sla: Option<Span>,
+    pub sla: Option<Sla>,
     /// Retry policy of the stages that have none of their own.
     #[serde(default)]
     pub retry: Retry,
@@ -244,7 +245,7 @@ pub struct Stage {
     #[serde(default)]
     pub runbook: Option<String>,
     #[serde(default)]
-    pub sla: Option<Span>,
+    pub sla: Option<Sla>,
     /// Rules that give a failure another class; the first that matches wins.
     #[serde(default)]
     pub classify: Vec<ClassRule>,

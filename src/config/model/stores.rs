@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{Links, Secret};
 use crate::config::units::Span;
 
 /// The job ledger.
@@ -72,6 +72,7 @@ pub struct QuarantineStore {
     pub topics: Vec<String>,
     /// The topic where it stands what people and rules do with dead letters.
     pub operations: String,
+    pub links: Links,
 }
 
 impl QuarantineStore {
@@ -86,7 +87,8 @@ impl QuarantineStore {
 impl Default for QuarantineStore {
     fn default() -> Self {
         let operations = "lazaret.operations".into();
-        Self { path: Self::PATH.into(), postgres: None, topics: Vec::new(), operations }
+        let (path, links) = (Self::PATH.into(), Links::default());
+        Self { path, postgres: None, topics: Vec::new(), operations, links }
     }
 }
 

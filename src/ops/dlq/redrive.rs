@@ -76,7 +76,7 @@ pub async fn send_back(
     let letters = find(&index, ids).await?;
     let ledger = LedgerReader::find(&config.ledger)?;
     let (mut outgoing, mut refused) = (Vec::new(), Vec::new());
-    for Known { entry, state } in letters {
+    for Known { entry, state, .. } in letters {
         let Some(revision) = revision_of(config, &entry.pipeline, &entry.stage) else {
             refused.push(no_stage(&entry));
             continue;

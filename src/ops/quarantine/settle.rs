@@ -8,14 +8,12 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::{ProduceError, Producer};
 use crate::ledger::{JobRow, LedgerError, LedgerReader, State as JobState};
-use crate::quarantine::{Deed, Entry, Filter, Outcome, Quarantine, State};
+use crate::quarantine::{BY_INDEX, Deed, Entry, Filter, Outcome, Quarantine, State};
 
 /// Letters that are looked at together.
 const LOOK_MAX: usize = 1000;
 /// How long the index may take to become up to date.
 const REFRESH: Duration = Duration::from_secs(60);
-/// In whose name it is written down.
-const BY: &str = "lazaret ops";
 
 /// It is not known what became of them, or cannot be written down.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +58,7 @@ pub async fn settle(
     // It may stand there already.
     catch_up(config, index, REFRESH).await?;
     let (succeeded, skipped) = (still(index, succeeded).await?, still(index, skipped).await?);
-    let acts = Acts::new(producer, &topic, BY, None);
+    let acts = Acts::new(producer, &topic, BY_INDEX, None);
     for (letters, outcome) in [(&succeeded, Outcome::Succeeded), (&skipped, Outcome::Skipped)] {
         acts.note(letters, &Deed::Settled { outcome }).await?;
     }

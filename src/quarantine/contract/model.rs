@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Act, By, Entry, Filter, Group, Known, Quarantine, Share, State, all};
+use super::{Act, By, Entry, Filter, Group, Known, Quarantine, Share, State, Stretch, all, at};
 use crate::message::TopicPartition;
 use crate::quarantine::{Bucket, Deed};
 
@@ -41,7 +41,8 @@ impl Model {
             let again = entries.iter().any(|e| e.subject() == entry.subject() && e.redrives > entry.redrives);
             let place = TopicPartition::new(entry.at.topic.clone(), entry.at.partition);
             let gone = self.gone.get(&place).is_some_and(|first| entry.at.offset < *first);
-            Known { state: State::of(acts, again, gone), entry }
+            let looked_at = acts.iter().any(|act| act.is_by_person()) || self.looked_at(&entry);
+            Known { state: State::of(acts, again, gone), looked_at, entry }
         };
         let mut letters: Vec<Known> = entries.iter().map(|entry| known(entry)).collect();
         letters.sort_by(|a, b| {
@@ -49,6 +50,14 @@ impl Model {
             died(b).cmp(&died(a)).then_with(|| a.entry.id.cmp(&b.entry.id))
         });
         letters
+    }
+
+    /// A person did something with the group, and it was not said to be resolved between that and the death.
+    fn looked_at(&self, entry: &Entry) -> bool {
+        let acts = self.acts_in_order();
+        let mut acts = acts.iter().rev().filter(|act| act.group.as_ref() == Some(&entry.fingerprint));
+        let last = acts.find(|act| act.is_by_person() || act.deed == Deed::Resolved);
+        last.is_some_and(|act| act.deed != Deed::Resolved || entry.last_failure <= act.at)
     }
 
     /// Compares every answer about what passes.
@@ -63,6 +72,14 @@ impl Model {
             assert_eq!(shares, self::shares(&letters, by), "{told} {by:?}");
         }
         assert_eq!(index.trend(filter).await.expect("works"), trend(&letters), "{told}");
+        for stretch in [Stretch::of_hours(at(20_000_000), 5), Stretch::between(at(900_000), at(9_000_001), 7)]
+        {
+            let trends = index.trends(filter, &stretch).await.expect("works");
+            assert_eq!(trends, self::trends(&letters, &stretch), "{told} {stretch:?}");
+        }
+        let oldest = letters.iter().map(|known| known.entry.logged()).min();
+        let oldest = oldest.map(|logged| jiff::Timestamp::from_millisecond(logged).expect("a time"));
+        assert_eq!(index.oldest_record(filter).await.expect("works"), oldest, "{told}");
     }
 
     fn groups(&self, letters: &[Known]) -> Vec<Group> {
@@ -84,6 +101,9 @@ impl Model {
         let states = State::ALL
             .into_iter()
             .map(|state| (state, letters.iter().filter(|known| known.state == state).count() as u64));
+        let open = || letters.iter().filter(|known| [State::Open, State::Redriving].contains(&known.state));
+        let resources: BTreeSet<_> =
+            letters.iter().filter_map(|known| known.entry.resource.as_ref()).collect();
         let tenants: BTreeSet<_> = letters.iter().filter_map(|known| known.entry.tenant.as_ref()).collect();
         Group {
             fingerprint: latest.fingerprint.clone(),
@@ -97,7 +117,19 @@ impl Model {
             first: letters.iter().map(|known| known.entry.last_failure).min().expect("one"),
             last: latest.last_failure,
             tenants: tenants.len() as u64,
+            resources: resources.len() as u64,
             bytes: letters.iter().map(|known| known.entry.size).sum(),
+            oldest_open: open().map(|known| known.entry.last_failure).min(),
+            oldest_unseen: open()
+                .filter(|known| !known.looked_at)
+                .map(|known| known.entry.last_failure)
+                .min(),
+            oldest_record: letters
+                .iter()
+                .filter(|known| known.state == State::Open)
+                .map(|known| known.entry.logged())
+                .min()
+                .map(|logged| jiff::Timestamp::from_millisecond(logged).expect("a time")),
             note: said(
                 acts().find_map(|act| if let Deed::Noted { text } = &act.deed { Some(text) } else { None }),
             ),
@@ -161,6 +193,19 @@ fn shares(letters: &[Known], by: By) -> Vec<Share> {
         (b.count, b.last, b.first).cmp(&(a.count, a.last, a.first)).then_with(|| a.value.cmp(&b.value))
     });
     shares
+}
+
+fn trends(letters: &[Known], stretch: &Stretch) -> BTreeMap<String, Vec<u64>> {
+    let mut trends: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for Known { entry, .. } in letters {
+        let since = entry.last_failure.as_millisecond() - stretch.from.as_millisecond();
+        if since < 0 || since >= stretch.part_ms * stretch.parts as i64 {
+            continue;
+        }
+        let counts = trends.entry(entry.fingerprint.clone()).or_insert_with(|| vec![0; stretch.parts]);
+        counts[(since / stretch.part_ms) as usize] += 1;
+    }
+    trends
 }
 
 fn trend(letters: &[Known]) -> Vec<Bucket> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::model::{Model, answers};
 use super::{Act, Batch, Deed, Entry, Filter, Open, Quarantine, State, at, letter};
-use crate::message::TopicPartition;
+use crate::message::{Coordinates, TopicPartition};
 use crate::quarantine::Outcome;
 
 const SEEDS: u64 = 6;
@@ -94,6 +94,7 @@ fn entry(n: i64, random: &mut Random) -> Entry {
         model: random.name(&["small", "large", ""]),
         revision: random.name(&["1", "2", ""]),
         size: random.below(1000),
+        at: Coordinates { timestamp: random.pick(&[None, Some(5), Some(7)]), ..letter(n).at },
         ..letter(n)
     }
 }
@@ -115,7 +116,8 @@ fn deed(n: i64, entries: &[Entry], random: &mut Random) -> Act {
     let letters = (0..random.below(5)).map(|_| random.pick(entries).id).collect();
     let (_, act) = super::act(n, &[], random.pick(&deeds));
     let group = (random.below(2) == 0).then(|| format!("f{}", random.below(6)));
-    Act { letters, group, at: at(random.below(40) as i64 * 900_000), ..act }
+    let by = random.pick(&["ada", "rule:night", "ben"]).to_owned();
+    Act { letters, group, by, at: at(random.below(40) as i64 * 900_000), ..act }
 }
 
 /// Takes the topics' records in batches of any size, partition by partition or all mixed.
@@ -157,7 +159,7 @@ fn filters(random: &mut Random) -> Vec<Filter> {
     for _ in 0..25 {
         let mut filter = Filter::default();
         for _ in 0..=random.below(3) {
-            match random.below(12) {
+            match random.below(13) {
                 0 => filter.code = random.name(&["llm", "llm.timeout", "parse", "llmx", "none"]),
                 1 => filter.class = random.name(&["transient", "permanent"]),
                 2 => filter.fingerprint = random.name(&["f0", "f1", "f2"]),
@@ -168,7 +170,8 @@ fn filters(random: &mut Random) -> Vec<Filter> {
                 7 => filter.text = random.name(&["wreck 1", "REC", "of 1"]),
                 8 => filter.since = Some(at(random.below(40) as i64 * 900_000)),
                 9 => filter.until = Some(at(random.below(40) as i64 * 900_000)),
-                10 => filter.stage = random.name(&["parse", "embed"]),
+                10 => filter.looked_at = Some(random.below(2) == 0),
+                11 => filter.stage = random.name(&["parse", "embed"]),
                 _ => filter.states = vec![random.pick(&State::ALL), random.pick(&State::ALL)],
             }
         }

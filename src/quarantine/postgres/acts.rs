@@ -6,6 +6,7 @@ use super::PostgresShelf;
 use crate::postgres::Error;
 use crate::quarantine::Act;
 use crate::quarantine::projection::shelf::{Acts, Base as _, Noted};
+use crate::quarantine::projection::stripes::Column;
 
 const KNOWN: &str = "SELECT id, at_offset FROM acts WHERE id = ANY($1::text[])";
 const EARLIER: &str = "UPDATE acts a SET at_offset = n.at_offset
@@ -24,6 +25,10 @@ const ON_LETTERS: &str = "SELECT l.letter, a.key, a.act
     ORDER BY a.at_offset, a.id";
 const ON_GROUPS: &str = "SELECT g.fingerprint, a.key, a.act
     FROM acts_on_groups g JOIN acts a ON a.key = g.act WHERE g.fingerprint = ANY($1::text[])
+    ORDER BY a.at_offset, a.id";
+const ON_ALL_GROUPS: &str =
+    "SELECT n.number::bigint, a.act FROM acts_on_groups g JOIN acts a ON a.key = g.act
+      JOIN letter_names n ON n.what = $1 AND n.name = g.fingerprint
     ORDER BY a.at_offset, a.id";
 const WHOLE: &str = "SELECT a.act, a.letters
     FROM acts_on_letters l JOIN acts a ON a.key = l.act WHERE l.letter = $1 ORDER BY a.at_offset, a.id";
@@ -124,5 +129,14 @@ impl Acts for PostgresShelf {
 
     async fn acts_on_groups(&mut self, groups: &[String]) -> Result<Vec<(String, Act)>, Error> {
         self.acts_by(ON_GROUPS, groups).await
+    }
+
+    async fn acts_on_all_groups(&mut self) -> Result<Vec<(i64, Act)>, Error> {
+        let mut acts = Vec::new();
+        for row in self.rows(ON_ALL_GROUPS, &[&Column::Fingerprint.name()]).await? {
+            let act = serde_json::from_str(row.get(1));
+            acts.push((row.get(0), act.map_err(|_| self.damaged("an act cannot be read"))?));
+        }
+        Ok(acts)
     }
 }

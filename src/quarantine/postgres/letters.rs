@@ -6,6 +6,7 @@ use tokio_postgres::types::ToSql;
 use super::PostgresShelf;
 use crate::message::TopicPartition;
 use crate::postgres::Error;
+use crate::quarantine::projection::restate::RESTATED;
 use crate::quarantine::projection::row::{Row, Subject, TOPIC};
 use crate::quarantine::projection::shelf::Letters;
 use crate::quarantine::projection::stripes::{COLUMNS, Column, Facts};
@@ -24,7 +25,7 @@ macro_rules! facts {
     ($type:literal) => {
         facts!(
             $type, "state", "pipeline", "stage", "code", "class", "fingerprint", "tenant", "resource", "feature",
-            "model", "producer", "version", "message", "died", "size", "trace_hash"
+            "model", "producer", "version", "message", "died", "size", "trace_hash", "looked", "logged"
         )
     };
     ($type:literal, $first:literal $(, $more:literal)*) => {
@@ -59,12 +60,13 @@ const INSERT: &str = concat!(
     ") SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::integer[],
         $7::bigint[], $8::bigint[], $9::boolean[], $10::boolean[], $11::text[], $12::bigint[], $13::bigint[],
         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
-        $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[])"
+        $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[],
+        $28::bigint[], $29::bigint[])"
 );
 const RESTATE: &str = "UPDATE letters l
-    SET state = n.state, code = n.code, class = n.class, again = n.again, gone = n.gone
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::boolean[])
-      AS n (key, state, code, class, again, gone)
+    SET state = n.state, code = n.code, class = n.class, looked = n.looked, again = n.again, gone = n.gone
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[])
+      AS n (key, state, code, class, looked, again, gone)
     WHERE l.key = n.key";
 const FACTS: &str =
     concat!("SELECT key, ", facts!("::bigint"), " FROM letters WHERE key = ANY($1::bigint[]) ORDER BY key");
@@ -194,10 +196,10 @@ impl Letters for PostgresShelf {
             return Ok(());
         }
         let fact = |column: Column| all(rows, |row| row.facts.get(column));
-        let (state, code, class) = (fact(Column::State), fact(Column::Code), fact(Column::Class));
+        let [state, code, class, looked] = RESTATED.map(fact);
         let (keys, again, gone) =
             (all(rows, |row| row.key), all(rows, |row| row.again), all(rows, |row| row.gone));
-        self.run(RESTATE, &[&keys, &state, &code, &class, &again, &gone]).await?;
+        self.run(RESTATE, &[&keys, &state, &code, &class, &looked, &again, &gone]).await?;
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio_postgres::Row as Sql;
 use tokio_postgres::types::ToSql;
 
@@ -20,7 +21,7 @@ use super::projection::shelf::{Base, Stripes as _};
 use super::projection::{answer, restate, runs as runs_of, take};
 use super::{
     Act, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page, Quarantine, QuarantineError, Run,
-    Share,
+    Share, Stretch,
 };
 use crate::config::Postgres;
 use crate::failure::Failure;
@@ -32,6 +33,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../../schemas/sql/postgres/0001_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0002_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0004_quarantine.sql"),
     ],
 };
 
@@ -142,6 +144,25 @@ impl Quarantine for PostgresQuarantine {
 
     async fn trend(&self, filter: &Filter) -> Result<Vec<Bucket>, QuarantineError> {
         self.within(READ, |mut shelf| Box::pin(async move { answer::trend(&mut shelf, filter).await })).await
+    }
+
+    async fn trends(
+        &self,
+        filter: &Filter,
+        stretch: &Stretch,
+    ) -> Result<BTreeMap<String, Vec<u64>>, QuarantineError> {
+        let trends = |mut shelf| Box::pin(async move { answer::trends(&mut shelf, filter, stretch).await });
+        self.within(READ, trends).await
+    }
+
+    async fn oldest_record(&self, filter: &Filter) -> Result<Option<Timestamp>, QuarantineError> {
+        let oldest = |mut shelf| Box::pin(async move { answer::oldest_record(&mut shelf, filter).await });
+        self.within(READ, oldest).await
+    }
+
+    async fn group_acts(&self, fingerprint: &str) -> Result<Vec<Act>, QuarantineError> {
+        let acts = |mut shelf| Box::pin(async move { answer::group_acts(&mut shelf, fingerprint).await });
+        self.within(READ, acts).await
     }
 
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {

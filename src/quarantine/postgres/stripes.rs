@@ -6,13 +6,10 @@ use super::PostgresShelf;
 use crate::message::TopicPartition;
 use crate::postgres::Error;
 use crate::quarantine::projection::shelf::{Base as _, Stripe, Stripes};
-use crate::quarantine::projection::stripes::{Column, Packed};
-
-/// Room for columns in the place of a stripe.
-const ROOM: i64 = 16;
+use crate::quarantine::projection::stripes::{Column, Packed, ROOM};
 
 const EXTREMES: &str =
-    "SELECT place, low, high FROM letter_stripes WHERE place % 16 = ANY($1::bigint[]) ORDER BY place";
+    "SELECT place, low, high FROM letter_stripes WHERE place % $2::bigint = ANY($1::bigint[]) ORDER BY place";
 const STRIPES: &str =
     "SELECT place, low, high, bytes FROM letter_stripes WHERE place = ANY($1::bigint[]) ORDER BY place";
 const PUT: &str = "INSERT INTO letter_stripes (place, low, high, bytes)
@@ -30,7 +27,7 @@ impl Stripes for PostgresShelf {
     async fn extremes(&mut self, columns: &[Column]) -> Result<Vec<(i64, Column, i64, i64)>, Error> {
         let numbers: Vec<i64> = columns.iter().map(|column| column.number()).collect();
         let mut extremes = Vec::new();
-        for row in self.rows(EXTREMES, &[&numbers]).await? {
+        for row in self.rows(EXTREMES, &[&numbers, &ROOM]).await? {
             let place: i64 = row.get(0);
             let column = Column::of(place % ROOM).ok_or_else(|| self.damaged("a stripe of no column"))?;
             extremes.push((place / ROOM, column, row.get(1), row.get(2)));

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::Timestamp;
+
 use super::heaps::{Heap, Heaps};
+use super::looks::{Looks, looked_until};
 use super::row::{self, NONE, Row, TOPIC, clean, time};
 use super::scan::scan;
 use super::shelf::Shelf;
 use super::standing::Care;
 use super::stripes::Column;
-use super::tally::{Count, HOUR, Latest, Shares, Sum, Trend};
+use super::tally::{Count, HOUR, Latest, Oldest, Shares, Sum, Trend};
+use super::trends::Trends;
 use super::wish::Wish;
-use crate::quarantine::{Act, Bucket, By, Cursor, Filter, Group, Known, Page, Share, State};
+use crate::quarantine::{Act, Bucket, By, Cursor, Filter, Group, Known, Page, Share, State, Stretch};
 
 /// Most letters, groups or values of one answer.
 const ANSWER_MAX: usize = 1000;
@@ -74,6 +78,44 @@ pub async fn trend<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<Vec<Bucke
     Ok(trend.0.into_iter().map(|(hour, count)| Bucket { hour: time(hour * HOUR), count }).collect())
 }
 
+pub async fn trends<S: Shelf>(
+    shelf: &mut S,
+    filter: &Filter,
+    stretch: &Stretch,
+) -> Result<BTreeMap<String, Vec<u64>>, S::Error> {
+    let within = Filter {
+        since: Some(filter.since.map_or(stretch.from, |since| since.max(stretch.from))),
+        until: Some(filter.until.map_or(stretch.to(), |until| until.min(stretch.to()))),
+        ..filter.clone()
+    };
+    let wish = Wish::of(shelf, &within).await?;
+    let mut trends = Trends::over(*stretch);
+    scan(shelf, &wish, &mut trends).await?;
+    let print = Column::Fingerprint.name();
+    let counts = trends.counts.into_iter().zip(0..).filter_map(|(counts, number)| Some((number, counts?)));
+    let mut counts: HashMap<i64, Vec<u64>> =
+        counts.map(|(number, counts)| (number, counts.into_vec())).collect();
+    let names = names(shelf, counts.keys().map(|number| (print, *number))).await?;
+    Ok(names.into_iter().filter_map(|((_, number), name)| Some((name, counts.remove(&number)?))).collect())
+}
+
+pub async fn oldest_record<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<Option<Timestamp>, S::Error> {
+    let wish = Wish::of(shelf, filter).await?;
+    let mut oldest = Oldest(i64::MAX);
+    scan(shelf, &wish, &mut oldest).await?;
+    Ok(some_time(oldest.0))
+}
+
+/// `i64::MAX` stands for none.
+fn some_time(milliseconds: i64) -> Option<Timestamp> {
+    (milliseconds != i64::MAX).then(|| time(milliseconds))
+}
+
+pub async fn group_acts<S: Shelf>(shelf: &mut S, fingerprint: &str) -> Result<Vec<Act>, S::Error> {
+    let acts = shelf.acts_on_groups(&[clean(fingerprint).into_owned()]).await?;
+    Ok(acts.into_iter().map(|(_, act)| act).collect())
+}
+
 /// Of values that are as great, the one with the later death comes first.
 pub async fn shares<S: Shelf>(
     shelf: &mut S,
@@ -124,10 +166,10 @@ fn cut<T, K: PartialEq>(list: &mut Vec<T>, limit: usize, key: impl Fn(&T) -> K) 
 
 pub async fn groups<S: Shelf>(shelf: &mut S, filter: &Filter, limit: usize) -> Result<Vec<Group>, S::Error> {
     let wish = Wish::of(shelf, filter).await?;
-    let mut heaps = Heaps::default();
+    let mut heaps = Heaps::of(Looks::of_all(shelf).await?);
     scan(shelf, &wish, &mut heaps).await?;
     let mut heaps: Vec<(Heap, i64)> =
-        heaps.0.into_iter().zip(0..).filter_map(|(heap, number)| Some((*heap?, number))).collect();
+        heaps.heaps.into_iter().zip(0..).filter_map(|(heap, number)| Some((*heap?, number))).collect();
     let order = |heap: &Heap| std::cmp::Reverse(heap.sum.last);
     heaps.sort_unstable_by_key(|(heap, _)| order(heap));
     cut(&mut heaps, limit, |(heap, _)| order(heap));
@@ -155,7 +197,7 @@ async fn with_latest<S: Shelf>(shelf: &mut S, heaps: Vec<(String, Heap)>) -> Res
     let ids: HashMap<i64, String> = shelf.ids(&ties).await?.into_iter().collect();
     let first = |heap: &Heap| heap.latest.iter().copied().min_by_key(|key| ids.get(key)).unwrap_or_default();
     let keys: Vec<i64> = heaps.iter().map(|(_, heap)| first(heap)).collect();
-    let latest = letters(shelf, &keys).await?;
+    let latest = bare_letters(shelf, &keys).await?;
     let prints: Vec<String> = heaps.iter().map(|(print, _)| print.clone()).collect();
     let mut acts: HashMap<String, Vec<Act>> = HashMap::new();
     for (print, act) in shelf.acts_on_groups(&prints).await? {
@@ -176,7 +218,11 @@ async fn with_latest<S: Shelf>(shelf: &mut S, heaps: Vec<(String, Heap)>) -> Res
             first: time(heap.sum.first),
             last,
             tenants: heap.tenants(),
+            resources: heap.resources(),
             bytes: heap.bytes,
+            oldest_open: some_time(heap.oldest_open),
+            oldest_unseen: some_time(heap.oldest_unseen),
+            oldest_record: some_time(heap.oldest_record),
             note: care.note,
             owner: care.owner,
             ticket: care.ticket,
@@ -206,6 +252,24 @@ pub async fn letters_of<S: Shelf>(shelf: &mut S, ids: &[String]) -> Result<Vec<K
 
 /// The letters with these keys, in this order.
 async fn letters<S: Shelf>(shelf: &mut S, keys: &[i64]) -> Result<Vec<Known>, S::Error> {
+    let mut letters = bare_letters(shelf, keys).await?;
+    let prints: BTreeSet<&String> = letters.iter().map(|known| &known.entry.fingerprint).collect();
+    let prints: Vec<String> = prints.into_iter().cloned().collect();
+    let mut acts: HashMap<String, Vec<Act>> = HashMap::new();
+    for (print, act) in shelf.acts_on_groups(&prints).await? {
+        acts.entry(print).or_default().push(act);
+    }
+    let until: HashMap<String, Option<i64>> =
+        acts.into_iter().map(|(print, acts)| (print, looked_until(&acts))).collect();
+    for Known { entry, looked_at, .. } in &mut letters {
+        let until = until.get(&entry.fingerprint).copied().flatten();
+        *looked_at |= Some(entry.last_failure.as_millisecond()) <= until;
+    }
+    Ok(letters)
+}
+
+/// The same without what was done with their groups.
+async fn bare_letters<S: Shelf>(shelf: &mut S, keys: &[i64]) -> Result<Vec<Known>, S::Error> {
     const NAMED: [Column; 11] = [
         Column::Pipeline,
         Column::Stage,

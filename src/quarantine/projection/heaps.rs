@@ -1,8 +1,10 @@
 //! Counts of groups: of everything that passes, by fingerprint. Pure.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
-use super::row::NONE;
+use super::looks::Looks;
+use super::row::{self, NONE};
 use super::scan::Tally;
 use super::stripes::{Block, Column};
 use super::tally::{Sum, place};
@@ -11,15 +13,33 @@ use crate::quarantine::State;
 /// Numbers up to this one are remembered as bits.
 const BITS_MAX: i64 = 4096;
 
-/// What is counted of one group.
+/// What is counted of one group. Times are `i64::MAX` where there is none.
 #[derive(Clone, Debug)]
 pub struct Heap {
     pub sum: Sum,
     pub states: [u64; State::ALL.len()],
     pub bytes: u64,
     tenants: Seen,
+    resources: Seen,
+    /// The earliest death among those that are open or being redriven, and among those of them that nobody has looked at.
+    pub oldest_open: i64,
+    pub oldest_unseen: i64,
+    /// The earliest time that Kafka counts the retention of open ones from.
+    pub oldest_record: i64,
     /// Keys of those that died last, in the same millisecond.
     pub latest: Vec<i64>,
+}
+
+/// What is counted of one letter.
+struct Counted {
+    key: i64,
+    died: i64,
+    state: State,
+    tenant: i64,
+    resource: i64,
+    size: i64,
+    logged: i64,
+    is_looked_at: bool,
 }
 
 impl Heap {
@@ -27,7 +47,11 @@ impl Heap {
         sum: Sum::NONE,
         states: [0; State::ALL.len()],
         bytes: 0,
-        tenants: Seen { bits: Vec::new(), rest: None, count: 0 },
+        tenants: Seen::NONE,
+        resources: Seen::NONE,
+        oldest_open: i64::MAX,
+        oldest_unseen: i64::MAX,
+        oldest_record: i64::MAX,
         latest: Vec::new(),
     };
 
@@ -35,20 +59,31 @@ impl Heap {
         self.tenants.count
     }
 
-    fn add(&mut self, key: i64, died: i64, state: i64, tenant: i64, size: i64) {
+    pub fn resources(&self) -> u64 {
+        self.resources.count
+    }
+
+    fn add(&mut self, letter: &Counted) {
+        let Counted { died, state, .. } = *letter;
         if died > self.sum.last {
             self.latest.clear();
         }
         if died >= self.sum.last {
-            self.latest.push(key);
+            self.latest.push(letter.key);
         }
         self.sum.add(died);
-        self.bytes = self.bytes.saturating_add(size.unsigned_abs());
-        if let Some(count) = usize::try_from(state).ok().and_then(|n| self.states.get_mut(n)) {
-            *count += 1;
+        self.bytes = self.bytes.saturating_add(letter.size.unsigned_abs());
+        self.states[state as usize] += 1;
+        self.tenants.add(letter.tenant);
+        self.resources.add(letter.resource);
+        if state == State::Open {
+            self.oldest_record = self.oldest_record.min(letter.logged);
         }
-        if tenant != NONE {
-            self.tenants.add(tenant);
+        if matches!(state, State::Open | State::Redriving) {
+            self.oldest_open = self.oldest_open.min(died);
+            if !letter.is_looked_at {
+                self.oldest_unseen = self.oldest_unseen.min(died);
+            }
         }
     }
 }
@@ -57,12 +92,17 @@ impl Heap {
 #[derive(Clone, Debug)]
 struct Seen {
     bits: Vec<u64>,
-    rest: Option<HashSet<i64>>,
+    rest: Option<HashSet<i64, Scattered>>,
     count: u64,
 }
 
 impl Seen {
+    const NONE: Self = Self { bits: Vec::new(), rest: None, count: 0 };
+
     fn add(&mut self, number: i64) {
+        if number == NONE {
+            return;
+        }
         let is_new = if (0..BITS_MAX).contains(&number) {
             let bits = place(&mut self.bits, number / 64, 0);
             let bit = 1 << (number % 64);
@@ -76,30 +116,83 @@ impl Seen {
     }
 }
 
-/// Heaps by the number of the fingerprint. Nothing stands for those that have none.
+/// Numbers that are given out here one after the other need no hash that withstands an enemy.
+type Scattered = BuildHasherDefault<Scatter>;
+
 #[derive(Default)]
-pub struct Heaps(pub Vec<Option<Box<Heap>>>);
+struct Scatter(u64);
+
+impl Hasher for Scatter {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number.cast_unsigned());
+    }
+
+    /// Fibonacci hashing; the upper half is the better one.
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
+/// Heaps by the number of the fingerprint. Nothing stands for those that have none.
+pub struct Heaps {
+    pub heaps: Vec<Option<Box<Heap>>>,
+    looks: Looks,
+}
+
+impl Heaps {
+    pub fn of(looks: Looks) -> Self {
+        Self { heaps: Vec::new(), looks }
+    }
+}
 
 impl Tally for Heaps {
     fn columns(&self) -> Vec<Column> {
-        vec![Column::State, Column::Fingerprint, Column::Tenant, Column::Died, Column::Size]
+        COUNTED.to_vec()
     }
 
     fn take(&mut self, block: &Block, chosen: &[usize]) {
-        let (states, prints) = (block.column(Column::State), block.column(Column::Fingerprint));
-        let (tenants, sizes) = (block.column(Column::Tenant), block.column(Column::Size));
-        let deaths = block.column(Column::Died);
+        let columns = COUNTED.map(|column| block.column(column));
         for n in chosen.iter().copied() {
-            let (Some(key), Some(died), Some(state)) = (block.keys.get(n), deaths.get(n), states.get(n))
+            let values = columns.map(|values| values.get(n).copied());
+            let (
+                Some(key),
+                [
+                    Some(state),
+                    Some(print),
+                    Some(tenant),
+                    Some(resource),
+                    Some(died),
+                    Some(size),
+                    Some(looked),
+                    Some(logged),
+                ],
+            ) = (block.keys.get(n).copied(), values)
             else {
                 continue;
             };
-            let (Some(print), Some(tenant), Some(size)) = (prints.get(n), tenants.get(n), sizes.get(n))
-            else {
-                continue;
-            };
-            let heap = place(&mut self.0, *print, None).get_or_insert_with(|| Box::new(Heap::EMPTY));
-            heap.add(*key, *died, *state, *tenant, *size);
+            let is_looked_at = looked != 0 || self.looks.has(print, died);
+            let state = row::state(state);
+            let letter = Counted { key, died, state, tenant, resource, size, logged, is_looked_at };
+            place(&mut self.heaps, print, None).get_or_insert_with(|| Box::new(Heap::EMPTY)).add(&letter);
         }
     }
 }
+
+const COUNTED: [Column; 8] = [
+    Column::State,
+    Column::Fingerprint,
+    Column::Tenant,
+    Column::Resource,
+    Column::Died,
+    Column::Size,
+    Column::Looked,
+    Column::Logged,
+];

@@ -7,6 +7,7 @@
 
 pub mod answer;
 mod heaps;
+mod looks;
 pub mod restate;
 pub mod row;
 pub mod runs;
@@ -16,6 +17,7 @@ mod standing;
 pub mod stripes;
 pub mod take;
 mod tally;
+mod trends;
 mod wish;
 
 pub use wish::folded;

@@ -12,7 +12,7 @@ use crate::quarantine::{Act, State};
 /// Letters that expire in one transaction.
 pub const EXPIRED_MAX: usize = if cfg!(test) { 5 } else { 4096 };
 
-/// Gives rows the state, code and class that follow from the acts on them and from what is known besides.
+/// Gives rows the state, code and class, and whether somebody looked at them, that follow from the acts on them and from what is known besides.
 pub async fn restate<S: Shelf>(shelf: &mut S, rows: &mut [Row]) -> Result<(), S::Error> {
     let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
     let mut acts: HashMap<String, Vec<Act>> = HashMap::new();
@@ -28,12 +28,13 @@ pub async fn restate<S: Shelf>(shelf: &mut S, rows: &mut [Row]) -> Result<(), S:
             (Name::of(Column::Code.name(), &code), Name::of(Column::Class.name(), &class))
         });
         names.extend(verdict.iter().flat_map(|(code, class)| [code.clone(), class.clone()]));
-        standings.push((standing.state, verdict));
+        standings.push((standing.state, standing.looked_at, verdict));
     }
     let names: Vec<Name> = names.into_iter().collect();
     let numbers: HashMap<&Name, i64> = names.iter().zip(shelf.number(&names).await?).collect();
-    for (row, (state, verdict)) in rows.iter_mut().zip(&standings) {
+    for (row, (state, looked_at, verdict)) in rows.iter_mut().zip(&standings) {
         row.facts.set(Column::State, number(*state));
+        row.facts.set(Column::Looked, i64::from(*looked_at));
         let Some((code, class)) = verdict else { continue };
         for (column, name) in [(Column::Code, code), (Column::Class, class)] {
             if let Some(number) = numbers.get(name) {
@@ -44,8 +45,8 @@ pub async fn restate<S: Shelf>(shelf: &mut S, rows: &mut [Row]) -> Result<(), S:
     Ok(())
 }
 
-/// What becomes another when a letter gets another state.
-pub const RESTATED: [Column; 3] = [Column::State, Column::Code, Column::Class];
+/// What becomes another when something is done with a letter.
+pub const RESTATED: [Column; 4] = [Column::State, Column::Code, Column::Class, Column::Looked];
 
 /// Brings these columns of the stripes up to what these rows are now. Those that had no key before this one are in none.
 pub async fn patch<S: Shelf>(

@@ -114,6 +114,7 @@ pub fn row(entry: &Entry, key: i64, message: i64, number: impl Fn(&Name) -> i64)
     facts.set(Column::Died, entry.last_failure.as_millisecond());
     facts.set(Column::Trace, entry.trace.as_deref().map_or(NONE, trace_hash));
     facts.set(Column::Size, i64::try_from(entry.size).unwrap_or(i64::MAX));
+    facts.set(Column::Logged, entry.logged());
     let rest = Rest {
         writer: entry.writer,
         logged: entry.at.timestamp,
@@ -139,14 +140,14 @@ pub fn row(entry: &Entry, key: i64, message: i64, number: impl Fn(&Name) -> i64)
     }
 }
 
-/// The letter of a row, when `name` knows the names of its numbers. `None` when the row is none that was written here.
+/// The letter of a row, without what was done with its group, when `name` knows the names of its numbers. `None` when the row is none that was written here.
 pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Option<String>) -> Option<Known> {
     let named = |column: Column| match row.facts.get(column) {
         NONE => None,
         number => name(column.name(), number),
     };
     let rest: Rest = serde_json::from_str(&row.rest).ok()?;
-    let state = row.state();
+    let (state, looked_at) = (row.state(), row.facts.get(Column::Looked) != 0);
     let entry = Entry {
         writer: rest.writer,
         at: Coordinates {
@@ -178,7 +179,7 @@ pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Opti
         id: row.id,
         job: row.job,
     };
-    Some(Known { entry, state })
+    Some(Known { entry, state, looked_at })
 }
 
 /// What a trace is found by. Two traces that share it would be needed among 2^63.

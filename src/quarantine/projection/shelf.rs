@@ -73,7 +73,7 @@ pub trait Letters: Base {
 
     async fn remove(&mut self, keys: &[i64]) -> Result<(), Self::Error>;
 
-    /// Writes state, code, class, `again` and `gone` of rows that are there.
+    /// Writes what may become another, `again` and `gone` of rows that are there.
     async fn restate(&mut self, rows: &[Row]) -> Result<(), Self::Error>;
 
     /// Facts of the letters with these keys, which ascend.
@@ -153,6 +153,9 @@ pub trait Acts: Base {
 
     /// The acts on these groups in order.
     async fn acts_on_groups(&mut self, groups: &[String]) -> Result<Vec<(String, Act)>, Self::Error>;
+
+    /// The acts on all groups that have letters, in order, each with the number of the fingerprint.
+    async fn acts_on_all_groups(&mut self) -> Result<Vec<(i64, Act)>, Self::Error>;
 }
 
 /// Runs of redrive.

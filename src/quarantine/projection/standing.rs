@@ -10,6 +10,8 @@ pub struct Standing {
     pub state: State,
     /// Code and class that somebody gave it.
     pub verdict: Option<(String, String)>,
+    /// A person has done something with it.
+    pub looked_at: bool,
 }
 
 impl Standing {
@@ -19,7 +21,8 @@ impl Standing {
             Deed::Reclassified { code, class } => Some((code.clone(), class.clone())),
             _ => None,
         });
-        Self { state: State::of(acts, again, gone), verdict }
+        let looked_at = acts.iter().any(Act::is_by_person);
+        Self { state: State::of(acts, again, gone), verdict, looked_at }
     }
 }
 

@@ -26,9 +26,15 @@ pub enum Column {
     /// The beginning of the hash of it: a trace is looked for among all, since an index of what comes in no order costs more
     /// than everything else when letters come in.
     Trace,
+    /// 1 when a person has done something with it; what was done with its group is not in it.
+    Looked,
+    /// The time that Kafka counts its retention from.
+    Logged,
 }
 
-pub const COLUMNS: usize = 16;
+pub const COLUMNS: usize = 18;
+/// Room for columns in the place that a store gives a column of a stripe: stripe * ROOM + the column's number.
+pub const ROOM: i64 = 32;
 
 impl Column {
     /// In the order in which the stores' tables have them.
@@ -49,6 +55,8 @@ impl Column {
         Column::Died,
         Column::Size,
         Column::Trace,
+        Column::Looked,
+        Column::Logged,
     ];
 
     pub fn name(self) -> &'static str {
@@ -69,6 +77,8 @@ impl Column {
             Column::Died => "died",
             Column::Size => "size",
             Column::Trace => "trace_hash",
+            Column::Looked => "looked",
+            Column::Logged => "logged",
         }
     }
 

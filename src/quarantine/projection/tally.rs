@@ -22,6 +22,20 @@ impl Tally for Count {
     }
 }
 
+/// The earliest time that Kafka counts the retention from, `i64::MAX` for none.
+pub struct Oldest(pub i64);
+
+impl Tally for Oldest {
+    fn columns(&self) -> Vec<Column> {
+        vec![Column::Logged]
+    }
+
+    fn take(&mut self, block: &Block, chosen: &[usize]) {
+        let logged = block.column(Column::Logged);
+        self.0 = chosen.iter().filter_map(|n| logged.get(*n)).copied().fold(self.0, i64::min);
+    }
+}
+
 /// How many, and when the first and the last died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sum {

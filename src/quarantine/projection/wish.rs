@@ -1,5 +1,6 @@
 //! A filter as conditions on numbers. Looking up names comes first; then it is decided by numbers alone.
 
+use super::looks::Looks;
 use super::row::{Name, clean, number, trace_hash, whole};
 use super::shelf::Shelf;
 use super::stripes::{Block, Column};
@@ -59,6 +60,8 @@ impl Test {
 #[derive(Debug, Default)]
 pub struct Wish {
     tests: Vec<(Column, Test)>,
+    /// Whether somebody has to have looked at them, and what that depends on.
+    looked_at: Option<(bool, Looks)>,
     /// Where only letters of a job are asked for, theirs, ascending.
     pub keys: Option<Vec<i64>>,
     /// Something that is asked for was never seen.
@@ -93,6 +96,9 @@ impl Wish {
         wish.demand_time(filter);
         if wish.is_hopeless {
             return Ok(wish);
+        }
+        if let Some(wanted) = filter.looked_at {
+            wish.looked_at = Some((wanted, Looks::of_all(shelf).await?));
         }
         if let Some(text) = &filter.text {
             wish.demand(Column::Message, &shelf.messages_with(&folded(text)).await?);
@@ -132,7 +138,9 @@ impl Wish {
 
     /// What has to be read to decide.
     pub fn columns(&self) -> impl Iterator<Item = Column> {
-        self.tests.iter().map(|(column, _)| *column)
+        let looked_at =
+            self.looked_at.iter().flat_map(|_| [Column::Looked, Column::Fingerprint, Column::Died]);
+        self.tests.iter().map(|(column, _)| *column).chain(looked_at)
     }
 
     /// Whether a column with these extremes can have anything that passes.
@@ -154,6 +162,16 @@ impl Wish {
         for (column, test) in tests {
             let values = block.column(*column);
             chosen.retain(|n| values.get(*n).is_some_and(|value| test.passes(*value)));
+        }
+        if let Some((wanted, looks)) = &self.looked_at {
+            let columns =
+                [Column::Looked, Column::Fingerprint, Column::Died].map(|column| block.column(column));
+            chosen.retain(|n| {
+                let [Some(looked), Some(print), Some(died)] = columns.map(|values| values.get(*n)) else {
+                    return false;
+                };
+                (*looked != 0 || looks.has(*print, *died)) == *wanted
+            });
         }
     }
 }

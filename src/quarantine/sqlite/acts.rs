@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use super::SqliteShelf;
 use crate::quarantine::Act;
 use crate::quarantine::projection::shelf::{Acts, Base as _, Noted};
+use crate::quarantine::projection::stripes::Column;
 
 impl SqliteShelf<'_> {
     /// The acts that this finds for each of these, which gives their keys and texts.
@@ -105,5 +106,20 @@ impl Acts for SqliteShelf<'_> {
              ORDER BY a.at_offset, a.id",
             groups,
         )
+    }
+
+    async fn acts_on_all_groups(&mut self) -> rusqlite::Result<Vec<(i64, Act)>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT n.number, a.act FROM acts_on_groups g JOIN acts a ON a.key = g.act
+               JOIN letter_names n ON n.what = ?1 AND n.name = g.fingerprint
+             ORDER BY a.at_offset, a.id",
+        )?;
+        let mut rows = statement.query([Column::Fingerprint.name()])?;
+        let mut acts = Vec::new();
+        while let Some(row) = rows.next()? {
+            let act = serde_json::from_str(row.get_ref(1)?.as_str()?);
+            acts.push((row.get(0)?, act.map_err(|_| self.damaged("an act cannot be read"))?));
+        }
+        Ok(acts)
     }
 }

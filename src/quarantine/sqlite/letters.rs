@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row as Sql, ToSql, params, params_from_iter};
 
 use super::SqliteShelf;
 use crate::message::TopicPartition;
+use crate::quarantine::projection::restate::RESTATED;
 use crate::quarantine::projection::row::{Row, Subject, TOPIC};
 use crate::quarantine::projection::shelf::Letters;
 use crate::quarantine::projection::stripes::{COLUMNS, Column, Facts};
@@ -19,7 +20,7 @@ macro_rules! columns {
 macro_rules! facts {
     () => {
         "state, pipeline, stage, code, class, fingerprint, tenant, resource, feature, model, producer, version, \
-         message, died, size, trace_hash"
+         message, died, size, trace_hash, looked, logged"
     };
 }
 
@@ -138,7 +139,7 @@ impl Letters for SqliteShelf<'_> {
             "INSERT INTO letters (",
             columns!(),
             ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-              ?22, ?23, ?24, ?25, ?26, ?27)"
+              ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)"
         );
         let mut statement = self.0.prepare_cached(sql)?;
         for row in rows {
@@ -172,12 +173,12 @@ impl Letters for SqliteShelf<'_> {
 
     async fn restate(&mut self, rows: &[Row]) -> rusqlite::Result<()> {
         let mut statement = self.0.prepare_cached(
-            "UPDATE letters SET state = ?2, code = ?3, class = ?4, again = ?5, gone = ?6 WHERE key = ?1",
+            "UPDATE letters SET state = ?2, code = ?3, class = ?4, looked = ?5, again = ?6, gone = ?7 WHERE key = ?1",
         )?;
         for row in rows {
             let fact = |column| row.facts.get(column);
-            let (state, code, class) = (fact(Column::State), fact(Column::Code), fact(Column::Class));
-            statement.execute(params![row.key, state, code, class, row.again, row.gone])?;
+            let [state, code, class, looked] = RESTATED.map(fact);
+            statement.execute(params![row.key, state, code, class, looked, row.again, row.gone])?;
         }
         Ok(())
     }

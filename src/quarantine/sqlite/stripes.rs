@@ -7,10 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use super::SqliteShelf;
 use crate::message::TopicPartition;
 use crate::quarantine::projection::shelf::{Base as _, Stripe, Stripes};
-use crate::quarantine::projection::stripes::{Column, Packed};
-
-/// Room for columns in the place of a stripe.
-const ROOM: i64 = 16;
+use crate::quarantine::projection::stripes::{Column, Packed, ROOM};
 
 impl Stripes for SqliteShelf<'_> {
     async fn extremes(&mut self, columns: &[Column]) -> rusqlite::Result<Vec<(i64, Column, i64, i64)>> {

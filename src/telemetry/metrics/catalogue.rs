@@ -64,6 +64,8 @@ catalogue! {
 
     DlqOpenRecords "dlq_open_records" Gauge Count "Dead letters that somebody has to look at, as the index has them.";
     DlqOldestOpenAge "dlq_oldest_open_age_seconds" Gauge Seconds "Time since the death of the oldest open dead letter; 0 when none is open.";
+    DlqSlaBreaches "dlq_sla_breaches" Gauge Count "Dead letters that are late, by what is: look, when nobody has looked at them; resolve, when they are not over.";
+    DlqRetentionHeadroom "dlq_retention_headroom_seconds" Gauge Seconds "Time until Kafka may delete the oldest open dead letter, of stages with a dlq_retention; all of it when none is open, negative when it is over.";
     DlqIndexLastApplied "dlq_index_last_applied_timestamp_seconds" Gauge Seconds "When the index of dead letters took records in last, since 1970.";
 
     RedriveRuns "redrive_runs" Gauge Count "The latest 200 redrives, by state.";

@@ -23,6 +23,8 @@ fn everything() -> String {
         dlq_record("rag-ingest", "embed", Code::LlmContextLength, Class::Permanent);
         dlq_publish_failure("rag-ingest", "embed");
         dlq_open("rag-ingest", "embed", 3, Duration::from_secs(60));
+        dlq_late("rag-ingest", "embed", "look", 2);
+        dlq_headroom("rag-ingest", "embed", -5.0);
         dlq_index_applied(jiff::Timestamp::UNIX_EPOCH);
         redrive_runs("running", 1);
         redrive_record("rag-ingest", "embed", "succeeded");

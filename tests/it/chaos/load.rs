@@ -211,7 +211,7 @@ impl Load {
         let (mut back, mut gone) = (Vec::new(), Vec::new());
         for letter in listed["letters"].as_array().into_iter().flatten() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let (id, job) = (text(&letter["id"]), text(&letter["correlation"]["job"]));
+            let (id, job) = (text(&letter["id"]), text(&letter["job"]));
             if self.acts.redrives.contains_key(&job) || self.acts.discarded.contains(&job) {
                 continue;
             }

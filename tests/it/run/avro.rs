@@ -83,3 +83,40 @@ async fn avro_goes_all_the_way_and_waits_for_a_registry_that_is_away() {
     assert_eq!(letter.value, unknown.value);
     assert!(worker.terminate().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_payload_of_a_dead_letter_is_shown_by_the_schema_that_it_was_written_with() {
+    let Some(url) = registry::url() else { return };
+    let extra = format!("registry: {{ url: '{}', timeout: 5s }}", url.trim_end_matches('/'));
+    let Some(rig) = Rig::new("shown", &pipelines("avro"), &extra).await else { return };
+    let pipeline = format!("{}-rag-answer", rig.name);
+    rig.lazaret(&["schemas", "register"]);
+    let settings = rig.config.registry.as_ref().expect("a registry");
+    let registry = Arc::new(Registry::new(settings, None).expect("a client"));
+    let plan =
+        Plan { topic: rig.topic("questions"), format: Format::Avro, shape: Shape::Question, ours: false };
+    let codec = Codec::new(&plan, Some(&registry)).expect("a codec");
+    let empty = json!({ "id": "q", "tenant": "acme", "text": "" });
+    let send = |job: &str, value: Vec<u8>| lazaret::message::OutRecord {
+        value: Some(value.into()),
+        ..record(&rig.topic("questions"), &[("job-id", job)], &json!(null))
+    };
+    let unknown = vec![0, 0x7f, 0xff, 0xff, 0xf0, 2, 4, 6];
+    rig.send(vec![send("empty", codec.encode(&empty).await.expect("Avro")), send("unknown", unknown)]).await;
+    let mut worker = rig.worker(&["--pipeline", &pipeline]).await;
+    eventually("both are dead", async || (rig.jobs("validate", "dead").await == 2).then_some(())).await;
+    assert!(worker.terminate().await.success());
+    let payload = async |job: &str| {
+        let listed = rig.ask(&["dlq", "ls", "--job", job, "-o", "json"]).await;
+        let id = listed["letters"][0]["id"].as_str().expect("an id").to_owned();
+        rig.ask(&["dlq", "show", &id, "--payload", "-o", "json"]).await["payload"].clone()
+    };
+    let shown = payload("empty").await;
+    assert_eq!((&shown["format"], &shown["value"]), (&json!("avro"), &empty));
+    let shown = payload("unknown").await;
+    assert_eq!(shown["format"], "binary");
+    assert!(
+        shown["problem"].as_str().is_some_and(|why| why.contains("has no schema with the id")),
+        "{shown}"
+    );
+}

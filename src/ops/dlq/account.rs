@@ -1,0 +1,123 @@
+//! Everything that is known of one dead letter: from the index, the ledger, the configuration, and Kafka.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::DlqError;
+use super::life::{Cost, Life};
+use super::links::links;
+use super::list::Letter;
+use super::original::{Standing, standing};
+use crate::config::Config;
+use crate::ops::advice::Advice;
+use crate::ops::dlq::care::Care;
+use crate::quarantine::{Act, Entry, Filter, Group, Known, Quarantine};
+use crate::worker::revision;
+
+/// See the module.
+#[derive(Clone, Debug, Serialize)]
+pub struct Account {
+    #[serde(flatten)]
+    pub letter: Letter,
+    /// The group it belongs to, with all its letters.
+    pub group: Option<Group>,
+    /// What people and rules did with the letter, and with its group as a whole; without the other letters they name.
+    pub acts: Vec<Act>,
+    pub group_acts: Vec<Act>,
+    pub life: Life,
+    pub cost: Cost,
+    pub changes: Changes,
+    /// `logs`, `trace`.
+    pub links: BTreeMap<&'static str, String>,
+    #[serde(flatten)]
+    pub standing: Standing,
+}
+
+/// What is another now than when the record died, as far as that is known here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// Of the stage, when the record died.
+    pub revision_then: Option<String>,
+    /// The same by this configuration; absent when it has no such stage.
+    pub revision_now: Option<String>,
+    /// Absent when one of them is not known.
+    pub revision_differs: Option<bool>,
+    /// When the cause of the group was said to be removed, if that was after the death.
+    pub resolved_at: Option<Timestamp>,
+}
+
+/// The letter whose id begins so, and no other.
+pub async fn find(index: &Arc<dyn Quarantine>, id: &str) -> Result<Known, DlqError> {
+    let mut found = index.find(id).await?.into_iter();
+    let advice = match (found.next(), found.next()) {
+        // An id may begin as another one is.
+        (Some(one), other) if other.is_none() || one.entry.id == id => return Ok(one),
+        (Some(_), _) => {
+            Advice::new(format!("several dead letters begin with '{id}'"), "write more of the id")
+        }
+        (None, _) => Advice::new(
+            format!("there is no dead letter '{id}'"),
+            "`lazaret dlq ls --state all` lists those that the index knows",
+        ),
+    };
+    Err(DlqError::NotFound(advice))
+}
+
+/// Puts together what is known. With `payload`, contents of the record too, which not everybody may see.
+pub async fn account(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    id: &str,
+    payload: bool,
+    now: Timestamp,
+) -> Result<Account, DlqError> {
+    let known = find(index, id).await?;
+    let entry = &known.entry;
+    let alike = Filter { fingerprint: Some(entry.fingerprint.clone()), ..Filter::default() };
+    let group = index.groups(&alike, 1).await?.pop();
+    let acts = bare(index.acts(&entry.id).await?);
+    let group_acts = bare(index.group_acts(&entry.fingerprint).await?);
+    let (life, standing) = tokio::join!(Life::of(config, entry), standing(config, entry));
+    let usage = match &standing {
+        Standing::There(original) => original.usage,
+        _ => None,
+    };
+    let standing = match standing {
+        Standing::There(original) if !payload => Standing::There(Box::new(original.without_contents())),
+        as_it_is => as_it_is,
+    };
+    Ok(Account {
+        acts,
+        group_acts,
+        cost: Cost::of(config, &life, usage),
+        life,
+        changes: Changes::of(config, entry, group.as_ref()),
+        links: links(config, entry),
+        standing,
+        group,
+        letter: Letter { care: Care::of_letter(config, &known, now), known },
+    })
+}
+
+/// Acts without the letters they name, which may be a thousand.
+fn bare(acts: Vec<Act>) -> Vec<Act> {
+    acts.into_iter().map(|act| Act { letters: Vec::new(), ..act }).collect()
+}
+
+impl Changes {
+    pub fn of(config: &Config, entry: &Entry, group: Option<&Group>) -> Self {
+        let pipeline = config.pipelines.get(&entry.pipeline);
+        let stage = pipeline.and_then(|one| one.stages.iter().find(|stage| stage.name == entry.stage));
+        let revision_now = stage.map(|stage| revision(stage, config));
+        let differs = entry.revision.as_ref().zip(revision_now.as_ref()).map(|(then, now)| then != now);
+        Self {
+            revision_then: entry.revision.clone(),
+            revision_differs: differs,
+            revision_now,
+            resolved_at: group.and_then(|group| group.resolved_at).filter(|at| *at >= entry.last_failure),
+        }
+    }
+}
