@@ -6,6 +6,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Letters of one act, at most. More are several acts of one operation.
+pub const LETTERS_MAX: usize = 1000;
+
 /// One act. Of letters, or of a group as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
@@ -18,7 +21,7 @@ pub struct Act {
     pub by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The letters that it concerns, by id. At most 1,000 in one act: larger ones are several of one operation.
+    /// The letters that it concerns, by id; at most [`LETTERS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub letters: Vec<String>,
     /// The group that it concerns as a whole, by fingerprint.
@@ -40,13 +43,14 @@ pub enum Deed {
     Discarded,
     /// Taken back from where the discarded are.
     Restored,
-    /// Has another code and class from now on.
+    /// Has another code and class from now on: in lists, filters, counts and groups. What stands in Kafka, and so the
+    /// fingerprint, stays as it was; so does where the letter is.
     Reclassified { code: String, class: String },
     /// A note on the letters, or on the group; an empty one takes it away.
     Noted { text: String },
-    /// Somebody looks after the group; nobody, when empty.
+    /// Somebody looks after the letters, or the group; nobody, when empty.
     Assigned { owner: String },
-    /// A ticket elsewhere is about the group; none, when empty.
+    /// A ticket elsewhere is about the letters, or the group; none, when empty.
     Linked { ticket: String },
     /// The cause is taken to be removed: a letter of the group that dies later makes it regressed.
     Resolved,
@@ -64,4 +68,15 @@ pub enum Outcome {
     FailedAgain,
     /// It could not be sent, or nobody can say any more: it is open again.
     Returned,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Skipped => "skipped",
+            Outcome::FailedAgain => "failed_again",
+            Outcome::Returned => "returned",
+        }
+    }
 }

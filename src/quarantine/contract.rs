@@ -10,8 +10,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Act, Batch, Bucket, By, Cursor, Deed, Entry, Filter, Group, Known, Origin, Page, Quarantine, Share,
-    State, Writer,
+    Act, ActFilter, Batch, Bucket, By, Cursor, Deed, Entry, Filter, Group, Known, Origin, Page, Quarantine,
+    Remarks, Share, State, Writer,
 };
 use crate::message::{Coordinates, TopicPartition};
 
@@ -117,6 +117,20 @@ pub async fn all(index: &dyn Quarantine, filter: &Filter, size: usize) -> Vec<Kn
     }
 }
 
+/// All acts that pass, by pages.
+pub async fn audit(index: &dyn Quarantine, filter: &ActFilter, size: usize) -> Vec<Act> {
+    let (mut acts, mut after) = (Vec::new(), None);
+    loop {
+        let page = index.audit(filter, after.as_ref(), size).await.expect("the index works");
+        assert!(page.acts.len() <= size);
+        acts.extend(page.acts);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return acts,
+        }
+    }
+}
+
 pub async fn states(index: &dyn Quarantine) -> BTreeMap<String, State> {
     let letters = all(index, &Filter::default(), 1000).await;
     letters.into_iter().map(|known| (known.entry.id, known.state)).collect()
@@ -133,7 +147,7 @@ pub async fn groups(index: &dyn Quarantine) -> Vec<Group> {
 async fn a_letter_comes_back_with_all_it_had(index: Arc<dyn Quarantine>) {
     let entry = Entry { redrives: 3, ..letter(1) };
     apply(&*index, std::slice::from_ref(&entry), &[]).await;
-    let expected = [Known { entry, state: State::Open }];
+    let expected = [Known { entry, state: State::Open, remarks: Remarks::default() }];
     assert_eq!(all(&*index, &Filter::default(), 10).await, expected);
     assert_eq!(index.find("id-").await.expect("the index works"), expected);
 }
@@ -356,6 +370,7 @@ async fn an_empty_index_has_empty_answers(index: Arc<dyn Quarantine>) {
     assert_eq!(index.trend(&all).await.expect("works"), [] as [Bucket; 0]);
     assert_eq!(index.find("x").await.expect("works"), []);
     assert_eq!(index.acts("x").await.expect("works"), []);
+    assert!(index.audit(&ActFilter::default(), None, 10).await.expect("works").acts.is_empty());
     assert_eq!(index.expire(BTreeMap::from([(TopicPartition::new("a", 0), 9)])).await.expect("works"), 0);
     apply(&*index, &[], &[]).await;
     let cursor = Cursor { died: 0, id: String::new() };

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::State;
+use super::{Remarks, State};
 
 /// The letters with one fingerprint, of those that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,9 +23,9 @@ pub struct Group {
     /// Different ones.
     pub tenants: u64,
     pub bytes: u64,
-    pub note: Option<String>,
-    pub owner: Option<String>,
-    pub ticket: Option<String>,
+    /// What was said of the group as a whole.
+    #[serde(flatten)]
+    pub remarks: Remarks,
     /// When its cause was said to be removed, and whether a letter died after that.
     pub resolved_at: Option<Timestamp>,
     pub regressed: bool,

@@ -6,6 +6,7 @@
 //! them; ids and names longer than 1,024 bytes are cut.
 
 mod act;
+mod audit;
 mod entry;
 mod filter;
 mod group;
@@ -13,18 +14,21 @@ mod open;
 pub mod postgres;
 mod projection;
 mod read;
+mod remarks;
 pub mod sqlite;
 mod state;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
-pub use act::{Act, Deed, Outcome};
+pub use act::{Act, Deed, LETTERS_MAX, Outcome};
+pub use audit::{ActCursor, ActFilter, ActPage};
 pub use entry::{Entry, Origin, Writer};
 pub use filter::{By, Cursor, Filter, is_in_area, is_of_job};
 pub use group::{Bucket, Group, Share};
 pub use open::open;
 pub use read::Owner;
+pub use remarks::Remarks;
 pub use state::State;
 
 use std::collections::BTreeMap;
@@ -50,6 +54,8 @@ pub struct Known {
     #[serde(flatten)]
     pub entry: Entry,
     pub state: State,
+    /// What was said of this letter; of its group more may have been.
+    pub remarks: Remarks,
 }
 
 /// A page of dead letters, the latest death first.
@@ -112,6 +118,14 @@ pub trait Quarantine: Send + Sync {
 
     /// What people and rules did with this letter, in the order of the topic of operations.
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError>;
+
+    /// Acts that pass the filter, the one that stands last on the topic of operations first; at most `limit` (and 1,000).
+    async fn audit(
+        &self,
+        filter: &ActFilter,
+        after: Option<&ActCursor>,
+        limit: usize,
+    ) -> Result<ActPage, QuarantineError>;
 
     /// Forgets everything, positions too: what follows is a rebuild.
     async fn clear(&self) -> Result<(), QuarantineError>;

@@ -1,7 +1,7 @@
 //! The index of dead letters of one machine: an SQLite file. One writer takes batches in; several questions are answered
 //! beside it, each on its own snapshot.
 //!
-//! The layout is in `schemas/sql/sqlite/0001_quarantine.sql`.
+//! The layout is in `schemas/sql/sqlite/*_quarantine.sql`.
 
 mod acts;
 mod letters;
@@ -18,14 +18,20 @@ use rusqlite::Connection;
 
 use super::projection::shelf::{Base, Stripes as _};
 use super::projection::{answer, restate, take};
-use super::{Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share};
+use super::{
+    Act, ActCursor, ActFilter, ActPage, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine,
+    QuarantineError, Share,
+};
 use crate::message::TopicPartition;
 use crate::sqlite::{Place, Readers, Schema, Writer, open};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x4c5a_5155, // "LZQU"
     page_size: 4096,
-    migrations: &[include_str!("../../schemas/sql/sqlite/0001_quarantine.sql")],
+    migrations: &[
+        include_str!("../../schemas/sql/sqlite/0001_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0002_quarantine.sql"),
+    ],
 };
 
 /// Questions at the same time. Each keeps a processor busy, so more would only take longer.
@@ -143,6 +149,17 @@ impl Quarantine for SqliteQuarantine {
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {
         let id = id.to_owned();
         self.read(move |db| at_once(answer::acts(&mut SqliteShelf(db), &id))).await
+    }
+
+    async fn audit(
+        &self,
+        filter: &ActFilter,
+        after: Option<&ActCursor>,
+        limit: usize,
+    ) -> Result<ActPage, QuarantineError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.read(move |db| at_once(answer::audit(&mut SqliteShelf(db), &filter, after.as_ref(), limit)))
+            .await
     }
 
     async fn clear(&self) -> Result<(), QuarantineError> {

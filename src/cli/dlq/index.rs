@@ -188,7 +188,7 @@ fn row(group: &Group, now: Timestamp) -> Vec<String> {
         group.tenants.to_string(),
         age(group.first, now),
         age(group.last, now),
-        or_none(group.owner.clone().unwrap_or_default()),
+        or_none(group.remarks.owner.clone().unwrap_or_default()),
         shortened(&group.message),
     ]
 }

@@ -1,7 +1,7 @@
 //! The index of dead letters of several machines: a PostgreSQL database. Batches take turns, whichever process has them;
 //! every question sees one snapshot.
 //!
-//! The layout is in `schemas/sql/postgres/0001_quarantine.sql`.
+//! The layout is in `schemas/sql/postgres/*_quarantine.sql`.
 
 mod acts;
 mod letters;
@@ -17,7 +17,10 @@ use tokio_postgres::types::ToSql;
 
 use super::projection::shelf::{Base, Stripes as _};
 use super::projection::{answer, restate, take};
-use super::{Act, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine, QuarantineError, Share};
+use super::{
+    Act, ActCursor, ActFilter, ActPage, Batch, Bucket, By, Cursor, Filter, Group, Known, Page, Quarantine,
+    QuarantineError, Share,
+};
 use crate::config::Postgres;
 use crate::failure::Failure;
 use crate::message::TopicPartition;
@@ -25,7 +28,10 @@ use crate::postgres::{Address, Error, Line, Lines, Place, Schema, migrate};
 
 const SCHEMA: Schema = Schema {
     name: "quarantine",
-    migrations: &[include_str!("../../../schemas/sql/postgres/0001_quarantine.sql")],
+    migrations: &[
+        include_str!("../../../schemas/sql/postgres/0001_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0002_quarantine.sql"),
+    ],
 };
 
 /// Every statement finds its rows by an index, or reads a small table as a whole.
@@ -134,6 +140,17 @@ impl Quarantine for PostgresQuarantine {
 
     async fn acts(&self, id: &str) -> Result<Vec<Act>, QuarantineError> {
         self.within(READ, |mut shelf| Box::pin(async move { answer::acts(&mut shelf, id).await })).await
+    }
+
+    async fn audit(
+        &self,
+        filter: &ActFilter,
+        after: Option<&ActCursor>,
+        limit: usize,
+    ) -> Result<ActPage, QuarantineError> {
+        let audit =
+            |mut shelf| Box::pin(async move { answer::audit(&mut shelf, filter, after, limit).await });
+        self.within(READ, audit).await
     }
 
     async fn clear(&self) -> Result<(), QuarantineError> {

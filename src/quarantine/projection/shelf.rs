@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::row::{Name, Row, Subject};
 use super::stripes::{Column, Facts, Packed};
 use crate::message::TopicPartition;
-use crate::quarantine::Act;
+use crate::quarantine::{Act, ActCursor, ActFilter};
 
 /// A transaction, and how it fails.
 pub trait Base {
@@ -126,6 +126,10 @@ pub struct Noted {
     /// Their ids, each once, as letters have them.
     pub letters: Vec<String>,
     pub group: Option<String>,
+    pub operation: String,
+    pub by: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
 }
 
 impl Noted {
@@ -149,6 +153,15 @@ pub trait Acts: Base {
 
     /// The acts on these groups in order.
     async fn acts_on_groups(&mut self, groups: &[String]) -> Result<Vec<(String, Act)>, Self::Error>;
+
+    /// Acts that pass and stand before this place, each with its own, the latest first and with all letters they name; at
+    /// most `limit`.
+    async fn acts_before(
+        &mut self,
+        filter: &ActFilter,
+        before: &ActCursor,
+        limit: usize,
+    ) -> Result<Vec<(ActCursor, Act)>, Self::Error>;
 }
 
 /// All of it.

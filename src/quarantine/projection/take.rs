@@ -151,6 +151,9 @@ fn noted(id: String, offset: i64, act: &Act) -> Noted {
         all: serde_json::to_string(&act.letters).unwrap_or_default(),
         letters: letters.into_iter().collect(),
         group: act.group.as_deref().map(|group| clean(group).into_owned()),
+        operation: clean(&act.operation).into_owned(),
+        by: clean(&act.by).into_owned(),
+        at: act.at.as_millisecond(),
     }
 }
 
