@@ -8,6 +8,7 @@ mod check;
 mod codes;
 mod completions;
 mod config;
+mod confirm;
 mod demo;
 mod dlq;
 mod exit;
@@ -57,7 +58,7 @@ pub enum Verb {
     /// Show what happened to a job and its children, stage by stage.
     Job(job::Args),
     /// List dead letters, show one with its cause and what to do, send them back or give them up.
-    Dlq(dlq::Args),
+    Dlq(Box<dlq::Args>),
     /// Keep the index of dead letters up to date with Kafka, or build it anew.
     Ops(ops::Args),
     /// Say for every record of every input where it is, and what is missing or stands twice.
@@ -114,7 +115,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Run(args) => run::run(args, global).await,
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
-        Verb::Dlq(args) => dlq::run(args, global).await,
+        Verb::Dlq(args) => dlq::run(*args, global).await,
         Verb::Ops(args) => ops::run(args, global).await,
         Verb::Verify(args) => verify::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,

@@ -2,9 +2,11 @@
 //! operations is applied, with the offsets up to which it was. Whoever else does so at the same time does no harm.
 
 mod acts;
+pub mod change;
 mod follow;
 mod gather;
 mod measure;
+pub mod selection;
 mod settle;
 
 use std::sync::Arc;
