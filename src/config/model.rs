@@ -2,6 +2,7 @@
 //! may say, `kinds` what a stage may do. Unknown keys are errors everywhere.
 
 mod kinds;
+mod masking;
 mod membership;
 mod pipeline;
 mod stores;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::kinds::*;
+pub use self::masking::*;
 pub use self::membership::*;
 pub use self::pipeline::*;
 pub use self::stores::*;

@@ -25,6 +25,7 @@ pub async fn contract(open: impl Open) {
     a_letter_without_anything_that_may_be_missing_comes_back_so(open().await).await;
     copies_count_once_and_the_first_place_is_kept(open().await).await;
     the_same_batch_again_changes_nothing(open().await).await;
+    letters_are_kept_by_one_set_of_masking_rules(open().await).await;
     positions_move_with_the_batch_and_never_back(open().await).await;
     pages_of_any_size_give_every_letter_once(open().await).await;
     letters_that_died_in_one_millisecond_are_told_apart_by_their_ids(open().await).await;
@@ -218,6 +219,29 @@ async fn the_same_batch_again_changes_nothing(index: Arc<dyn Quarantine>) {
         assert_eq!(before.get_or_insert_with(|| now.clone()), &now);
     }
     assert_eq!(index.acts("id-0003").await.expect("works").len(), 1);
+}
+
+async fn letters_are_kept_by_one_set_of_masking_rules(index: Arc<dyn Quarantine>) {
+    let positions = BTreeMap::from([(TopicPartition::new("rag.embed.dlq", 0), 1)]);
+    let batch = |rules: &str| Batch {
+        entries: vec![letter(1)],
+        rules: rules.into(),
+        positions: positions.clone(),
+        ..Batch::default()
+    };
+    assert!(!index.adopt("").await.expect("works"), "there were none before");
+    index.apply(batch("")).await.expect("taken in");
+    let refused = index.apply(batch("new")).await.expect_err("refused").0;
+    assert!(refused.contains("masking rules"), "{refused}");
+    assert!(index.adopt("new").await.expect("works"));
+    assert_eq!(count(&*index, &Filter::default()).await, 0, "all is forgotten");
+    assert!(index.positions().await.expect("works").is_empty());
+    assert!(index.apply(batch("")).await.is_err(), "a process that has not heard of the new rules");
+    index.apply(batch("new")).await.expect("taken in");
+    index.clear().await.expect("works");
+    index.apply(batch("new")).await.expect("the rules are not forgotten");
+    assert!(!index.adopt("new").await.expect("works"));
+    assert_eq!(count(&*index, &Filter::default()).await, 1);
 }
 
 async fn positions_move_with_the_batch_and_never_back(index: Arc<dyn Quarantine>) {

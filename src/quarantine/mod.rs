@@ -10,6 +10,7 @@ mod audit;
 mod entry;
 mod filter;
 mod group;
+mod mask;
 mod open;
 pub mod postgres;
 mod projection;
@@ -26,6 +27,7 @@ pub use audit::{ActCursor, ActFilter, ActPage};
 pub use entry::{Entry, Origin, Writer};
 pub use filter::{By, Cursor, Filter, is_in_area, is_of_job};
 pub use group::{Bucket, Group, Share};
+pub use mask::Mask;
 pub use open::open;
 pub use read::Owner;
 pub use remarks::Remarks;
@@ -44,6 +46,8 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// Each with its offset in the topic of operations, whose order is theirs.
     pub acts: Vec<(i64, Act)>,
+    /// By which masking rules error texts are hidden in it.
+    pub rules: String,
     /// The next offset to read, by partition of the topics that are followed.
     pub positions: BTreeMap<TopicPartition, i64>,
 }
@@ -71,6 +75,16 @@ pub struct Page {
 #[error("{0}")]
 pub struct QuarantineError(pub String);
 
+impl QuarantineError {
+    fn other_rules() -> Self {
+        Self(
+            "the index of dead letters is kept by other masking rules: give all processes the same configuration, and \
+             start this one anew"
+                .into(),
+        )
+    }
+}
+
 impl From<Failure> for QuarantineError {
     fn from(failure: Failure) -> Self {
         Self(failure.0)
@@ -83,7 +97,12 @@ pub trait Quarantine: Send + Sync {
     /// The next offset to read, by partition; a partition that is absent is read from its beginning.
     async fn positions(&self) -> Result<BTreeMap<TopicPartition, i64>, QuarantineError>;
 
-    /// Takes the records in and moves the positions, both or neither. One that was taken in before changes nothing.
+    /// Has letters by these masking rules from now on; empty for none. Whether it had them by others, and so has forgotten
+    /// everything.
+    async fn adopt(&self, rules: &str) -> Result<bool, QuarantineError>;
+
+    /// Takes the records in and moves the positions, both or neither. One that was taken in before changes nothing. A batch
+    /// by other masking rules is refused.
     async fn apply(&self, batch: Batch) -> Result<(), QuarantineError>;
 
     /// Everything of these partitions below these offsets is gone from Kafka: open letters there are expired, and how many
@@ -127,6 +146,6 @@ pub trait Quarantine: Send + Sync {
         limit: usize,
     ) -> Result<ActPage, QuarantineError>;
 
-    /// Forgets everything, positions too: what follows is a rebuild.
+    /// Forgets everything but the masking rules, positions too: what follows is a rebuild.
     async fn clear(&self) -> Result<(), QuarantineError>;
 }

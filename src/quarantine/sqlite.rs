@@ -31,6 +31,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../schemas/sql/sqlite/0001_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0002_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0003_quarantine.sql"),
     ],
 };
 
@@ -89,8 +90,14 @@ impl Quarantine for SqliteQuarantine {
         self.read(|db| at_once(SqliteShelf(db).positions())).await
     }
 
+    async fn adopt(&self, rules: &str) -> Result<bool, QuarantineError> {
+        let rules = rules.to_owned();
+        self.write(move |db| at_once(take::adopt(&mut SqliteShelf(db), &rules))).await
+    }
+
     async fn apply(&self, batch: Batch) -> Result<(), QuarantineError> {
-        self.write(move |db| at_once(take::take(&mut SqliteShelf(db), &batch))).await
+        let taken = self.write(move |db| at_once(take::take(&mut SqliteShelf(db), &batch))).await?;
+        taken.then_some(()).ok_or_else(QuarantineError::other_rules)
     }
 
     async fn expire(&self, first: BTreeMap<TopicPartition, i64>) -> Result<u64, QuarantineError> {

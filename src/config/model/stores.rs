@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{Masking, Secret};
 use crate::config::units::Span;
 
 /// The job ledger.
@@ -72,6 +72,8 @@ pub struct QuarantineStore {
     pub topics: Vec<String>,
     /// The topic where it stands what people and rules do with dead letters.
     pub operations: String,
+    /// What nobody is to see. When rules about error texts change, the index is filled anew.
+    pub masking: Masking,
 }
 
 impl QuarantineStore {
@@ -86,7 +88,8 @@ impl QuarantineStore {
 impl Default for QuarantineStore {
     fn default() -> Self {
         let operations = "lazaret.operations".into();
-        Self { path: Self::PATH.into(), postgres: None, topics: Vec::new(), operations }
+        let masking = Masking::default();
+        Self { path: Self::PATH.into(), postgres: None, topics: Vec::new(), operations, masking }
     }
 }
 

@@ -31,6 +31,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../../schemas/sql/postgres/0001_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0002_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0003_quarantine.sql"),
     ],
 };
 
@@ -84,9 +85,14 @@ impl Quarantine for PostgresQuarantine {
         self.within(READ, |mut shelf| async move { shelf.positions().await }).await
     }
 
+    async fn adopt(&self, rules: &str) -> Result<bool, QuarantineError> {
+        self.within(WRITE, |mut shelf| async move { take::adopt(&mut shelf, rules).await }).await
+    }
+
     async fn apply(&self, batch: Batch) -> Result<(), QuarantineError> {
         let batch = &batch;
-        self.within(WRITE, |mut shelf| Box::pin(async move { take::take(&mut shelf, batch).await })).await
+        let take = |mut shelf| Box::pin(async move { take::take(&mut shelf, batch).await });
+        self.within(WRITE, take).await?.then_some(()).ok_or_else(QuarantineError::other_rules)
     }
 
     async fn expire(&self, first: BTreeMap<TopicPartition, i64>) -> Result<u64, QuarantineError> {

@@ -94,7 +94,7 @@ pub struct Stripe {
     pub packed: Packed,
 }
 
-/// The columns of full stripes, and how far the topics were read.
+/// The columns of full stripes, how far the topics were read, and by which rules.
 pub trait Stripes: Base {
     /// Every stripe's least and greatest number in these columns, by stripe.
     async fn extremes(&mut self, columns: &[Column]) -> Result<Vec<(i64, Column, i64, i64)>, Self::Error>;
@@ -110,7 +110,12 @@ pub trait Stripes: Base {
     /// Moves positions forward, never back.
     async fn advance(&mut self, positions: &BTreeMap<TopicPartition, i64>) -> Result<(), Self::Error>;
 
-    /// Everything, in all tables.
+    /// The masking rules by which letters were taken in; empty for none.
+    async fn rules(&mut self) -> Result<String, Self::Error>;
+
+    async fn put_rules(&mut self, rules: &str) -> Result<(), Self::Error>;
+
+    /// Everything but the rules, in all tables.
     async fn clear(&mut self) -> Result<(), Self::Error>;
 }
 
