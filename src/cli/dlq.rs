@@ -2,6 +2,7 @@
 
 mod audit;
 mod change;
+mod export;
 mod index;
 mod send;
 mod which;
@@ -60,6 +61,8 @@ enum What {
     Link(change::Link),
     /// Say that the cause of a group is removed: when a letter of it dies later, it has come back.
     Resolve(change::With),
+    /// Write dead letters into a file, with their records if that is wanted. Ends with 3 when there is none.
+    Export(export::Export),
     /// Show who did what with dead letters, when and why, the latest first. Ends with 3 when there is nothing.
     Audit(audit::Audit),
 }
@@ -101,6 +104,7 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         What::Assign(assign) => change::assign(assign, now, global).await,
         What::Link(link) => change::link(link, now, global).await,
         What::Resolve(with) => change::resolve(with, now, global).await,
+        What::Export(args) => export::run(args, now, global).await,
         What::Audit(audit) => audit::audit(audit, now, global).await,
     }
 }

@@ -3,6 +3,8 @@
 
 mod acts;
 pub mod change;
+pub mod content;
+pub mod export;
 mod follow;
 mod gather;
 mod measure;

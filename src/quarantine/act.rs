@@ -52,6 +52,8 @@ pub enum Deed {
     Assigned { owner: String },
     /// A ticket elsewhere is about the letters, or the group; none, when empty.
     Linked { ticket: String },
+    /// Somebody has seen what is masked of the letters.
+    Unmasked,
     /// The cause is taken to be removed: a letter of the group that dies later makes it regressed.
     Resolved,
 }

@@ -15,8 +15,8 @@ const PIPELINE: &str = "  {p}:
 ";
 
 /// A pipeline in which so many jobs died of each of these.
-pub async fn scene(test: &str, deaths: &[(Code, usize)], extra: &str) -> Option<(Rig, Vec<String>)> {
-    let rig = Rig::new(test, PIPELINE, extra).await?;
+pub async fn scene(test: &str, deaths: &[(Code, usize)]) -> Option<(Rig, Vec<String>)> {
+    let rig = Rig::new(test, PIPELINE, "").await?;
     let jobs = deaths.iter().flat_map(|(code, count)| std::iter::repeat_n(*code, *count)).enumerate();
     let (letters, records): (Vec<_>, Vec<_>) =
         jobs.map(|(n, code)| dead(&rig.name, &format!("job-{n}"), code)).unzip();
@@ -31,14 +31,14 @@ async fn kim(rig: &Rig, args: &[&str]) -> Value {
 }
 
 /// Runs a verb that ends with this code, and reads what it says on standard error.
-async fn fails(rig: &Rig, code: i32, args: &[&str]) -> String {
+pub async fn fails(rig: &Rig, code: i32, args: &[&str]) -> String {
     let output = rig.output(&[&["dlq"], args].concat()).await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{told}");
     told
 }
 
-async fn count(rig: &Rig, args: &[&str]) -> u64 {
+pub async fn count(rig: &Rig, args: &[&str]) -> u64 {
     let output = rig.output(&[&["dlq", "count", "-o", "json"], args].concat()).await;
     let counted: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     counted["count"].as_u64().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)))
@@ -47,7 +47,7 @@ async fn count(rig: &Rig, args: &[&str]) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_say_of_dead_letters_counts_and_can_be_found_again() {
     let deaths = [(Code::ParseCorrupt, 3), (Code::LlmTimeout, 2)];
-    let Some((rig, ids)) = scene("acts", &deaths, "").await else { return };
+    let Some((rig, ids)) = scene("acts", &deaths).await else { return };
 
     let recoded =
         kim(&rig, &["reclassify", "--code", "llm", "--to", "parse.encoding", "--reason", "it is the file"])
@@ -95,7 +95,7 @@ async fn what_people_say_of_dead_letters_counts_and_can_be_found_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_given_up_is_taken_back() {
-    let Some((rig, ids)) = scene("restore", &[(Code::ParseCorrupt, 3)], "").await else { return };
+    let Some((rig, ids)) = scene("restore", &[(Code::ParseCorrupt, 3)]).await else { return };
     let discard =
         ["dlq", "discard", "--force", "--by", "ann", "--reason", "no longer wanted", &ids[0], &ids[1]];
     assert!(rig.tell(&discard).await);
@@ -112,7 +112,7 @@ async fn what_was_given_up_is_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_done_that_nobody_has_agreed_to_or_that_is_more_than_was_meant() {
-    let Some((rig, ids)) = scene("agreed", &[(Code::ParseCorrupt, 3)], "").await else { return };
+    let Some((rig, ids)) = scene("agreed", &[(Code::ParseCorrupt, 3)]).await else { return };
     let note = ["note", "-m", "hm", "--by", "kim"];
     let with = |more: &[&'static str]| [note.as_slice(), more].concat();
     let told = fails(&rig, 2, &[note.as_slice(), &[&ids[0]]].concat()).await;

@@ -9,6 +9,7 @@ mod config_cli;
 mod demo;
 mod dlq;
 mod docs;
+mod export;
 mod extract;
 mod foreign;
 mod kafka;

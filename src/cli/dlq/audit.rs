@@ -94,6 +94,7 @@ fn deed(deed: &Deed) -> String {
         Deed::Noted { text } => format!("noted: {text}"),
         Deed::Assigned { owner } => format!("assigned: {owner}"),
         Deed::Linked { ticket } => format!("linked: {ticket}"),
+        Deed::Unmasked => "unmasked".into(),
         Deed::Resolved => "resolved".into(),
     }
 }

@@ -199,6 +199,7 @@ fn what(prepared: &Prepared) -> String {
         Deed::Linked { ticket } => format!("linked to {ticket}"),
         Deed::Restored => "restored".into(),
         Deed::Resolved => "resolved".into(),
+        Deed::Unmasked => "unmasked".into(),
         Deed::Redriven => "redriven".into(),
         Deed::Discarded => "discarded".into(),
         Deed::Settled { .. } => "settled".into(),

@@ -83,9 +83,7 @@ impl Change {
         target: &Target,
         max: usize,
     ) -> Result<Prepared, ChangeError> {
-        if let Some(advice) = self.wrong() {
-            return Err(ChangeError::Wrong(advice));
-        }
+        self.check()?;
         let is_of_letters = matches!(self.deed, Deed::Restored | Deed::Reclassified { .. });
         let is_group = matches!(target, Target::Group(_));
         if self.deed == Deed::Resolved || is_group && !is_of_letters {
@@ -105,6 +103,11 @@ impl Change {
         }
     }
 
+    /// Refuses words that cannot be kept.
+    pub fn check(&self) -> Result<(), ChangeError> {
+        self.wrong().map_or(Ok(()), |advice| Err(ChangeError::Wrong(advice)))
+    }
+
     /// Why it cannot be done with this letter.
     fn objection(&self, letter: &Known) -> Option<Advice> {
         if self.deed != Deed::Restored || letter.state == State::Discarded {
@@ -122,7 +125,11 @@ impl Change {
         }
         const BOUNDS: &str = "write at most 512 bytes, without line breaks or control characters";
         match &self.reason {
-            None if matches!(self.deed, Deed::Restored | Deed::Reclassified { .. } | Deed::Resolved) => {
+            None if matches!(
+                self.deed,
+                Deed::Restored | Deed::Reclassified { .. } | Deed::Resolved | Deed::Unmasked
+            ) =>
+            {
                 return advice("no reason is given", "say why with --reason");
             }
             Some(reason) if !is_id(reason) => return advice("the reason cannot be kept", BOUNDS),
