@@ -1,11 +1,15 @@
 //! `lazaret dlq`: the dead letters of all stages, everything about one, and sending them back.
 
-pub mod index;
+mod audit;
+mod change;
+mod export;
+mod index;
 mod runbook;
 mod send;
 mod show;
 mod spark;
 mod story;
+pub mod which;
 
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -43,6 +47,22 @@ enum What {
     Redrive(send::Redrive),
     /// Give dead letters up for good, in somebody's name and for a reason.
     Discard(send::Discard),
+    /// Take dead letters back that were given up.
+    Restore(change::With),
+    /// Give dead letters another code and class: in lists, groups and counts they have it from now on.
+    Reclassify(change::Reclassify),
+    /// Write a note on dead letters, or on a group as a whole.
+    Note(change::Note),
+    /// Say who looks after dead letters, or after a group as a whole.
+    Assign(change::Assign),
+    /// Say which ticket is about dead letters, or about a group as a whole.
+    Link(change::Link),
+    /// Say that the cause of a group is removed: when a letter of it dies later, it has come back.
+    Resolve(change::With),
+    /// Write dead letters into a file, with their records if that is wanted. Ends with 3 when there is none.
+    Export(export::Export),
+    /// Show who did what with dead letters, when and why, the latest first. Ends with 3 when there is nothing.
+    Audit(audit::Audit),
 }
 
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
@@ -55,6 +75,14 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         What::Count(count) => index::count(count, now, global).await,
         What::Redrive(redrive) => send::redrive(redrive, global).await,
         What::Discard(discard) => send::discard(discard, global).await,
+        What::Restore(with) => change::restore(with, now, global).await,
+        What::Reclassify(reclassify) => change::reclassify(reclassify, now, global).await,
+        What::Note(note) => change::note(note, now, global).await,
+        What::Assign(assign) => change::assign(assign, now, global).await,
+        What::Link(link) => change::link(link, now, global).await,
+        What::Resolve(with) => change::resolve(with, now, global).await,
+        What::Export(args) => export::run(args, now, global).await,
+        What::Audit(audit) => audit::audit(audit, now, global).await,
     }
 }
 

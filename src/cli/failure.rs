@@ -42,6 +42,13 @@ impl Failure {
         Self::new(code, advice.message).hint(advice.hint)
     }
 
+    /// Nothing was changed, for these reasons.
+    pub fn refused(all: Vec<Advice>) -> Self {
+        let mut all = all.into_iter().map(|advice| Self::advised(ExitCode::Refused, advice));
+        let first = all.next().unwrap_or_else(|| Self::new(ExitCode::Refused, "nothing was changed"));
+        Self { more: all.collect(), ..first }
+    }
+
     pub fn at(mut self, place: impl Into<String>) -> Self {
         self.place = Some(place.into());
         self

@@ -8,6 +8,7 @@ mod check;
 mod codes;
 mod completions;
 mod config;
+mod confirm;
 mod demo;
 mod dlq;
 mod exit;
@@ -58,7 +59,7 @@ pub enum Verb {
     /// Show what happened to a job and its children, stage by stage.
     Job(job::Args),
     /// List dead letters, show one with its cause and what to do, send them back or give them up.
-    Dlq(dlq::Args),
+    Dlq(Box<dlq::Args>),
     /// Send many dead letters back: plan, start, watch, pause, resume, cancel, report.
     Redrive(redrive::Args),
     /// Keep the index of dead letters up to date with Kafka, or build it anew.
@@ -117,7 +118,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Run(args) => run::run(args, global).await,
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
-        Verb::Dlq(args) => dlq::run(args, global).await,
+        Verb::Dlq(args) => dlq::run(*args, global).await,
         Verb::Redrive(args) => redrive::run(args, global).await,
         Verb::Ops(args) => ops::run(args, global).await,
         Verb::Verify(args) => verify::run(args, global).await,

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 
 use self::show::{report, runs, status};
-use super::dlq::index::{Which, index};
+use super::dlq::which::{Which, index};
 use super::{ExitCode, Failure, Global};
 use crate::config::Config;
 use crate::flow::Topology;

@@ -6,6 +6,7 @@
 //!             └──────────── problems, each with place and hint ───────┘
 //! ```
 
+pub mod mask;
 pub mod model;
 pub mod units;
 

@@ -3,6 +3,7 @@
 
 mod kinds;
 mod links;
+mod masking;
 mod membership;
 mod pipeline;
 mod sla;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::kinds::*;
 pub use self::links::*;
+pub use self::masking::*;
 pub use self::membership::*;
 pub use self::pipeline::*;
 pub use self::sla::*;

@@ -2,9 +2,13 @@
 //! operations is applied, with the offsets up to which it was. Whoever else does so at the same time does no harm.
 
 mod acts;
+pub mod change;
+pub mod content;
+pub mod export;
 mod follow;
 mod gather;
 mod measure;
+pub mod selection;
 mod settle;
 
 use std::sync::Arc;
@@ -23,7 +27,7 @@ use crate::kafka::KafkaProblem;
 use crate::kafka::client::{ClusterInfo, reach};
 use crate::kafka::read::{End, Reading, Start, read};
 use crate::kafka::tail::bounds;
-use crate::quarantine::{self, Quarantine, QuarantineError};
+use crate::quarantine::{self, Mask, Quarantine, QuarantineError};
 
 /// Most records, and about as many bytes, that are applied together.
 const BATCH_RECORDS: usize = 1000;
@@ -51,9 +55,14 @@ pub struct CaughtUp {
     pub complete: bool,
 }
 
-/// Opens the index that the configuration names.
+/// Opens the index that the configuration names. When error texts were hidden in it by other rules than now, it is empty and
+/// has to be filled anew.
 pub async fn open(config: &Config) -> Result<Arc<dyn Quarantine>, QuarantineError> {
-    quarantine::open(&config.quarantine).await
+    let index = quarantine::open(&config.quarantine).await?;
+    if index.adopt(&Mask::of(&config.quarantine.masking).name()).await? {
+        tracing::info!("the masking rules are others than before: the index of dead letters is filled anew");
+    }
+    Ok(index)
 }
 
 /// Reads what the index does not have yet, up to where the topics end now.

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::run::{Plan, Tally};
+/// Letters of one act, at most. More are several acts of one operation.
+pub const LETTERS_MAX: usize = 1000;
 
 /// One act. Of letters, or of a group as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +22,7 @@ pub struct Act {
     pub by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The letters that it concerns, by id. At most 1,000 in one act: larger ones are several of one operation.
+    /// The letters that it concerns, by id; at most [`LETTERS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub letters: Vec<String>,
     /// The group that it concerns as a whole, by fingerprint.
@@ -54,7 +56,8 @@ pub enum Deed {
     Discarded,
     /// Taken back from where the discarded are.
     Restored,
-    /// Has another code and class from now on.
+    /// Has another code and class from now on: in lists, filters, counts and groups. What stands in Kafka, and so the
+    /// fingerprint, stays as it was; so does where the letter is.
     Reclassified {
         code: String,
         class: String,
@@ -63,14 +66,16 @@ pub enum Deed {
     Noted {
         text: String,
     },
-    /// Somebody looks after the group; nobody, when empty.
+    /// Somebody looks after the letters, or the group; nobody, when empty.
     Assigned {
         owner: String,
     },
-    /// A ticket elsewhere is about the group; none, when empty.
+    /// A ticket elsewhere is about the letters, or the group; none, when empty.
     Linked {
         ticket: String,
     },
+    /// Somebody has seen what is masked of the letters.
+    Unmasked,
     /// The cause is taken to be removed: a letter of the group that dies later makes it regressed.
     Resolved,
     /// A redrive is planned; the operation of this act is its run. The letters of the plan follow.
@@ -123,6 +128,7 @@ impl Deed {
             Deed::Noted { .. } => "noted",
             Deed::Assigned { .. } => "assigned",
             Deed::Linked { .. } => "linked",
+            Deed::Unmasked => "unmasked",
             Deed::Resolved => "resolved",
             Deed::Planned { .. } => "planned",
             Deed::Enlisted { .. } => "enlisted",
@@ -164,4 +170,15 @@ pub enum Outcome {
     FailedAgain,
     /// It could not be sent, or nobody can say any more: it is open again.
     Returned,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Skipped => "skipped",
+            Outcome::FailedAgain => "failed_again",
+            Outcome::Returned => "returned",
+        }
+    }
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Act, Batch, Bucket, By, Cursor, Deed, Entry, Filter, Group, Known, Origin, Page, Quarantine, Share,
-    State, Stretch, Writer,
+    Act, ActFilter, Batch, Bucket, By, Cursor, Deed, Entry, Filter, Group, Known, Origin, Page, Quarantine,
+    Remarks, Share, State, Stretch, Writer,
 };
 use crate::message::{Coordinates, TopicPartition};
 
@@ -27,6 +27,7 @@ pub async fn contract(open: impl Open) {
     a_letter_without_anything_that_may_be_missing_comes_back_so(open().await).await;
     copies_count_once_and_the_first_place_is_kept(open().await).await;
     the_same_batch_again_changes_nothing(open().await).await;
+    letters_are_kept_by_one_set_of_masking_rules(open().await).await;
     positions_move_with_the_batch_and_never_back(open().await).await;
     pages_of_any_size_give_every_letter_once(open().await).await;
     letters_that_died_in_one_millisecond_are_told_apart_by_their_ids(open().await).await;
@@ -121,6 +122,20 @@ pub async fn all(index: &dyn Quarantine, filter: &Filter, size: usize) -> Vec<Kn
     }
 }
 
+/// All acts that pass, by pages.
+pub async fn audit(index: &dyn Quarantine, filter: &ActFilter, size: usize) -> Vec<Act> {
+    let (mut acts, mut after) = (Vec::new(), None);
+    loop {
+        let page = index.audit(filter, after.as_ref(), size).await.expect("the index works");
+        assert!(page.acts.len() <= size);
+        acts.extend(page.acts);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return acts,
+        }
+    }
+}
+
 pub async fn states(index: &dyn Quarantine) -> BTreeMap<String, State> {
     let letters = all(index, &Filter::default(), 1000).await;
     letters.into_iter().map(|known| (known.entry.id, known.state)).collect()
@@ -137,7 +152,8 @@ pub async fn groups(index: &dyn Quarantine) -> Vec<Group> {
 async fn a_letter_comes_back_with_all_it_had(index: Arc<dyn Quarantine>) {
     let entry = Entry { redrives: 3, ..letter(1) };
     apply(&*index, std::slice::from_ref(&entry), &[]).await;
-    let expected = [Known { entry, state: State::Open, looked_at: false }];
+    let remarks = Remarks::default();
+    let expected = [Known { entry, state: State::Open, looked_at: false, remarks }];
     assert_eq!(all(&*index, &Filter::default(), 10).await, expected);
     assert_eq!(index.find("id-").await.expect("the index works"), expected);
 }
@@ -208,6 +224,29 @@ async fn the_same_batch_again_changes_nothing(index: Arc<dyn Quarantine>) {
         assert_eq!(before.get_or_insert_with(|| now.clone()), &now);
     }
     assert_eq!(index.acts("id-0003").await.expect("works").len(), 1);
+}
+
+async fn letters_are_kept_by_one_set_of_masking_rules(index: Arc<dyn Quarantine>) {
+    let positions = BTreeMap::from([(TopicPartition::new("rag.embed.dlq", 0), 1)]);
+    let batch = |rules: &str| Batch {
+        entries: vec![letter(1)],
+        rules: rules.into(),
+        positions: positions.clone(),
+        ..Batch::default()
+    };
+    assert!(!index.adopt("").await.expect("works"), "there were none before");
+    index.apply(batch("")).await.expect("taken in");
+    let refused = index.apply(batch("new")).await.expect_err("refused").0;
+    assert!(refused.contains("masking rules"), "{refused}");
+    assert!(index.adopt("new").await.expect("works"));
+    assert_eq!(count(&*index, &Filter::default()).await, 0, "all is forgotten");
+    assert!(index.positions().await.expect("works").is_empty());
+    assert!(index.apply(batch("")).await.is_err(), "a process that has not heard of the new rules");
+    index.apply(batch("new")).await.expect("taken in");
+    index.clear().await.expect("works");
+    index.apply(batch("new")).await.expect("the rules are not forgotten");
+    assert!(!index.adopt("new").await.expect("works"));
+    assert_eq!(count(&*index, &Filter::default()).await, 1);
 }
 
 async fn positions_move_with_the_batch_and_never_back(index: Arc<dyn Quarantine>) {
@@ -364,6 +403,7 @@ async fn an_empty_index_has_empty_answers(index: Arc<dyn Quarantine>) {
     assert_eq!(index.group_acts("x").await.expect("works"), []);
     assert_eq!(index.find("x").await.expect("works"), []);
     assert_eq!(index.acts("x").await.expect("works"), []);
+    assert!(index.audit(&ActFilter::default(), None, 10).await.expect("works").acts.is_empty());
     assert_eq!(index.expire(BTreeMap::from([(TopicPartition::new("a", 0), 9)])).await.expect("works"), 0);
     apply(&*index, &[], &[]).await;
     let cursor = Cursor { died: 0, id: String::new() };

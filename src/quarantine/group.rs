@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::State;
+use super::{Remarks, State};
 
 /// The letters with one fingerprint, of those that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,9 +31,9 @@ pub struct Group {
     pub oldest_unseen: Option<Timestamp>,
     /// The earliest of the times that Kafka counts the retention of open ones from.
     pub oldest_record: Option<Timestamp>,
-    pub note: Option<String>,
-    pub owner: Option<String>,
-    pub ticket: Option<String>,
+    /// What was said of the group as a whole.
+    #[serde(flatten)]
+    pub remarks: Remarks,
     /// When its cause was said to be removed, and whether a letter died after that.
     pub resolved_at: Option<Timestamp>,
     pub regressed: bool,

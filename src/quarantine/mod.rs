@@ -6,26 +6,32 @@
 //! them; ids and names longer than 1,024 bytes are cut.
 
 mod act;
+mod audit;
 mod entry;
 mod filter;
 mod group;
+mod mask;
 mod open;
 pub mod postgres;
 mod projection;
 mod read;
+mod remarks;
 mod run;
 pub mod sqlite;
 mod state;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
-pub use act::{Act, BY_INDEX, Deed, Outcome};
+pub use act::{Act, BY_INDEX, Deed, LETTERS_MAX, Outcome};
+pub use audit::{ActCursor, ActFilter, ActPage};
 pub use entry::{Entry, Origin, Writer};
 pub use filter::{By, Cursor, Filter, NotACursor, is_in_area, is_of_job};
 pub use group::{Bucket, Group, GroupState, Share, Stretch};
+pub use mask::Mask;
 pub use open::open;
 pub use read::Owner;
+pub use remarks::Remarks;
 pub use run::{Fate, InRun, Plan, Policy, Preview, Run, RunState, Tally};
 pub use state::State;
 
@@ -43,6 +49,8 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// Each with its offset in the topic of operations, whose order is theirs.
     pub acts: Vec<(i64, Act)>,
+    /// By which masking rules error texts are hidden in it.
+    pub rules: String,
     /// The next offset to read, by partition of the topics that are followed.
     pub positions: BTreeMap<TopicPartition, i64>,
 }
@@ -56,6 +64,8 @@ pub struct Known {
     /// A person has done something with it, or with its group. After a group was said to be resolved, what dies later is to
     /// be looked at again.
     pub looked_at: bool,
+    /// What was said of this letter; of its group more may have been.
+    pub remarks: Remarks,
 }
 
 /// A page of dead letters, the latest death first.
@@ -71,6 +81,16 @@ pub struct Page {
 #[error("{0}")]
 pub struct QuarantineError(pub String);
 
+impl QuarantineError {
+    fn other_rules() -> Self {
+        Self(
+            "the index of dead letters is kept by other masking rules: give all processes the same configuration, and \
+             start this one anew"
+                .into(),
+        )
+    }
+}
+
 impl From<Failure> for QuarantineError {
     fn from(failure: Failure) -> Self {
         Self(failure.0)
@@ -83,7 +103,12 @@ pub trait Quarantine: Send + Sync {
     /// The next offset to read, by partition; a partition that is absent is read from its beginning.
     async fn positions(&self) -> Result<BTreeMap<TopicPartition, i64>, QuarantineError>;
 
-    /// Takes the records in and moves the positions, both or neither. One that was taken in before changes nothing.
+    /// Has letters by these masking rules from now on; empty for none. Whether it had them by others, and so has forgotten
+    /// everything.
+    async fn adopt(&self, rules: &str) -> Result<bool, QuarantineError>;
+
+    /// Takes the records in and moves the positions, both or neither. One that was taken in before changes nothing. A batch
+    /// by other masking rules is refused.
     async fn apply(&self, batch: Batch) -> Result<(), QuarantineError>;
 
     /// Everything of these partitions below these offsets is gone from Kafka: open letters there are expired, and how many
@@ -147,6 +172,14 @@ pub trait Quarantine: Send + Sync {
     /// These letters of a run, each with its place.
     async fn fates(&self, run: &str, letters: &[(u64, String)]) -> Result<Vec<InRun>, QuarantineError>;
 
-    /// Forgets everything, positions too: what follows is a rebuild.
+    /// Acts that pass the filter, the one that stands last on the topic of operations first; at most `limit` (and 1,000).
+    async fn audit(
+        &self,
+        filter: &ActFilter,
+        after: Option<&ActCursor>,
+        limit: usize,
+    ) -> Result<ActPage, QuarantineError>;
+
+    /// Forgets everything but the masking rules, positions too: what follows is a rebuild.
     async fn clear(&self) -> Result<(), QuarantineError>;
 }

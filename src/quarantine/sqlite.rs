@@ -21,8 +21,8 @@ use rusqlite::Connection;
 use super::projection::shelf::{Base, Stripes as _};
 use super::projection::{answer, restate, runs as runs_of, take};
 use super::{
-    Act, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page, Quarantine, QuarantineError, Run,
-    Share, Stretch,
+    Act, ActCursor, ActFilter, ActPage, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page,
+    Quarantine, QuarantineError, Run, Share, Stretch,
 };
 use crate::message::TopicPartition;
 use crate::sqlite::{Place, Readers, Schema, Writer, open};
@@ -33,7 +33,9 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../schemas/sql/sqlite/0001_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0002_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0003_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0004_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0005_quarantine.sql"),
     ],
 };
 
@@ -92,8 +94,14 @@ impl Quarantine for SqliteQuarantine {
         self.read(|db| at_once(SqliteShelf(db).positions())).await
     }
 
+    async fn adopt(&self, rules: &str) -> Result<bool, QuarantineError> {
+        let rules = rules.to_owned();
+        self.write(move |db| at_once(take::adopt(&mut SqliteShelf(db), &rules))).await
+    }
+
     async fn apply(&self, batch: Batch) -> Result<(), QuarantineError> {
-        self.write(move |db| at_once(take::take(&mut SqliteShelf(db), &batch))).await
+        let taken = self.write(move |db| at_once(take::take(&mut SqliteShelf(db), &batch))).await?;
+        taken.then_some(()).ok_or_else(QuarantineError::other_rules)
     }
 
     async fn expire(&self, first: BTreeMap<TopicPartition, i64>) -> Result<u64, QuarantineError> {
@@ -195,6 +203,17 @@ impl Quarantine for SqliteQuarantine {
     async fn fates(&self, run: &str, letters: &[(u64, String)]) -> Result<Vec<InRun>, QuarantineError> {
         let (run, letters) = (run.to_owned(), letters.to_vec());
         self.read(move |db| at_once(runs_of::fates(&mut SqliteShelf(db), &run, &letters))).await
+    }
+
+    async fn audit(
+        &self,
+        filter: &ActFilter,
+        after: Option<&ActCursor>,
+        limit: usize,
+    ) -> Result<ActPage, QuarantineError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.read(move |db| at_once(answer::audit(&mut SqliteShelf(db), &filter, after.as_ref(), limit)))
+            .await
     }
 
     async fn clear(&self) -> Result<(), QuarantineError> {

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod acts;
 mod chaos;
 mod config_cli;
 mod demo;
 mod dlq;
 mod docs;
+mod export;
 mod extract;
 mod foreign;
 mod kafka;

@@ -9,7 +9,7 @@ use lazaret::flow::{Code, Topology};
 use lazaret::kafka::Producer;
 use lazaret::message::{Headers, OutRecord};
 use lazaret::ops::dlq::DlqError;
-use lazaret::ops::dlq::account::account;
+use lazaret::ops::dlq::account::{Told, account};
 use lazaret::ops::dlq::original::{Content, Standing};
 use lazaret::ops::dlq::redrive::{Order, RedriveError, What, send_back};
 use lazaret::ops::quarantine::{catch_up, follow, open};
@@ -194,26 +194,26 @@ async fn what_others_wrote_is_found_by_the_beginning_of_its_id_and_told_like_our
     scene.producer.send(foreign).await.expect("written");
     let index = open(&scene.config).await.expect("an index");
     catch_up(&scene.config, &index, PATIENCE).await.expect("caught up");
-    let told = async |id: &str, payload| account(&scene.config, &index, id, payload, Timestamp::now()).await;
+    let told = async |id: &str| account(&scene.config, &index, id, Told::Contents, Timestamp::now()).await;
 
-    let ours = told(&id[..10], true).await.expect("found");
-    let Standing::There(original) = &ours.standing else { panic!("{ours:?}") };
+    let ours = told(&id[..10]).await.expect("found");
+    let Some(Standing::There(original)) = &ours.standing else { panic!("{ours:?}") };
     assert_eq!(original.payload.content, Some(Content::Text { text: "\0\u{1}payload".into() }));
     assert!(ours.life.unread.is_some() && ours.changes.revision_differs == Some(true), "{ours:?}");
 
     let all = index.list(&Filter { text: Some("refused".into()), ..Filter::default() }, None, 10).await;
     let [spring] = &all.expect("listed").letters[..] else { panic!("one is of Spring") };
-    let theirs = told(&spring.entry.id, true).await.expect("found");
+    let theirs = told(&spring.entry.id).await.expect("found");
     let entry = &theirs.letter.known.entry;
     assert_eq!((entry.writer, entry.code.as_str()), (Writer::Spring, "org.example.Refused"));
-    let Standing::There(original) = &theirs.standing else { panic!("{theirs:?}") };
+    let Some(Standing::There(original)) = &theirs.standing else { panic!("{theirs:?}") };
     assert_eq!(original.payload.content, Some(Content::Text { text: "order".into() }));
     assert!(original.headers.iter().any(|header| header.name == "kafka_dlt-original-topic"));
     assert_eq!(theirs.changes.revision_now, None, "it is of no stage of ours");
 
     for (id, expected) in [("ffffffffffffffffffff", "there is no dead letter"), ("", "several dead letters")]
     {
-        let Err(DlqError::NotFound(advice)) = told(id, false).await else { panic!("{id}") };
+        let Err(DlqError::NotFound(advice)) = told(id).await else { panic!("{id}") };
         assert!(advice.message.contains(expected), "{advice}");
     }
 }

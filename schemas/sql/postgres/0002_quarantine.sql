@@ -1,19 +1,19 @@
--- Runs of redrive. Their ids are of version 7, so that later plans have greater ones.
-CREATE TABLE runs (
-  run text COLLATE "C" PRIMARY KEY
+-- Acts are asked for by operation, by person and by time, too. Those that were known are read again from Kafka: no position
+-- is kept, and letters that are there already change nothing.
+DELETE FROM letter_positions;
+DELETE FROM acts_on_letters;
+DELETE FROM acts_on_groups;
+DROP TABLE acts;
+CREATE TABLE acts (
+  key       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id        text COLLATE "C" NOT NULL UNIQUE,
+  at_offset bigint NOT NULL,
+  act       text NOT NULL,
+  letters   text NOT NULL,
+  operation text COLLATE "C" NOT NULL,
+  who       text COLLATE "C" NOT NULL,
+  happened  bigint NOT NULL
 );
-
--- What was said of a run as a whole.
-CREATE TABLE acts_on_runs (
-  run text COLLATE "C" NOT NULL,
-  act bigint NOT NULL,
-  PRIMARY KEY (run, act)
-);
-
--- The letters of its plan, in order.
-CREATE TABLE run_letters (
-  run    text COLLATE "C" NOT NULL,
-  place  bigint NOT NULL,
-  letter text COLLATE "C" NOT NULL,
-  PRIMARY KEY (run, place)
-);
+CREATE INDEX acts_in_order ON acts (at_offset, id);
+CREATE INDEX acts_by_operation ON acts (operation, at_offset, id);
+CREATE INDEX acts_by_who ON acts (who, at_offset, id);

@@ -1,6 +1,19 @@
--- Two more columns of a letter: `looked` is 1 when a person has done something with it, `logged` is the time that Kafka counts
--- its retention from. Columns of stripes have room for 32 (`place` is stripe * 32 + the column's number). What is known is
--- read again from Kafka.
-TRUNCATE acts, acts_on_letters, acts_on_groups, letters, letter_stripes, letter_messages, letter_names, letter_positions;
-ALTER TABLE letters ADD COLUMN looked bigint NOT NULL DEFAULT 0;
-ALTER TABLE letters ADD COLUMN logged bigint NOT NULL DEFAULT 0;
+-- Runs of redrive. Their ids are of version 7, so that later plans have greater ones.
+CREATE TABLE runs (
+  run text COLLATE "C" PRIMARY KEY
+);
+
+-- What was said of a run as a whole.
+CREATE TABLE acts_on_runs (
+  run text COLLATE "C" NOT NULL,
+  act bigint NOT NULL,
+  PRIMARY KEY (run, act)
+);
+
+-- The letters of its plan, in order.
+CREATE TABLE run_letters (
+  run    text COLLATE "C" NOT NULL,
+  place  bigint NOT NULL,
+  letter text COLLATE "C" NOT NULL,
+  PRIMARY KEY (run, place)
+);

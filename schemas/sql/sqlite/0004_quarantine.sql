@@ -1,13 +1,19 @@
--- Two more columns of a letter: `looked` is 1 when a person has done something with it, `logged` is the time that Kafka counts
--- its retention from. Columns of stripes have room for 32 (`place` is stripe * 32 + the column's number). What is known is
--- read again from Kafka.
-DELETE FROM acts_on_letters;
-DELETE FROM acts_on_groups;
-DELETE FROM acts;
-DELETE FROM letters;
-DELETE FROM letter_stripes;
-DELETE FROM letter_messages;
-DELETE FROM letter_names;
-DELETE FROM letter_positions;
-ALTER TABLE letters ADD COLUMN looked INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE letters ADD COLUMN logged INTEGER NOT NULL DEFAULT 0;
+-- Runs of redrive. Their ids are of version 7, so that later plans have greater ones.
+CREATE TABLE runs (
+  run TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
+-- What was said of a run as a whole.
+CREATE TABLE acts_on_runs (
+  run TEXT NOT NULL,
+  act INTEGER NOT NULL,
+  PRIMARY KEY (run, act)
+) WITHOUT ROWID;
+
+-- The letters of its plan, in order.
+CREATE TABLE run_letters (
+  run    TEXT NOT NULL,
+  place  INTEGER NOT NULL,
+  letter TEXT NOT NULL,
+  PRIMARY KEY (run, place)
+) WITHOUT ROWID;

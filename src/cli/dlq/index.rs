@@ -1,69 +1,17 @@
 //! `lazaret dlq ls`, `groups` and `count`: questions to the index of dead letters.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use clap::ValueEnum as _;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::spark::sparkline;
-use super::{headroom, late, shortened, stage, time};
+use super::which::{STANDING, Which, index};
+use super::{headroom, late, shortened, stage};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
-use crate::config::{Config, Span};
 use crate::ops::dlq::explain::{age, printable};
 use crate::ops::dlq::list::{self, Heap, Letter};
-use crate::ops::quarantine::{self, FollowError};
-use crate::quarantine::{By, Cursor, Filter, Quarantine, QuarantineError, Share, State};
-
-/// How long the index may take to become up to date before it is asked.
-const REFRESH: Duration = Duration::from_secs(600);
-
-/// Which dead letters are meant: those for which all of this holds.
-#[derive(Debug, clap::Args)]
-pub struct Which {
-    #[arg(long)]
-    pipeline: Option<String>,
-    #[arg(long)]
-    stage: Option<String>,
-    /// A failure code, or its area, such as `parse`; of letters of others the class of the exception.
-    #[arg(long)]
-    code: Option<String>,
-    /// transient, permanent or systemic.
-    #[arg(long)]
-    class: Option<String>,
-    /// The fingerprint of a group.
-    #[arg(long)]
-    group: Option<String>,
-    #[arg(long)]
-    tenant: Option<String>,
-    /// A job id; its children count too.
-    #[arg(long)]
-    job: Option<String>,
-    #[arg(long)]
-    resource: Option<String>,
-    /// A trace id, 32 hex digits.
-    #[arg(long)]
-    trace: Option<String>,
-    /// Where they are now, several separated by commas; `all` for wherever they are.
-    #[arg(long, value_name = "STATE", value_delimiter = ',', default_value = "open,redriving")]
-    state: Vec<String>,
-    /// Only those that nobody has looked at: no person has done anything with them, or with their group.
-    #[arg(long)]
-    unseen: bool,
-    /// Text in the message, in whatever case.
-    #[arg(long)]
-    text: Option<String>,
-    /// Only those that died in this time, such as 2h, or since then, such as 2026-01-31T12:00:00Z.
-    #[arg(long, value_name = "SPAN|TIME")]
-    since: Option<String>,
-    /// Only those that died before.
-    #[arg(long, value_name = "SPAN|TIME")]
-    until: Option<String>,
-    /// Ask the index as it is, without reading what has come since.
-    #[arg(long)]
-    no_refresh: bool,
-}
+use crate::ops::quarantine::FollowError;
+use crate::quarantine::{By, Cursor, QuarantineError, Share};
 
 #[derive(Debug, clap::Args)]
 pub struct Ls {
@@ -99,7 +47,7 @@ pub struct Count {
 }
 
 pub async fn ls(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    let filter = ls.which.filter(now)?;
+    let filter = ls.which.filter(now, &STANDING)?;
     let after = ls.after.as_deref().map(str::parse::<Cursor>).transpose().map_err(|error| {
         Failure::new(ExitCode::Usage, format!("--after: {error}"))
             .hint("write what the page before says, the field `next` in JSON")
@@ -149,7 +97,7 @@ fn or_none(text: &str) -> String {
 }
 
 pub async fn groups(groups: Groups, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    let filter = groups.which.filter(now)?;
+    let filter = groups.which.filter(now, &STANDING)?;
     let config = global.load_config()?;
     let index = index(&config, groups.which.no_refresh).await?;
     let found = list::groups(&config, &index, &filter, groups.limit.into(), now).await?;
@@ -183,7 +131,7 @@ pub async fn groups(groups: Groups, now: Timestamp, global: &Global) -> Result<E
 }
 
 pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    let filter = count.which.filter(now)?;
+    let filter = count.which.filter(now, &STANDING)?;
     let index = index(&global.load_config()?, count.which.no_refresh).await?;
     let all = index.count(&filter).await?;
     let shares = match count.by {
@@ -208,55 +156,6 @@ pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<Exit
     Ok(if all == 0 { ExitCode::NothingMatched } else { ExitCode::Done })
 }
 
-/// The index, up to date unless that is not wanted.
-pub async fn index(config: &Config, as_it_is: bool) -> Result<Arc<dyn Quarantine>, Failure> {
-    let index = quarantine::open(config).await?;
-    if !as_it_is && !quarantine::catch_up(config, &index, REFRESH).await?.complete {
-        let message = format!("the index of dead letters was not up to date within {}", Span(REFRESH));
-        return Err(Failure::new(ExitCode::TimedOut, message)
-            .hint("what was read is kept: ask again, or with --no-refresh"));
-    }
-    Ok(index)
-}
-
-impl Which {
-    pub fn filter(&self, now: Timestamp) -> Result<Filter, Failure> {
-        let at =
-            |flag: &str, text: &Option<String>| text.as_deref().map(|text| time(flag, text, now)).transpose();
-        Ok(Filter {
-            pipeline: self.pipeline.clone(),
-            stage: self.stage.clone(),
-            code: self.code.clone(),
-            class: self.class.clone(),
-            fingerprint: self.group.clone(),
-            tenant: self.tenant.clone(),
-            job: self.job.clone(),
-            resource: self.resource.clone(),
-            trace: self.trace.clone(),
-            states: states(&self.state)?,
-            looked_at: self.unseen.then_some(false),
-            text: self.text.clone(),
-            since: at("--since", &self.since)?,
-            until: at("--until", &self.until)?,
-        })
-    }
-}
-
-/// None for all.
-fn states(names: &[String]) -> Result<Vec<State>, Failure> {
-    if names.iter().any(|name| name == "all") {
-        return Ok(Vec::new());
-    }
-    let state = |name: &String| {
-        State::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
-            let all: Vec<_> = State::ALL.iter().map(|state| state.as_str()).collect();
-            Failure::new(ExitCode::Usage, format!("--state: there is no state '{}'", printable(name)))
-                .hint(format!("write one of {}, or all", all.join(", ")))
-        })
-    };
-    names.iter().map(state).collect()
-}
-
 fn row(heap: &Heap, now: Timestamp) -> Vec<String> {
     let Heap { group, state, trend, care } = heap;
     vec![
@@ -273,7 +172,7 @@ fn row(heap: &Heap, now: Timestamp) -> Vec<String> {
         age(group.last, now),
         headroom(care, now),
         late(care),
-        or_none(group.owner.as_deref().unwrap_or_default()),
+        or_none(group.remarks.owner.as_deref().unwrap_or_default()),
         shortened(&group.message),
     ]
 }

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{ensure_id, index};
+use super::{ensure_id, which};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
-use crate::ops::dlq::account::account;
+use crate::ops::dlq::account::{Told, account};
 use crate::ops::dlq::explain::{command, printable};
 use crate::ops::dlq::runbook as steps;
 
@@ -20,8 +20,8 @@ pub struct Runbook {
 pub async fn runbook(args: Runbook, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
     ensure_id(&args.id)?;
     let config = global.load_config()?;
-    let index = index::index(&config, args.no_refresh).await?;
-    let account = account(&config, &index, &args.id, false, now).await?;
+    let index = which::index(&config, args.no_refresh).await?;
+    let account = account(&config, &index, &args.id, Told::Nothing, now).await?;
     let runbook = steps::runbook(&account, &command(&global.config));
     match global.format() {
         Format::Json => output::json(&runbook)?,

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::story::{Telling, story};
-use super::{ensure_id, index};
+use super::{ensure_id, which};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
-use crate::ops::dlq::account::account;
+use crate::ops::dlq::account::{Told, account};
 use crate::ops::dlq::explain::command;
 
 #[derive(Debug, clap::Args)]
@@ -23,8 +23,9 @@ pub struct Show {
 pub async fn show(show: Show, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
     ensure_id(&show.id)?;
     let config = global.load_config()?;
-    let index = index::index(&config, show.no_refresh).await?;
-    let account = account(&config, &index, &show.id, show.payload, now).await?;
+    let index = which::index(&config, show.no_refresh).await?;
+    let told = if show.payload { Told::Contents } else { Told::Lengths };
+    let account = account(&config, &index, &show.id, told, now).await?;
     match global.format() {
         Format::Json => output::json(&account)?,
         Format::Ndjson => output::ndjson(&account)?,

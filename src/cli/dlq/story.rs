@@ -13,7 +13,7 @@ use crate::ops::dlq::account::Account;
 use crate::ops::dlq::explain::{age, printable, quoted};
 use crate::ops::dlq::life::{Cost, Life};
 use crate::ops::job::{detail, since};
-use crate::quarantine::{Act, Group, Writer};
+use crate::quarantine::{Act, Group, Remarks, Writer};
 
 /// Events of the life of a job that are shown, the latest.
 const EVENTS_MAX: usize = 100;
@@ -141,12 +141,13 @@ fn alike(text: &mut String, group: &Group) {
         group.states.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
     let _ = writeln!(
         text,
-        "\ngroup         {}: {} letters ({})",
+        "\ngroup         {}; letters: {}, of them {}",
         group.state().as_str(),
         group.count,
         states.join(", ")
     );
-    let said = [("assigned to", &group.owner), ("ticket", &group.ticket), ("note", &group.note)];
+    let Remarks { note, owner, ticket } = &group.remarks;
+    let said = [("assigned to", owner), ("ticket", ticket), ("note", note)];
     for (name, value) in said {
         if let Some(value) = value {
             let _ = writeln!(text, "{name:<14}{value}");
@@ -230,7 +231,7 @@ fn changes(text: &mut String, account: &Account) {
     let mut words: Vec<String> = Vec::new();
     words.push(match (&changes.revision_now, changes.revision_differs) {
         (Some(now), Some(true)) => format!("the stage's revision is {now} now"),
-        (Some(_), Some(false)) => "not the stage's revision".to_owned(),
+        (Some(_), Some(false)) => "the stage's revision is the same".to_owned(),
         (Some(now), None) => format!("the stage's revision is {now} now, and was not noted then"),
         (None, _) => "this configuration has no such stage".to_owned(),
     });

@@ -14,7 +14,7 @@ use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::ops::redrive::checks::{Check, Limits, NAMES, check};
 use crate::ops::redrive::plan::{Proposal, Selection, Wish, freeze, propose};
-use crate::quarantine::{Policy, Quarantine, Run};
+use crate::quarantine::{Policy, Quarantine, Run, State};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -63,7 +63,7 @@ pub async fn run(args: Args, config: &Config, now: Timestamp, global: &Global) -
         words("--name", name)?;
     }
     let selection = match args.ids.is_empty() {
-        true => Selection::Filter(Box::new(args.which.filter(now)?)),
+        true => Selection::Filter(Box::new(args.which.filter(now, &[State::Open])?)),
         false => Selection::Ids(args.ids),
     };
     let policy = Policy {

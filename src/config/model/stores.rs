@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Links, Secret};
+use super::{Links, Masking, Secret};
 use crate::config::units::Span;
 
 /// The job ledger.
@@ -73,6 +73,8 @@ pub struct QuarantineStore {
     /// The topic where it stands what people and rules do with dead letters.
     pub operations: String,
     pub links: Links,
+    /// What nobody is to see. When rules about error texts change, the index is filled anew.
+    pub masking: Masking,
 }
 
 impl QuarantineStore {
@@ -87,8 +89,8 @@ impl QuarantineStore {
 impl Default for QuarantineStore {
     fn default() -> Self {
         let operations = "lazaret.operations".into();
-        let (path, links) = (Self::PATH.into(), Links::default());
-        Self { path, postgres: None, topics: Vec::new(), operations, links }
+        let (path, links, masking) = (Self::PATH.into(), Links::default(), Masking::default());
+        Self { path, postgres: None, topics: Vec::new(), operations, links, masking }
     }
 }
 

@@ -32,8 +32,20 @@ pub struct Account {
     pub changes: Changes,
     /// `logs`, `trace`.
     pub links: BTreeMap<&'static str, String>,
+    /// Absent when Kafka was not asked.
     #[serde(flatten)]
-    pub standing: Standing,
+    pub standing: Option<Standing>,
+}
+
+/// How much of the record is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Kafka is not asked for it.
+    Nothing,
+    /// What is there, and how long it is.
+    Lengths,
+    /// Contents too, which not everybody may see.
+    Contents,
 }
 
 /// What is another now than when the record died, as far as that is known here.
@@ -66,12 +78,12 @@ pub async fn find(index: &Arc<dyn Quarantine>, id: &str) -> Result<Known, DlqErr
     Err(DlqError::NotFound(advice))
 }
 
-/// Puts together what is known. With `payload`, contents of the record too, which not everybody may see.
+/// Puts together what is known.
 pub async fn account(
     config: &Config,
     index: &Arc<dyn Quarantine>,
     id: &str,
-    payload: bool,
+    told: Told,
     now: Timestamp,
 ) -> Result<Account, DlqError> {
     let known = find(index, id).await?;
@@ -80,13 +92,21 @@ pub async fn account(
     let group = index.groups(&alike, 1).await?.pop();
     let acts = bare(index.acts(&entry.id).await?);
     let group_acts = bare(index.group_acts(&entry.fingerprint).await?);
-    let (life, standing) = tokio::join!(Life::of(config, entry), standing(config, entry));
+    let record = async {
+        match told {
+            Told::Nothing => None,
+            Told::Lengths | Told::Contents => Some(standing(config, entry).await),
+        }
+    };
+    let (life, standing) = tokio::join!(Life::of(config, entry), record);
     let usage = match &standing {
-        Standing::There(original) => original.usage,
+        Some(Standing::There(original)) => original.usage,
         _ => None,
     };
     let standing = match standing {
-        Standing::There(original) if !payload => Standing::There(Box::new(original.without_contents())),
+        Some(Standing::There(original)) if told != Told::Contents => {
+            Some(Standing::There(Box::new(original.without_contents())))
+        }
         as_it_is => as_it_is,
     };
     Ok(Account {

@@ -63,7 +63,7 @@ struct Waiting {
 
 impl Care {
     pub fn of_letter(config: &Config, letter: &Known, now: Timestamp) -> Self {
-        let Known { entry, state, looked_at } = letter;
+        let Known { entry, state, looked_at, .. } = letter;
         let open = matches!(state, State::Open | State::Redriving).then_some(entry.last_failure);
         let logged = Timestamp::from_millisecond(entry.logged()).ok();
         let logged = logged.filter(|_| *state == State::Open);

@@ -53,5 +53,10 @@ pub fn entry(job: &str, code: &str, second: i64) -> Entry {
 
 /// An open letter that nobody has looked at.
 pub fn known(second: i64) -> Known {
-    Known { entry: entry("j1", "parse.corrupt", second), state: State::Open, looked_at: false }
+    Known {
+        entry: entry("j1", "parse.corrupt", second),
+        state: State::Open,
+        looked_at: false,
+        remarks: Default::default(),
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::config::{Config, Format};
 use crate::flow::Topology;
+use crate::kafka::client::reach;
 use crate::kafka::pick::Picker;
 use crate::message::payload::Usage;
 use crate::message::{DeadLetter, Record, TopicPartition};
@@ -80,6 +81,10 @@ pub enum Content {
 /// Reads the record of a letter.
 pub async fn standing(config: &Config, entry: &Entry) -> Standing {
     let place = (TopicPartition::new(entry.at.topic.clone(), entry.at.partition), entry.at.offset);
+    // Who asks for one record does not wait as long as who asks for many.
+    if let Err(problem) = reach(&config.kafka, "dlq").await {
+        return Standing::Unread { why: problem.to_string() };
+    }
     let mut picker = Picker::new(&config.kafka, "dlq", Topology::derive(config).message_max());
     let record = match picker.pick([place.clone()]).await {
         Ok(mut found) => found.remove(&place),

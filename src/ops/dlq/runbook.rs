@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::account::Account;
 use super::explain::quoted;
-use super::original::Standing;
 use crate::flow::Code;
 use crate::quarantine::{Entry, Group, State, Writer};
 
@@ -120,7 +119,7 @@ impl Telling<'_> {
         if let Some(until) = self.account.letter.care.kept_until {
             lines.push(format!("Kafka may delete the record from {until:.0} on."));
         }
-        if matches!(self.account.standing, Standing::Gone) {
+        if self.account.letter.known.state == State::Expired {
             lines.push("Kafka has deleted the record: it cannot be sent back.".to_owned());
         }
         self.step("Before it is sent back", lines.join("\n\n"), [])
@@ -191,8 +190,7 @@ fn size(group: &Group) -> String {
         .map(|(_, count)| count)
         .sum();
     format!(
-        "{} letters alike, {open} of them open or being redriven, of {} tenants and {} resources; the first died {:.0}, the \
-         last {:.0}. ",
+        "Letters alike: {}, open or being redriven: {open}, tenants: {}, resources: {}; the first died {:.0}, the last {:.0}. ",
         group.count, group.tenants, group.resources, group.first, group.last
     )
 }

@@ -5,10 +5,7 @@ use uuid::Uuid;
 
 use crate::kafka::{ProduceError, Producer};
 use crate::message::{Headers, OutRecord};
-use crate::quarantine::{Act, Deed};
-
-/// Letters of one act.
-const LETTERS_MAX: usize = 1000;
+use crate::quarantine::{Act, Deed, LETTERS_MAX};
 
 /// The acts of one operation, in somebody's name.
 pub struct Acts<'a> {
@@ -36,6 +33,7 @@ impl<'a> Acts<'a> {
         Self { producer, topic, operation, by, reason }
     }
 
+    /// What the audit finds them by.
     pub fn operation(&self) -> &str {
         &self.operation
     }
@@ -43,26 +41,31 @@ impl<'a> Acts<'a> {
     /// Returns when all replicas have it. No letters: nothing.
     pub async fn note(&self, letters: &[String], deed: &Deed) -> Result<(), ProduceError> {
         for letters in letters.chunks(LETTERS_MAX) {
-            self.write(letters.to_vec(), deed.clone()).await?;
+            self.write(letters, None, deed).await?;
         }
         Ok(())
     }
 
     /// Says something of the operation as a whole.
-    pub async fn say(&self, deed: Deed) -> Result<(), ProduceError> {
-        self.write(Vec::new(), deed).await
+    pub async fn say(&self, deed: &Deed) -> Result<(), ProduceError> {
+        self.write(&[], None, deed).await
     }
 
-    async fn write(&self, letters: Vec<String>, deed: Deed) -> Result<(), ProduceError> {
+    /// The same on a group as a whole.
+    pub async fn note_of_group(&self, fingerprint: &str, deed: &Deed) -> Result<(), ProduceError> {
+        self.write(&[], Some(fingerprint), deed).await
+    }
+
+    async fn write(&self, letters: &[String], group: Option<&str>, deed: &Deed) -> Result<(), ProduceError> {
         let act = Act {
             id: Uuid::now_v7().to_string(),
             operation: self.operation.clone(),
             at: Timestamp::now(),
             by: self.by.to_owned(),
             reason: self.reason.map(str::to_owned),
-            letters,
-            group: None,
-            deed,
+            letters: letters.to_vec(),
+            group: group.map(str::to_owned),
+            deed: deed.clone(),
         };
         self.producer.send(act_record(self.topic, &act)).await.map(|_| ())
     }

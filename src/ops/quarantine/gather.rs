@@ -11,17 +11,18 @@ use super::{BATCH_BYTES, BATCH_RECORDS, FollowError};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::message::{Record, Topic};
-use crate::quarantine::{Act, Batch, Entry, Owner, Quarantine};
+use crate::quarantine::{Act, Batch, Entry, Mask, Owner, Quarantine};
 use crate::telemetry::metrics;
 
 /// Longest text of an act that is read: the ids of a thousand letters have room.
 const ACT_MAX: usize = 512 << 10;
 
-/// The topics that are followed.
+/// The topics that are followed, and what is hidden of what they hold.
 #[derive(Clone, Debug)]
 pub struct Sources {
     letters: BTreeMap<Topic, Owner>,
     operations: Option<Topic>,
+    mask: Mask,
 }
 
 impl Sources {
@@ -33,7 +34,7 @@ impl Sources {
             .into_iter()
             .map(|stage| (stage.dlq.as_str().into(), Owner { pipeline: stage.pipeline, stage: stage.stage }));
         let operations = operations.as_deref().map(Topic::from);
-        Self { letters: others.chain(ours).collect(), operations }
+        Self { letters: others.chain(ours).collect(), operations, mask: Mask::of(&config.quarantine.masking) }
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -61,7 +62,9 @@ impl Gathering {
                 self.batch.acts.push((record.at.offset, act));
             }
         } else if let Some(owner) = self.sources.letters.get(&record.at.topic) {
-            self.batch.entries.push(Entry::read(record, owner));
+            let mut entry = Entry::read(record, owner);
+            self.sources.mask.entry(&mut entry);
+            self.batch.entries.push(entry);
         }
         self.batch.positions.insert(record.topic_partition(), record.at.offset + 1);
         self.records += 1;
@@ -78,7 +81,7 @@ impl Gathering {
 
     pub fn take(&mut self) -> Batch {
         (self.records, self.bytes) = (0, 0);
-        std::mem::take(&mut self.batch)
+        Batch { rules: self.sources.mask.name(), ..std::mem::take(&mut self.batch) }
     }
 
     /// Puts the record in, and sends the batch on when it is full. Breaks off when nobody takes it.

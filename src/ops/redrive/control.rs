@@ -127,7 +127,7 @@ pub async fn command(
     };
     let topic = operations(&Topology::derive(config))?;
     let acts = Acts::of(run.id.clone(), producer, &topic, by, reason);
-    acts.say(command.deed()).await?;
+    acts.say(&command.deed()).await?;
     let after = find(config, index, &run.id).await?;
     // Somebody else may have been first.
     match after.state == becomes || (becomes == RunState::Running && after.state != run.state) {

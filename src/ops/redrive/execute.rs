@@ -361,7 +361,7 @@ impl<'a> Executor<'a> {
         if matches!(deed, Deed::Stopped { .. }) {
             metrics::redrive_gate_stop(&self.run.plan.pipeline, &self.run.plan.stage);
         }
-        self.acts(why).say(deed).await?;
+        self.acts(why).say(&deed).await?;
         let run = control::find(self.config, self.index, &self.run.id).await?;
         Ok(Turn::Ended(Box::new(run)))
     }
@@ -369,7 +369,7 @@ impl<'a> Executor<'a> {
     /// Says how far it is.
     async fn tell(&mut self) -> Result<(), RunError> {
         self.told = Instant::now();
-        self.acts(None).say(Deed::Progress { tally: self.tally }).await?;
+        self.acts(None).say(&Deed::Progress { tally: self.tally }).await?;
         Ok(())
     }
 

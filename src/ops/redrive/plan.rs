@@ -99,10 +99,10 @@ pub async fn freeze(
 ) -> Result<String, RunError> {
     let topic = super::control::operations(&Topology::derive(config))?;
     let acts = Acts::of(Uuid::now_v7().to_string(), producer, &topic, by, reason);
-    acts.say(Deed::Planned { plan: Box::new(proposal.plan) }).await?;
+    acts.say(&Deed::Planned { plan: Box::new(proposal.plan) }).await?;
     let mut from = 0;
     for ids in proposal.letters.chunks(ENLISTED_MAX) {
-        acts.say(Deed::Enlisted { from, ids: ids.to_vec() }).await?;
+        acts.say(&Deed::Enlisted { from, ids: ids.to_vec() }).await?;
         from += ids.len() as u64;
     }
     Ok(acts.operation().to_owned())

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Act, By, Entry, Filter, Group, Known, Quarantine, Share, State, Stretch, all, at};
+use super::{
+    Act, ActFilter, By, Entry, Filter, Group, Known, Quarantine, Share, State, Stretch, all, at, audit,
+};
 use crate::message::TopicPartition;
-use crate::quarantine::{Bucket, Deed};
+use crate::quarantine::{Bucket, Deed, Remarks};
 
 /// Every record that was read, in any order.
 #[derive(Clone, Default)]
@@ -42,7 +44,8 @@ impl Model {
             let place = TopicPartition::new(entry.at.topic.clone(), entry.at.partition);
             let gone = self.gone.get(&place).is_some_and(|first| entry.at.offset < *first);
             let looked_at = acts.iter().any(|act| act.is_by_person()) || self.looked_at(&entry);
-            Known { state: State::of(acts, again, gone), looked_at, entry }
+            let state = State::of(acts.iter().copied(), again, gone);
+            Known { state, looked_at, entry, remarks: remarks(&acts) }
         };
         let mut letters: Vec<Known> = entries.iter().map(|entry| known(entry)).collect();
         letters.sort_by(|a, b| {
@@ -82,6 +85,16 @@ impl Model {
         assert_eq!(index.oldest_record(filter).await.expect("works"), oldest, "{told}");
     }
 
+    /// Compares the acts that pass.
+    pub async fn check_acts(&self, index: &dyn Quarantine, filter: &ActFilter) {
+        let mut acts = self.acts_in_order();
+        acts.reverse();
+        acts.retain(|act| filter.matches(act));
+        for size in [3, 1000] {
+            assert_eq!(audit(index, filter, size).await.iter().collect::<Vec<_>>(), acts, "{filter:?}");
+        }
+    }
+
     fn groups(&self, letters: &[Known]) -> Vec<Group> {
         let mut groups: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
         for known in letters {
@@ -95,9 +108,9 @@ impl Model {
     fn group(&self, letters: &[&Known]) -> Group {
         let latest = &letters[0].entry;
         let acts = self.acts_in_order();
-        let acts = || acts.iter().rev().filter(|act| act.group.as_ref() == Some(&latest.fingerprint));
-        let said = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
-        let resolved_at = acts().find(|act| act.deed == Deed::Resolved).map(|act| act.at);
+        let acts: Vec<&Act> =
+            acts.into_iter().filter(|act| act.group.as_ref() == Some(&latest.fingerprint)).collect();
+        let resolved_at = acts.iter().rev().find(|act| act.deed == Deed::Resolved).map(|act| act.at);
         let states = State::ALL
             .into_iter()
             .map(|state| (state, letters.iter().filter(|known| known.state == state).count() as u64));
@@ -130,22 +143,22 @@ impl Model {
                 .map(|known| known.entry.logged())
                 .min()
                 .map(|logged| jiff::Timestamp::from_millisecond(logged).expect("a time")),
-            note: said(
-                acts().find_map(|act| if let Deed::Noted { text } = &act.deed { Some(text) } else { None }),
-            ),
-            owner: said(
-                acts().find_map(
-                    |act| if let Deed::Assigned { owner } = &act.deed { Some(owner) } else { None },
-                ),
-            ),
-            ticket: said(
-                acts().find_map(
-                    |act| if let Deed::Linked { ticket } = &act.deed { Some(ticket) } else { None },
-                ),
-            ),
+            remarks: remarks(&acts),
             resolved_at,
             regressed: resolved_at.is_some_and(|resolved| latest.last_failure > resolved),
         }
+    }
+}
+
+/// The last word on each thing, unless it is none.
+fn remarks(acts: &[&Act]) -> Remarks {
+    let last = |said: fn(&Deed) -> Option<&String>| {
+        acts.iter().rev().find_map(|act| said(&act.deed)).filter(|text| !text.is_empty()).cloned()
+    };
+    Remarks {
+        note: last(|deed| if let Deed::Noted { text } = deed { Some(text) } else { None }),
+        owner: last(|deed| if let Deed::Assigned { owner } = deed { Some(owner) } else { None }),
+        ticket: last(|deed| if let Deed::Linked { ticket } = deed { Some(ticket) } else { None }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::model::{Model, answers};
-use super::{Act, Batch, Deed, Entry, Filter, Open, Quarantine, State, at, letter};
+use super::{Act, ActFilter, Batch, Deed, Entry, Filter, Open, Quarantine, State, at, letter};
 use crate::message::{Coordinates, TopicPartition};
 use crate::quarantine::Outcome;
 
@@ -116,8 +116,9 @@ fn deed(n: i64, entries: &[Entry], random: &mut Random) -> Act {
     let letters = (0..random.below(5)).map(|_| random.pick(entries).id).collect();
     let (_, act) = super::act(n, &[], random.pick(&deeds));
     let group = (random.below(2) == 0).then(|| format!("f{}", random.below(6)));
+    let operation = format!("op-{}", random.below(4));
     let by = random.pick(&["ada", "rule:night", "ben"]).to_owned();
-    Act { letters, group, by, at: at(random.below(40) as i64 * 900_000), ..act }
+    Act { letters, group, operation, by, at: at(random.below(40) as i64 * 900_000), ..act }
 }
 
 /// Takes the topics' records in batches of any size, partition by partition or all mixed.
@@ -180,6 +181,25 @@ fn filters(random: &mut Random) -> Vec<Filter> {
     filters
 }
 
+fn act_filters(random: &mut Random) -> Vec<ActFilter> {
+    let mut filters = vec![ActFilter::default()];
+    for _ in 0..20 {
+        let mut filter = ActFilter::default();
+        for _ in 0..=random.below(3) {
+            match random.below(6) {
+                0 => filter.letter = random.name(&["parse-1-0", "embed-2-1", "embed-7-2", "none"]),
+                1 => filter.group = random.name(&["f0", "f1", "f9"]),
+                2 => filter.operation = random.name(&["op-0", "op-3", "op"]),
+                3 => filter.by = random.name(&["ada", "rule:night", "nobody"]),
+                4 => filter.since = Some(at(random.below(40) as i64 * 900_000)),
+                _ => filter.until = Some(at(random.below(40) as i64 * 900_000)),
+            }
+        }
+        filters.push(filter);
+    }
+    filters
+}
+
 async fn the_same_records_in_any_order_give_the_same_answers(index: &Arc<dyn Quarantine>, seed: u64) {
     let mut random = Random(seed);
     let topics = topics(&mut random);
@@ -205,6 +225,9 @@ async fn the_same_records_in_any_order_give_the_same_answers(index: &Arc<dyn Qua
     }
     for filter in &filters {
         model.check(&**index, filter).await;
+    }
+    for filter in act_filters(&mut random) {
+        model.check_acts(&**index, &filter).await;
     }
     let gone = BTreeMap::from([(TopicPartition::new("rag.embed.dlq", 1), 20)]);
     index.expire(gone.clone()).await.expect("works");

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Open, act, apply, at, count, groups, letter, on_group, states};
+use super::{Open, act, apply, at, audit, count, groups, letter, on_group, states};
 use crate::message::TopicPartition;
-use crate::quarantine::{Act, Deed, Entry, Filter, Outcome, Quarantine, State};
+use crate::quarantine::{Act, ActFilter, Deed, Entry, Filter, Outcome, Quarantine, State};
 
 pub async fn standing(open: &impl Open) {
     a_letter_is_where_the_last_act_on_it_put_it(open().await).await;
@@ -15,6 +15,8 @@ pub async fn standing(open: &impl Open) {
     the_same_job_in_another_stage_is_another(open().await).await;
     a_reclassified_letter_has_another_code_and_the_same_fingerprint(open().await).await;
     the_last_word_on_a_group_counts(open().await).await;
+    what_is_said_of_a_letter_is_not_said_of_its_group(open().await).await;
+    acts_are_found_by_letter_group_operation_and_person_the_latest_first(open().await).await;
     a_group_is_regressed_when_a_letter_died_after_it_was_resolved(open().await).await;
     what_kafka_deleted_is_expired_unless_somebody_did_something(open().await).await;
     what_is_known_later_of_an_expired_letter_still_counts(open().await).await;
@@ -167,12 +169,60 @@ async fn the_last_word_on_a_group_counts(index: Arc<dyn Quarantine>) {
         .await;
     apply(&*index, &[], &[on_group(3, "f1", noted("first")), on_group(6, "f2", noted("other"))]).await;
     apply(&*index, &[], &[on_group(7, "f1", Deed::Linked { ticket: "T-1".into() })]).await;
-    let group = &groups(&*index).await[0];
+    let remarks = &groups(&*index).await[0].remarks;
     let said = |text: &Option<String>| text.clone().unwrap_or_default();
-    assert_eq!([said(&group.note), said(&group.owner), said(&group.ticket)], ["second", "ada", "T-1"]);
+    assert_eq!([said(&remarks.note), said(&remarks.owner), said(&remarks.ticket)], ["second", "ada", "T-1"]);
     apply(&*index, &[], &[on_group(8, "f1", noted("")), on_group(9, "f1", assigned(""))]).await;
-    let group = &groups(&*index).await[0];
-    assert_eq!([&group.note, &group.owner], [&None, &None]);
+    let remarks = &groups(&*index).await[0].remarks;
+    assert_eq!([&remarks.note, &remarks.owner], [&None, &None]);
+}
+
+async fn what_is_said_of_a_letter_is_not_said_of_its_group(index: Arc<dyn Quarantine>) {
+    let noted = |text: &str| Deed::Noted { text: text.into() };
+    let acts = [
+        act(1, &["id-0001", "id-0002"], Deed::Assigned { owner: "ada".into() }),
+        act(2, &["id-0002"], noted("this one")),
+        on_group(3, "f1", noted("all of them")),
+    ];
+    apply(&*index, &[letter(1), letter(2)], &acts).await;
+    let remarks = async |id: &str| index.find(id).await.expect("works")[0].remarks.clone();
+    assert_eq!(remarks("id-0001").await.owner.as_deref(), Some("ada"));
+    assert_eq!(remarks("id-0002").await.note.as_deref(), Some("this one"));
+    assert_eq!(remarks("id-0001").await.note, None);
+    let group = &groups(&*index).await[0].remarks;
+    assert_eq!((group.note.as_deref(), group.owner.as_deref()), (Some("all of them"), None));
+}
+
+async fn acts_are_found_by_letter_group_operation_and_person_the_latest_first(index: Arc<dyn Quarantine>) {
+    let (_, other) = act(4, &["id-0001"], Deed::Restored);
+    let other = Act { operation: "op-2".into(), by: "ben".into(), ..other };
+    let acts = [
+        act(1, &["id-0001", "id-0002"], Deed::Discarded),
+        act(2, &["id-0002"], Deed::Noted { text: "hm".into() }),
+        on_group(3, "f1", Deed::Resolved),
+        (4, other),
+    ];
+    // They need not be of letters that are known.
+    apply(&*index, &[letter(1)], &acts).await;
+    let some = |text: &str| Some(text.to_owned());
+    for (filter, expected) in [
+        (ActFilter::default(), vec![4, 3, 2, 1]),
+        (ActFilter { letter: some("id-0001"), ..ActFilter::default() }, vec![4, 1]),
+        (ActFilter { letter: some("id-0002"), ..ActFilter::default() }, vec![2, 1]),
+        (ActFilter { letter: some("id-000"), ..ActFilter::default() }, vec![]),
+        (ActFilter { group: some("f1"), ..ActFilter::default() }, vec![3]),
+        (ActFilter { operation: some("op"), ..ActFilter::default() }, vec![3, 2, 1]),
+        (ActFilter { by: some("ben"), ..ActFilter::default() }, vec![4]),
+        (ActFilter { by: some("ben"), operation: some("op"), ..ActFilter::default() }, vec![]),
+        (ActFilter { since: Some(at(2000)), until: Some(at(4000)), ..ActFilter::default() }, vec![3, 2]),
+    ] {
+        let found = audit(&*index, &filter, 2).await;
+        let ids: Vec<&str> = found.iter().map(|act| act.id.as_str()).collect();
+        let expected: Vec<String> = expected.into_iter().map(|n| format!("act-{n}")).collect();
+        assert_eq!(ids, expected, "{filter:?}");
+    }
+    let whole = &audit(&*index, &ActFilter { group: None, ..ActFilter::default() }, 10).await[3];
+    assert_eq!(whole, &act(1, &["id-0001", "id-0002"], Deed::Discarded).1);
 }
 
 async fn a_group_is_regressed_when_a_letter_died_after_it_was_resolved(index: Arc<dyn Quarantine>) {
@@ -234,5 +284,5 @@ async fn acts_on_letters_are_told_whole(index: Arc<dyn Quarantine>) {
         assert_eq!(index.acts(id).await.expect("works"), std::slice::from_ref(&one));
     }
     assert!(index.acts("id-000").await.expect("works").is_empty());
-    assert_eq!(groups(&*index).await[0].note.as_deref(), Some("a note"));
+    assert_eq!(groups(&*index).await[0].remarks.note.as_deref(), Some("a note"));
 }

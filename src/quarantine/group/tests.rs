@@ -24,9 +24,7 @@ fn group(states: &[State], regressed: bool) -> Group {
         oldest_open: None,
         oldest_unseen: None,
         oldest_record: None,
-        note: None,
-        owner: None,
-        ticket: None,
+        remarks: Remarks::default(),
         resolved_at: None,
         regressed,
     }

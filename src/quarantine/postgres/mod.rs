@@ -20,8 +20,8 @@ use tokio_postgres::types::ToSql;
 use super::projection::shelf::{Base, Stripes as _};
 use super::projection::{answer, restate, runs as runs_of, take};
 use super::{
-    Act, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page, Quarantine, QuarantineError, Run,
-    Share, Stretch,
+    Act, ActCursor, ActFilter, ActPage, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page,
+    Quarantine, QuarantineError, Run, Share, Stretch,
 };
 use crate::config::Postgres;
 use crate::failure::Failure;
@@ -33,7 +33,9 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../../schemas/sql/postgres/0001_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0002_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0003_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0004_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0005_quarantine.sql"),
     ],
 };
 
@@ -87,9 +89,14 @@ impl Quarantine for PostgresQuarantine {
         self.within(READ, |mut shelf| async move { shelf.positions().await }).await
     }
 
+    async fn adopt(&self, rules: &str) -> Result<bool, QuarantineError> {
+        self.within(WRITE, |mut shelf| async move { take::adopt(&mut shelf, rules).await }).await
+    }
+
     async fn apply(&self, batch: Batch) -> Result<(), QuarantineError> {
         let batch = &batch;
-        self.within(WRITE, |mut shelf| Box::pin(async move { take::take(&mut shelf, batch).await })).await
+        let take = |mut shelf| Box::pin(async move { take::take(&mut shelf, batch).await });
+        self.within(WRITE, take).await?.then_some(()).ok_or_else(QuarantineError::other_rules)
     }
 
     async fn expire(&self, first: BTreeMap<TopicPartition, i64>) -> Result<u64, QuarantineError> {
@@ -186,6 +193,17 @@ impl Quarantine for PostgresQuarantine {
     async fn fates(&self, run: &str, letters: &[(u64, String)]) -> Result<Vec<InRun>, QuarantineError> {
         let fates = |mut shelf| Box::pin(async move { runs_of::fates(&mut shelf, run, letters).await });
         self.within(READ, fates).await
+    }
+
+    async fn audit(
+        &self,
+        filter: &ActFilter,
+        after: Option<&ActCursor>,
+        limit: usize,
+    ) -> Result<ActPage, QuarantineError> {
+        let audit =
+            |mut shelf| Box::pin(async move { answer::audit(&mut shelf, filter, after, limit).await });
+        self.within(READ, audit).await
     }
 
     async fn clear(&self) -> Result<(), QuarantineError> {

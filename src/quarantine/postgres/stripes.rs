@@ -82,6 +82,16 @@ impl Stripes for PostgresShelf {
         Ok(())
     }
 
+    async fn rules(&mut self) -> Result<String, Error> {
+        let rows = self.rows("SELECT rules FROM letter_rules", &[]).await?;
+        Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
+    }
+
+    async fn put_rules(&mut self, rules: &str) -> Result<(), Error> {
+        self.run("DELETE FROM letter_rules", &[]).await?;
+        self.run("INSERT INTO letter_rules (rules) VALUES ($1)", &[&rules]).await.map(|_| ())
+    }
+
     async fn clear(&mut self) -> Result<(), Error> {
         self.run(CLEAR, &[]).await?;
         Ok(())

@@ -9,12 +9,15 @@ use super::looks::{Looks, looked_until};
 use super::row::{self, NONE, Row, TOPIC, clean, time};
 use super::scan::scan;
 use super::shelf::Shelf;
-use super::standing::Care;
+use super::standing::resolved_at;
 use super::stripes::Column;
 use super::tally::{Count, HOUR, Latest, Oldest, Shares, Sum, Trend};
 use super::trends::Trends;
 use super::wish::Wish;
-use crate::quarantine::{Act, Bucket, By, Cursor, Filter, Group, Known, Page, Share, State, Stretch};
+use crate::quarantine::{
+    Act, ActCursor, ActFilter, ActPage, Bucket, By, Cursor, Filter, Group, Known, Page, Remarks, Share,
+    State, Stretch,
+};
 
 /// Most letters, groups or values of one answer.
 const ANSWER_MAX: usize = 1000;
@@ -62,6 +65,30 @@ pub async fn find<S: Shelf>(shelf: &mut S, prefix: &str) -> Result<Vec<Known>, S
 
 pub async fn acts<S: Shelf>(shelf: &mut S, id: &str) -> Result<Vec<Act>, S::Error> {
     shelf.acts_whole(&clean(id)).await
+}
+
+pub async fn audit<S: Shelf>(
+    shelf: &mut S,
+    filter: &ActFilter,
+    after: Option<&ActCursor>,
+    limit: usize,
+) -> Result<ActPage, S::Error> {
+    let limit = limit.min(ANSWER_MAX);
+    let clean = |name: &Option<String>| name.as_deref().map(|name| clean(name).into_owned());
+    let filter = ActFilter {
+        letter: clean(&filter.letter),
+        group: clean(&filter.group),
+        operation: clean(&filter.operation),
+        by: clean(&filter.by),
+        ..filter.clone()
+    };
+    let start = || ActCursor { offset: i64::MAX, id: String::new() };
+    // One more tells whether there is another page.
+    let mut found = shelf.acts_before(&filter, &after.cloned().unwrap_or_else(start), limit + 1).await?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|(place, _)| place.clone());
+    Ok(ActPage { acts: found.into_iter().map(|(_, act)| act).collect(), next })
 }
 
 pub async fn count<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<u64, S::Error> {
@@ -204,7 +231,8 @@ async fn with_latest<S: Shelf>(shelf: &mut S, heaps: Vec<(String, Heap)>) -> Res
         acts.entry(print).or_default().push(act);
     }
     let group = |((fingerprint, heap), Known { entry, .. }): ((String, Heap), Known)| {
-        let care = Care::of(acts.get(&fingerprint).map(Vec::as_slice).unwrap_or_default());
+        let acts = acts.get(&fingerprint).map(Vec::as_slice).unwrap_or_default();
+        let resolved_at = resolved_at(acts);
         let states = State::ALL.into_iter().zip(heap.states).filter(|(_, count)| *count > 0).collect();
         let last = time(heap.sum.last);
         Group {
@@ -223,11 +251,9 @@ async fn with_latest<S: Shelf>(shelf: &mut S, heaps: Vec<(String, Heap)>) -> Res
             oldest_open: some_time(heap.oldest_open),
             oldest_unseen: some_time(heap.oldest_unseen),
             oldest_record: some_time(heap.oldest_record),
-            note: care.note,
-            owner: care.owner,
-            ticket: care.ticket,
-            resolved_at: care.resolved_at,
-            regressed: care.resolved_at.is_some_and(|resolved| resolved < last),
+            remarks: Remarks::of(acts),
+            resolved_at,
+            regressed: resolved_at.is_some_and(|resolved| resolved < last),
             fingerprint,
         }
     };
@@ -294,13 +320,20 @@ async fn bare_letters<S: Shelf>(shelf: &mut S, keys: &[i64]) -> Result<Vec<Known
     let messages: BTreeSet<i64> = rows.values().map(|row| row.facts.get(Column::Message)).collect();
     let messages: Vec<i64> = messages.into_iter().collect();
     let messages: HashMap<i64, String> = shelf.messages(&messages).await?.into_iter().collect();
+    let ids: Vec<String> = rows.values().map(|row| row.id.clone()).collect();
+    let mut acts: HashMap<String, Vec<Act>> = HashMap::new();
+    for (letter, act) in shelf.acts_on(&ids).await? {
+        acts.entry(letter).or_default().push(act);
+    }
     let mut letters = Vec::with_capacity(keys.len());
     for key in keys {
         let row = rows.remove(key).ok_or_else(|| shelf.damaged("a letter that is counted and not there"))?;
         let message = messages.get(&row.facts.get(Column::Message)).cloned().unwrap_or_default();
         let name = |what: &'static str, number: i64| names.get(&(what, number)).cloned();
         let letter = row::known(row, message, name);
-        letters.push(letter.ok_or_else(|| shelf.damaged("a letter that cannot be read"))?);
+        let letter = letter.ok_or_else(|| shelf.damaged("a letter that cannot be read"))?;
+        let said = Remarks::of(acts.get(&letter.entry.id).into_iter().flatten());
+        letters.push(Known { remarks: said, ..letter });
     }
     Ok(letters)
 }

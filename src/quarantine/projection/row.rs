@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stripes::{Column, Facts};
 use crate::message::Coordinates;
-use crate::quarantine::{Entry, Known, Origin, State, Writer};
+use crate::quarantine::{Entry, Known, Origin, Remarks, State, Writer};
 
 /// Longest name or id, in bytes. What is longer is cut: an index of a database takes no more than some 2,700.
 const NAME_MAX: usize = 1024;
@@ -140,7 +140,7 @@ pub fn row(entry: &Entry, key: i64, message: i64, number: impl Fn(&Name) -> i64)
     }
 }
 
-/// The letter of a row, without what was done with its group, when `name` knows the names of its numbers. `None` when the row is none that was written here.
+/// The letter of a row, with nothing said of it yet, when `name` knows the names of its numbers. `None` when the row is none that was written here.
 pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Option<String>) -> Option<Known> {
     let named = |column: Column| match row.facts.get(column) {
         NONE => None,
@@ -179,7 +179,7 @@ pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Opti
         id: row.id,
         job: row.job,
     };
-    Some(Known { entry, state, looked_at })
+    Some(Known { entry, state, looked_at, remarks: Remarks::default() })
 }
 
 /// What a trace is found by. Two traces that share it would be needed among 2^63.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::row::{Name, Row, Subject};
 use super::stripes::{Column, Facts, Packed};
 use crate::message::TopicPartition;
-use crate::quarantine::Act;
+use crate::quarantine::{Act, ActCursor, ActFilter};
 
 /// A transaction, and how it fails.
 pub trait Base {
@@ -94,7 +94,7 @@ pub struct Stripe {
     pub packed: Packed,
 }
 
-/// The columns of full stripes, and how far the topics were read.
+/// The columns of full stripes, how far the topics were read, and by which rules.
 pub trait Stripes: Base {
     /// Every stripe's least and greatest number in these columns, by stripe.
     async fn extremes(&mut self, columns: &[Column]) -> Result<Vec<(i64, Column, i64, i64)>, Self::Error>;
@@ -110,7 +110,12 @@ pub trait Stripes: Base {
     /// Moves positions forward, never back.
     async fn advance(&mut self, positions: &BTreeMap<TopicPartition, i64>) -> Result<(), Self::Error>;
 
-    /// Everything, in all tables.
+    /// The masking rules by which letters were taken in; empty for none.
+    async fn rules(&mut self) -> Result<String, Self::Error>;
+
+    async fn put_rules(&mut self, rules: &str) -> Result<(), Self::Error>;
+
+    /// Everything but the rules, in all tables.
     async fn clear(&mut self) -> Result<(), Self::Error>;
 }
 
@@ -130,6 +135,10 @@ pub struct Noted {
     pub run: Option<String>,
     /// Letters of a plan, with the place of the first.
     pub enlisted: Option<(i64, Vec<String>)>,
+    pub operation: String,
+    pub by: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
 }
 
 impl Noted {
@@ -156,6 +165,15 @@ pub trait Acts: Base {
 
     /// The acts on all groups that have letters, in order, each with the number of the fingerprint.
     async fn acts_on_all_groups(&mut self) -> Result<Vec<(i64, Act)>, Self::Error>;
+
+    /// Acts that pass and stand before this place, each with its own, the latest first and with all letters they name; at
+    /// most `limit`.
+    async fn acts_before(
+        &mut self,
+        filter: &ActFilter,
+        before: &ActCursor,
+        limit: usize,
+    ) -> Result<Vec<(ActCursor, Act)>, Self::Error>;
 }
 
 /// Runs of redrive.

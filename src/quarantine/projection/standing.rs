@@ -1,4 +1,4 @@
-//! What acts make of a letter, and of a group. Pure.
+//! What acts make of a letter, and of a group. What was said of them is in `remarks`. Pure.
 
 use jiff::Timestamp;
 
@@ -26,29 +26,7 @@ impl Standing {
     }
 }
 
-/// What acts say of a group: the last word on each thing counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Care {
-    pub note: Option<String>,
-    pub owner: Option<String>,
-    pub ticket: Option<String>,
-    pub resolved_at: Option<Timestamp>,
-}
-
-impl Care {
-    /// `acts` are those on the group, in order.
-    pub fn of(acts: &[Act]) -> Self {
-        let said = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let mut care = Self::default();
-        for act in acts {
-            match &act.deed {
-                Deed::Noted { text } => care.note = said(text),
-                Deed::Assigned { owner } => care.owner = said(owner),
-                Deed::Linked { ticket } => care.ticket = said(ticket),
-                Deed::Resolved => care.resolved_at = Some(act.at),
-                _ => {}
-            }
-        }
-        care
-    }
+/// When the cause of a group was last said to be removed. `acts` are those on the group, in order.
+pub fn resolved_at(acts: &[Act]) -> Option<Timestamp> {
+    acts.iter().rev().find(|act| act.deed == Deed::Resolved).map(|act| act.at)
 }

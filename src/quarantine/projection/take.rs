@@ -9,8 +9,21 @@ use super::shelf::{Noted, Shelf, Stripe};
 use super::stripes::{Column, Packed, STRIPE};
 use crate::quarantine::{Act, Batch, Deed, Entry};
 
-/// The whole batch, in the transaction that the shelf is.
-pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<(), S::Error> {
+/// Other masking rules: what is there was taken in by those before, and is forgotten. Whether they are others.
+pub async fn adopt<S: Shelf>(shelf: &mut S, rules: &str) -> Result<bool, S::Error> {
+    if shelf.rules().await? == rules {
+        return Ok(false);
+    }
+    shelf.clear().await?;
+    shelf.put_rules(rules).await?;
+    Ok(true)
+}
+
+/// The whole batch, in the transaction that the shelf is. False, and nothing of it, when it is by other masking rules.
+pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<bool, S::Error> {
+    if shelf.rules().await? != batch.rules {
+        return Ok(false);
+    }
     let acted = note(shelf, &batch.acts).await?;
     let letters = first_copies(&batch.entries);
     let ids: BTreeSet<String> = letters.iter().map(|(id, _)| id.clone()).chain(acted).collect();
@@ -47,7 +60,8 @@ pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<(), S::Error
     patch(shelf, &RESTATED, before, changed.iter()).await?;
     patch(shelf, &Column::ALL, before, arrived.iter().filter(|row| row.key < before)).await?;
     seal(shelf, before).await?;
-    shelf.advance(&batch.positions).await
+    shelf.advance(&batch.positions).await?;
+    Ok(true)
 }
 
 /// Of each letter the copy that stands first, in the order in which they came.
@@ -165,6 +179,9 @@ fn noted(id: String, offset: i64, act: &Act) -> Noted {
         group: act.group.as_deref().map(|group| clean(group).into_owned()),
         run,
         enlisted,
+        operation: clean(&act.operation).into_owned(),
+        by: clean(&act.by).into_owned(),
+        at: act.at.as_millisecond(),
     }
 }
 

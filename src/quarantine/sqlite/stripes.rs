@@ -79,6 +79,16 @@ impl Stripes for SqliteShelf<'_> {
         Ok(())
     }
 
+    async fn rules(&mut self) -> rusqlite::Result<String> {
+        let rules = self.0.prepare_cached("SELECT rules FROM letter_rules")?.query_row([], |row| row.get(0));
+        Ok(rules.optional()?.unwrap_or_default())
+    }
+
+    async fn put_rules(&mut self, rules: &str) -> rusqlite::Result<()> {
+        self.0.execute("DELETE FROM letter_rules", [])?;
+        self.0.execute("INSERT INTO letter_rules (rules) VALUES (?1)", [rules]).map(|_| ())
+    }
+
     async fn clear(&mut self) -> rusqlite::Result<()> {
         self.0.execute_batch(
             "DELETE FROM run_letters; DELETE FROM acts_on_runs; DELETE FROM runs;

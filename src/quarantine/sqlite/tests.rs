@@ -1,7 +1,8 @@
 //! The contract on SQLite, and what only a file can do.
 
 use super::*;
-use crate::quarantine::contract::{self, apply, letter};
+use crate::quarantine::Deed;
+use crate::quarantine::contract::{self, act, apply, letter};
 
 #[tokio::test]
 async fn the_contract_holds() {
@@ -57,4 +58,26 @@ async fn a_file_whose_stripes_are_gone_says_what_to_do() {
     let message = index.trend(&Filter::default()).await.expect_err("damaged").0;
     assert!(message.contains("index of dead letters") && message.contains("damaged"), "{message}");
     assert!(message.contains("from Kafka again"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_filled_with_acts_anew() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("quarantine.db");
+    let db = Connection::open(&path).expect("opened");
+    db.execute_batch(SCHEMA.migrations[0]).expect("made");
+    db.pragma_update(None, "user_version", 1).expect("set");
+    db.pragma_update(None, "application_id", SCHEMA.application_id).expect("set");
+    db.execute_batch(
+        "INSERT INTO acts (id, at_offset, act, letters) VALUES ('a', 0, '{}', '[]');
+         INSERT INTO acts_on_letters VALUES ('id-0001', 1);
+         INSERT INTO letter_positions VALUES ('lazaret.operations', 0, 1);",
+    )
+    .expect("filled");
+    drop(db);
+    let index = SqliteQuarantine::open(&path).expect("the index opens");
+    assert!(index.positions().await.expect("works").is_empty(), "all is read again");
+    assert!(index.acts("id-0001").await.expect("works").is_empty());
+    apply(&index, &[letter(1)], &[act(0, &["id-0001"], Deed::Discarded)]).await;
+    assert_eq!(index.audit(&ActFilter::default(), None, 10).await.expect("works").acts.len(), 1);
 }

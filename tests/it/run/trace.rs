@@ -112,6 +112,13 @@ async fn a_dead_letter_tells_its_cause_the_life_of_its_job_its_cost_and_what_has
     let unseen = rig.output(&["dlq", "ls", "--unseen"]).await;
     assert_eq!(unseen.status.code(), Some(3), "kim has looked at it");
 
+    let there = format!("bootstrap: '{}'", rig.config.kafka.bootstrap);
+    let away = "timeout: 1s, bootstrap: '127.0.0.1:1'";
+    rig.reconfigure(&there, away);
+    let told = show(&rig, &id, &["--no-refresh"]).await;
+    assert_eq!((&told["record"], &told["life"]["job"]["state"]), (&json!("unread"), &json!("dead")));
+    rig.reconfigure(away, &there);
+
     // What the index and the ledger know is told when Kafka has the record no longer, and when there is no ledger.
     delete(&rig, &rig.topic("embed.dlq")).await;
     std::fs::remove_file(rig.path("ledger.db")).expect("removed");

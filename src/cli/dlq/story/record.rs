@@ -15,11 +15,12 @@ const LINE_MAX: usize = 120;
 /// What Kafka has of it.
 pub fn standing(text: &mut String, account: &Account) {
     match &account.standing {
-        Standing::There(original) => record(text, original),
-        Standing::Gone => {
+        None => {}
+        Some(Standing::There(original)) => record(text, original),
+        Some(Standing::Gone) => {
             let _ = writeln!(text, "\nKafka has deleted the record: this is what the index kept of it");
         }
-        Standing::Unread { why } => _ = writeln!(text, "\nthe record cannot be read: {why}"),
+        Some(Standing::Unread { why }) => _ = writeln!(text, "\nthe record cannot be read: {why}"),
     }
 }
 

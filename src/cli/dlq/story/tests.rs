@@ -33,7 +33,7 @@ fn account() -> Account {
             resolved_at: None,
         },
         links: BTreeMap::new(),
-        standing: Standing::There(Box::new(original)),
+        standing: Some(Standing::There(Box::new(original))),
     }
 }
 
@@ -120,8 +120,8 @@ fn contents_are_shown_as_far_as_they_are_there() {
     let mut account = account();
     let full = told(&account);
     assert!(full.contains("x-secret: s3cr3t") && full.contains(r#""id": "a.pdf""#), "{full}");
-    if let Standing::There(original) = account.standing {
-        account.standing = Standing::There(Box::new(original.without_contents()));
+    if let Some(Standing::There(original)) = account.standing {
+        account.standing = Some(Standing::There(Box::new(original.without_contents())));
     }
     let masked = told(&account);
     assert!(!masked.contains("s3cr3t") && !masked.contains(r#""id": "a.pdf""#), "{masked}");
@@ -129,7 +129,7 @@ fn contents_are_shown_as_far_as_they_are_there() {
         masked.contains("x-secret: 6 bytes") && masked.contains("key 1 bytes, value 14 bytes"),
         "{masked}"
     );
-    account.standing = Standing::Gone;
+    account.standing = Some(Standing::Gone);
     assert!(told(&account).contains("Kafka has deleted the record"));
 }
 

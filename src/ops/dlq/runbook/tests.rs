@@ -26,7 +26,7 @@ fn account() -> Account {
         cost: Cost::default(),
         changes,
         links: BTreeMap::new(),
-        standing: Standing::Gone,
+        standing: None,
     }
 }
 
@@ -57,11 +57,12 @@ fn every_command_is_of_this_letter_and_of_this_configuration() {
 #[test]
 fn the_conditions_say_what_has_not_changed_and_what_is_lost() {
     let mut account = account();
+    account.letter.known.state = State::Expired;
     let text = |account: &Account| step(&runbook(account, "lazaret"), "Before it is sent back").text.clone();
     let told = text(&account);
     assert!(told.contains("it fails again") && told.contains("Kafka has deleted the record"), "{told}");
     account.changes.revision_differs = Some(true);
-    account.standing = Standing::There(Box::default());
+    account.letter.known.state = State::Open;
     account.letter.care.kept_until = Some(time(0));
     let told = text(&account);
     assert!(told.contains("another revision now") && told.contains("may delete the record from"), "{told}");

@@ -1,0 +1,109 @@
+//! Dead letters as a file: what is known of them, and what the records had if that is wanted. As material for whoever cleans
+//! data, and to be looked at with tools that do not know Kafka. Page by page, so that memory stays as it is.
+
+mod columns;
+mod csv;
+mod jsonl;
+mod parquet;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use self::csv::Csv;
+use self::jsonl::Jsonl;
+use self::parquet::Parquet;
+use super::content::{Content, ContentError, Contents, portions};
+use crate::quarantine::{Filter, Known, Quarantine, QuarantineError};
+
+/// Letters that are asked for together.
+const PAGE: usize = 500;
+
+/// How letters are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A JSON document per line, the same as the API has.
+    Jsonl,
+    /// Comma separated with a heading (RFC 4180).
+    Csv,
+    /// Apache Parquet, compressed with Snappy.
+    Parquet,
+}
+
+/// A letter, and what its record had, if that is wanted and Kafka still has it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    #[serde(flatten)]
+    pub letter: Known,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<Content>,
+}
+
+/// Takes rows, and writes them as they come or together.
+trait Sheet {
+    fn put(&mut self, row: Row) -> io::Result<()>;
+
+    /// Nothing more comes.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Exported {
+    pub letters: u64,
+    /// Of those, letters whose records were wanted and are no longer in Kafka.
+    pub without_record: u64,
+}
+
+/// Not everything was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Index(#[from] QuarantineError),
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    #[error(transparent)]
+    Write(#[from] io::Error),
+}
+
+/// Writes all letters that pass, the latest death first; those that die meanwhile are not among them. With `contents`, what
+/// the records had is written, too. `progress` hears how many are written.
+pub async fn export<W: Write + Send>(
+    index: &dyn Quarantine,
+    filter: &Filter,
+    mut contents: Option<Contents<'_>>,
+    (format, to): (Format, W),
+    mut progress: impl FnMut(u64),
+) -> Result<Exported, ExportError> {
+    let with_record = contents.is_some();
+    let mut sheet: Box<dyn Sheet + Send + '_> = match format {
+        Format::Jsonl => Box::new(Jsonl::new(to)),
+        Format::Csv => Box::new(Csv::new(to, with_record)?),
+        Format::Parquet => Box::new(Parquet::new(to, with_record)?),
+    };
+    let (mut exported, mut after) = (Exported::default(), None);
+    loop {
+        let page = index.list(filter, after.as_ref(), PAGE).await?;
+        for letters in portions(page.letters) {
+            let found = match &mut contents {
+                Some(contents) => contents.of(letters).await?,
+                None => letters.into_iter().map(|letter| (letter, None)).collect(),
+            };
+            for (letter, record) in found {
+                exported.letters += 1;
+                exported.without_record += u64::from(with_record && record.is_none());
+                sheet.put(Row { letter, record })?;
+            }
+            progress(exported.letters);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    sheet.finish()?;
+    Ok(exported)
+}
+
+#[cfg(test)]
+mod tests;
