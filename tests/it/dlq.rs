@@ -7,7 +7,7 @@ use lazaret::kafka::admin::Admin;
 use lazaret::message::deadletter::{DeadLetter, Detail, Scene};
 use lazaret::message::{Coordinates, Correlation, Headers, JobId, OutRecord, trail};
 use lazaret::ops::dlq::DlqError;
-use lazaret::ops::dlq::redrive::{Order, RedriveError, What, send_back};
+use lazaret::ops::dlq::redrive::{Aside, Order, RedriveError, What, send_back};
 use lazaret::ops::topics::apply;
 
 use crate::support::{bootstrap, config, records, unique};
@@ -69,7 +69,8 @@ pipelines:
 async fn what_is_sent_back_stands_on_the_stages_redrive_topic_and_nothing_is_sent_back_twice_by_accident() {
     let Some(kafka) = bootstrap() else { return };
     let name = unique("redrive");
-    let config = config(&kafka, &yaml(&name));
+    let (mut config, folder) = (config(&kafka, &yaml(&name)), tempfile::tempdir().expect("a folder"));
+    config.quarantine.path = folder.path().join("quarantine.db");
     apply(&config, false).await.expect("topics");
     let producer = Producer::new(&config.kafka, &Topology::derive(&config), "test").expect("a producer");
     let (one, record) = dead(&name, "job-1", Code::ParseCorrupt);
@@ -81,7 +82,7 @@ async fn what_is_sent_back_stands_on_the_stages_redrive_topic_and_nothing_is_sen
     let back = async |ids: &[&str], what: What, force| {
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         let order = Order { what, by: "ann".into(), reason: Some("no longer wanted".into()) };
-        send_back(&config, &ids, &order, force).await
+        send_back(&config, &ids, &order, if force { Aside::All } else { Aside::Nothing }).await
     };
     // Without a ledger nobody knows whether they are dead.
     assert!(matches!(back(&[&one.id], What::Redrive, false).await, Err(RedriveError::Refused(_))));
@@ -112,7 +113,8 @@ async fn what_is_sent_back_stands_on_the_stages_redrive_topic_and_nothing_is_sen
 async fn a_dead_letter_has_the_time_of_the_original_record_and_is_kept_for_ever() {
     let Some(kafka) = bootstrap() else { return };
     let name = unique("dlq");
-    let config = config(&kafka, &yaml(&name));
+    let (mut config, folder) = (config(&kafka, &yaml(&name)), tempfile::tempdir().expect("a folder"));
+    config.quarantine.path = folder.path().join("quarantine.db");
     apply(&config, false).await.expect("topics");
     let producer = Producer::new(&config.kafka, &Topology::derive(&config), "test").expect("a producer");
     let (_, record) = dead(&name, "job-1", Code::ParseCorrupt);

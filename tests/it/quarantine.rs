@@ -11,7 +11,7 @@ use lazaret::message::{Headers, OutRecord};
 use lazaret::ops::dlq::DlqError;
 use lazaret::ops::dlq::account::{Told, account};
 use lazaret::ops::dlq::original::{Content, Standing};
-use lazaret::ops::dlq::redrive::{Order, RedriveError, What, send_back};
+use lazaret::ops::dlq::redrive::{Aside, Order, RedriveError, What, send_back};
 use lazaret::ops::quarantine::{catch_up, follow, open};
 use lazaret::ops::topics::apply;
 use lazaret::quarantine::{By, Filter, Quarantine, State, Writer};
@@ -64,7 +64,7 @@ pipelines:
 
     async fn send_back(&self, id: &str, what: What) -> Result<(), RedriveError> {
         let order = Order { what, by: "ann".into(), reason: Some("the parser is mended".into()) };
-        send_back(&self.config, &[id.to_owned()], &order, true).await.map(|_| ())
+        send_back(&self.config, &[id.to_owned()], &order, Aside::All).await.map(|_| ())
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::message::trail::is_id;
 use crate::ops::dlq::explain::printable;
-use crate::ops::dlq::redrive::{Order, RedriveError, SentBack, What, send_back};
+use crate::ops::dlq::redrive::{Aside, Order, RedriveError, SentBack, What, send_back};
 
 /// Stands for who sends letters back where the shell does not know.
 const NOBODY: &str = "unknown";
@@ -15,7 +15,7 @@ pub struct Which {
     /// Ids, or as much of their beginning as tells them from the others.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
-    /// Send them back whatever the ledger says of their jobs.
+    /// Send them back whatever the ledger says of their jobs, and whether or not anything has changed.
     #[arg(long)]
     force: bool,
     /// Who does it; the user of this shell when absent. It is written down on the topic of operations.
@@ -30,6 +30,9 @@ pub struct Redrive {
     /// Why they are sent back: what has changed.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Send back what failed for good although its stage has not changed: the reason says what else has.
+    #[arg(long, requires = "reason")]
+    unchanged: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,17 +45,19 @@ pub struct Discard {
 }
 
 pub async fn redrive(redrive: Redrive, global: &Global) -> Result<ExitCode, Failure> {
-    send(redrive.which, What::Redrive, redrive.reason, global).await
+    let aside = if redrive.unchanged { Aside::Unchanged } else { Aside::Nothing };
+    send(redrive.which, What::Redrive, redrive.reason, aside, global).await
 }
 
 pub async fn discard(discard: Discard, global: &Global) -> Result<ExitCode, Failure> {
-    send(discard.which, What::Discard, Some(discard.reason), global).await
+    send(discard.which, What::Discard, Some(discard.reason), Aside::Nothing, global).await
 }
 
 async fn send(
     which: Which,
     what: What,
     reason: Option<String>,
+    aside: Aside,
     global: &Global,
 ) -> Result<ExitCode, Failure> {
     let by = match (which.by, what) {
@@ -74,7 +79,8 @@ async fn send(
         super::ensure_id(id)?;
     }
     let order = Order { what, by, reason };
-    match send_back(&config, &which.ids, &order, which.force).await {
+    let aside = if which.force { Aside::All } else { aside };
+    match send_back(&config, &which.ids, &order, aside).await {
         Ok(sent) => {
             show(&sent, global)?;
             Ok(ExitCode::Done)

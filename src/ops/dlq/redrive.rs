@@ -25,6 +25,17 @@ use crate::worker::revision_of;
 /// How long the index may take to become up to date.
 const REFRESH: Duration = Duration::from_secs(600);
 
+/// What does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aside {
+    #[default]
+    Nothing,
+    /// That what failed for good was not changed: the cause lay elsewhere.
+    Unchanged,
+    /// What the ledger and the index say, too.
+    All,
+}
+
 /// How long it may take until what was sent can be read.
 const SEEN: Duration = Duration::from_secs(5);
 
@@ -62,12 +73,12 @@ pub enum RedriveError {
 }
 
 /// Sends these dead letters back, all or, when one must not be, none. An id may be as much of its beginning as tells it
-/// from the others. With `force` it does not matter what the ledger says, or whether anything has changed.
+/// from the others.
 pub async fn send_back(
     config: &Config,
     ids: &[String],
     order: &Order,
-    force: bool,
+    aside: Aside,
 ) -> Result<Vec<SentBack>, RedriveError> {
     let cluster = reach(&config.kafka, "dlq").await?;
     ensure_operations(config, &cluster)?;
@@ -86,10 +97,10 @@ pub async fn send_back(
             None => None,
         };
         let objection = objection(&entry, state, row.as_ref()).or_else(|| match order.what {
-            What::Redrive => unchanged(&entry, &revision),
-            What::Discard => None,
+            What::Redrive if aside != Aside::Unchanged => unchanged(&entry, &revision),
+            _ => None,
         });
-        match objection.filter(|_| !force) {
+        match objection.filter(|_| aside != Aside::All) {
             Some(advice) => refused.push(advice),
             None => {
                 let before = index.acts(&entry.id).await.map_err(FollowError::from)?;
@@ -252,7 +263,7 @@ fn unchanged(letter: &Entry, revision: &str) -> Option<Advice> {
             "dead letter {} failed for good, and its stage has not changed since (revision {revision})",
             letter.id
         );
-        let hint = "change the stage, or, if the cause lies elsewhere and is removed, say so with --reason and --force";
+        let hint = "change the stage, or, if the cause lies elsewhere and is removed, say so with --unchanged and --reason";
         Advice::new(message, hint)
     })
 }

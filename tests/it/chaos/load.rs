@@ -230,7 +230,8 @@ impl Load {
                 eventually("they are sent back", async || self.rig.tell(&args).await.then_some(())).await;
             }
         };
-        act(vec!["dlq", "redrive"], &back).await;
+        // What failed for good does so once only.
+        act(vec!["dlq", "redrive", "--unchanged", "--reason", "the document is mended"], &back).await;
         act(vec!["dlq", "discard", "--by", "chaos", "--reason", "a test gives it up"], &gone).await;
     }
 

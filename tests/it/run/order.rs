@@ -153,7 +153,7 @@ async fn after_a_dead_letter_the_key_is_held_until_it_is_discarded_or_redriven()
     })
     .await;
     // Redriven as it is, it dies again, and its key is still held.
-    rig.lazaret(&["dlq", "redrive", &id("1-0")]);
+    rig.lazaret(&["dlq", "redrive", &id("1-0"), "--unchanged", "--reason", "a test of the stage"]);
     eventually("it is dead again", async || (rig.records("embed.dlq").await.len() == 3).then_some(())).await;
     assert!(worker.terminate().await.success());
     let out = by_key(&rig.records("out").await);
