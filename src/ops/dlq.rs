@@ -20,7 +20,7 @@ use crate::kafka::client::reach;
 use crate::kafka::read::{End, Reading, Start, read};
 use crate::message::deadletter::DeadLetter;
 use crate::message::{Headers, Record};
-use crate::quarantine::{is_in_area, is_of_job};
+use crate::quarantine::{Mask, is_in_area, is_of_job};
 
 /// How long one look at the topics may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -88,6 +88,22 @@ pub struct Opened {
     pub value: Option<Bytes>,
 }
 
+impl Opened {
+    /// The same without what the mask hides.
+    fn without(mut self, mask: &Mask) -> Self {
+        mask.letter(&mut self.found.letter);
+        let header = |(name, value): (&str, Option<&Bytes>)| {
+            (name.to_owned(), value.map(|value| mask.header(name, value.clone())))
+        };
+        Self {
+            found: self.found,
+            original: self.original.shared().map(header).collect(),
+            key: self.key.map(|key| mask.key(key)),
+            value: self.value.map(|value| mask.payload(value)),
+        }
+    }
+}
+
 /// There is no such dead letter, or the topics cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DlqError {
@@ -113,7 +129,10 @@ pub async fn list(config: &Config, filter: Filter, limit: usize) -> Result<Listi
         ControlFlow::Continue(())
     })
     .await?;
-    Ok(latest.into_listing(complete))
+    let mut listing = latest.into_listing(complete);
+    let mask = Mask::of(&config.quarantine.masking);
+    listing.letters.iter_mut().for_each(|found| mask.letter(&mut found.letter));
+    Ok(listing)
 }
 
 /// Finds one dead letter by its `dlq.id` or the beginning of it.
@@ -136,7 +155,7 @@ pub async fn show(config: &Config, id: &str) -> Result<Opened, DlqError> {
     })
     .await?;
     match <[Opened; 1]>::try_from(opened) {
-        Ok([one]) => Ok(one),
+        Ok([one]) => Ok(one.without(&Mask::of(&config.quarantine.masking))),
         Err(none) if none.is_empty() && !complete => Err(not_found(
             format!("no dead letter '{id}' was found within {}", Span(DEADLINE)),
             "the topics are long; try again when the cluster is less busy",
