@@ -82,6 +82,8 @@ pub mod provider;
 
 pub mod demo;
 
+pub mod api;
+
 pub mod cli;
 
 #[cfg(any(test, fuzzing))]

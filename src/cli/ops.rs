@@ -1,4 +1,5 @@
-//! `lazaret ops`: keeps the index of dead letters, until it is told to stop; `lazaret ops rebuild` builds it anew.
+//! `lazaret ops`: keeps the index of dead letters and serves the API, until it is told to stop; `lazaret ops rebuild` builds the
+//! index anew, `lazaret ops token` lets somebody use the API.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,12 +7,15 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
 use super::{ExitCode, Failure, Format, Global, output, probes};
-use crate::config::Config;
+use crate::api::{Api, Minted, Parts, Right, Role, Scope, Tokens};
+use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
@@ -40,16 +44,92 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Make a token for the HTTP API: the token itself, and the line that makes it known. It is kept nowhere.
+    Token(Token),
     /// Forget the index and fill it again from Kafka. Letters that Kafka has deleted are gone from it then.
     Rebuild,
 }
 
+#[derive(Debug, clap::Args)]
+struct Token {
+    /// Who gets it: in this name acts are written down.
+    name: String,
+    #[arg(long, value_enum)]
+    role: Role,
+    /// A right more than the role has, such as dlq:payload; may be given several times.
+    #[arg(long = "with", value_name = "RIGHT", value_parser = right)]
+    more: Vec<Right>,
+    /// How long it is good for, such as 90d; for ever when absent.
+    #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
+    expires: Option<Span>,
+    /// Only for dead letters of this pipeline.
+    #[arg(long)]
+    pipeline: Option<String>,
+    /// Only for dead letters of this stage.
+    #[arg(long)]
+    stage: Option<String>,
+    /// Only for dead letters of this tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+fn right(text: &str) -> Result<Right, String> {
+    Right::parse(text).ok_or_else(|| format!("known are {}", Right::ALL.map(Right::as_str).join(", ")))
+}
+
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
-    let config = global.load_config()?;
     match args.what {
-        None => serve(&config).await,
-        Some(What::Rebuild) => rebuild(&config, global).await,
+        None => serve(&global.load_config()?).await,
+        Some(What::Rebuild) => rebuild(&global.load_config()?, global).await,
+        Some(What::Token(token)) => mint(token, Timestamp::now(), global),
     }
+}
+
+fn mint(token: Token, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
+    let wrong = |why: String| Failure::new(ExitCode::Usage, why);
+    let Token { name, role, more, expires, pipeline, stage, tenant } = token;
+    let expires = expires.map(|span| now.checked_add(span.0)).transpose();
+    let expires = expires.map_err(|_| wrong("--expires is too long".into()))?;
+    let minted =
+        Minted::new(&name, role, &more, &Scope { pipeline, stage, tenant }, expires).map_err(wrong)?;
+    match global.format() {
+        Format::Table => {
+            output::to_stdout(&format!("{}\n", minted.line))?;
+            output::to_stderr(&format!(
+                "this line goes where ops.tokens points; the token is shown this once: {}\n",
+                minted.token
+            ));
+        }
+        Format::Json | Format::Ndjson => {
+            output::ndjson(&json!({ "token": minted.token, "line": minted.line }))?;
+        }
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Serves the API, if the configuration wants it.
+async fn serve_api(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let Some(listen) = &config.ops.listen else { return Ok(()) };
+    let wrong = |why: String| Failure::new(ExitCode::Usage, why).at("ops.tokens");
+    let tokens = match &config.ops.tokens {
+        None => None,
+        Some(secret) => {
+            let text = secret.read().map_err(|error| wrong(error.to_string()))?;
+            Some(Tokens::parse(text.expose_secret()).map_err(|error| wrong(error.to_string()))?)
+        }
+    };
+    let producer = Producer::new(&config.kafka, &Topology::derive(config), "api")?;
+    let api = Api::new(Parts { config: config.clone(), index: index.clone(), producer, tokens });
+    let address = api
+        .serve(listen, stop)
+        .await
+        .map_err(|e| Failure::new(ExitCode::Failed, e.to_string()).at("ops.listen").hint(e.hint()))?;
+    tracing::info!("the API is at http://{address}/v1");
+    Ok(())
 }
 
 async fn serve(config: &Config) -> Result<ExitCode, Failure> {
@@ -62,6 +142,7 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
     reach(&config.kafka, "ops").await?;
     let index = quarantine::open(config).await?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "ops")?;
+    serve_api(config, &index, stop.clone()).await?;
     let settling = async {
         let mut looks = interval(SETTLE_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -50,6 +50,8 @@ pub struct Config {
     #[serde(default)]
     pub http: Http,
     #[serde(default)]
+    pub ops: Ops,
+    #[serde(default)]
     pub shutdown: Shutdown,
     pub pipelines: BTreeMap<String, Pipeline>,
 }
@@ -98,6 +100,7 @@ impl Config {
             providers: BTreeMap::new(),
             sources: Sources::default(),
             http: Http::default(),
+            ops: Ops::default(),
             shutdown: Shutdown::default(),
             pipelines: BTreeMap::new(),
         }
@@ -218,6 +221,17 @@ impl Default for Http {
     fn default() -> Self {
         Self { listen: "127.0.0.1:9464".into() }
     }
+}
+
+/// The HTTP API that `lazaret ops` serves.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ops {
+    /// Its address, such as 127.0.0.1:9465; it is not served when absent. It has no TLS of its own.
+    pub listen: Option<String>,
+    /// Who may use it: lines that `lazaret ops token` makes, with hashes of tokens. Without them it is for everybody on this
+    /// machine, and served on loopback only.
+    pub tokens: Option<Secret>,
 }
 
 /// What happens on SIGTERM and on a planned rebalance.

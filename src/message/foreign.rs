@@ -35,7 +35,7 @@ pub enum Family {
 }
 
 /// Where the original record stood, as far as the letter says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Origin {
     pub topic: String,
     pub partition: Option<i32>,

@@ -11,7 +11,7 @@ use super::run::{Plan, Tally};
 pub const LETTERS_MAX: usize = 1000;
 
 /// One act. Of letters, or of a group as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Act {
     /// Names the act, so that a copy of its record counts once.
     pub id: String,
@@ -43,7 +43,7 @@ impl Act {
 }
 
 /// What was done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "deed", rename_all = "snake_case")]
 pub enum Deed {
     /// Sent back to the stage.
@@ -159,7 +159,7 @@ impl Deed {
 }
 
 /// What became of a letter that was sent back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Its job is done.

@@ -7,7 +7,9 @@ use crate::message::Coordinates;
 pub use crate::message::foreign::Origin;
 
 /// Whose way of writing dead letters it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Writer {
     Lazaret,
@@ -24,7 +26,7 @@ pub enum Writer {
 }
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {
     /// `dlq.id`; for what others wrote, derived from where it stands. One entry each: of several copies, that which
     /// stands first.
@@ -32,6 +34,7 @@ pub struct Entry {
     pub writer: Writer,
     /// Where it stands, with the time that Kafka counts its retention from.
     #[serde(with = "place")]
+    #[schemars(with = "place::Place")]
     pub at: Coordinates,
     /// Empty when a topic of others is indexed that no stage is named for.
     pub pipeline: String,
@@ -83,8 +86,8 @@ mod place {
 
     use crate::message::Coordinates;
 
-    #[derive(Serialize, Deserialize)]
-    struct Place {
+    #[derive(Serialize, Deserialize, schemars::JsonSchema)]
+    pub struct Place {
         topic: String,
         partition: i32,
         offset: i64,

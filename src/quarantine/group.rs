@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Remarks, State};
 
 /// The letters with one fingerprint, of those that were asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Group {
     pub fingerprint: String,
     pub pipeline: String,
@@ -86,7 +86,7 @@ impl Group {
 }
 
 /// How much of what was asked for has this value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Share {
     /// `None` for those that have none.
     pub value: Option<String>,
@@ -96,7 +96,7 @@ pub struct Share {
 }
 
 /// Deaths of one hour.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Bucket {
     pub hour: Timestamp,
     pub count: u64,

@@ -12,6 +12,7 @@ use super::Entry;
 use crate::config::Masking;
 use crate::config::mask::Step;
 use crate::flow::fault::{MESSAGE_MAX, one_line};
+use crate::message::deadletter::DeadLetter;
 
 /// Stands for what is hidden.
 pub const MASKED: &str = "***";
@@ -38,7 +39,16 @@ impl Mask {
 
     /// Hides it in the texts of an error.
     pub fn entry(&self, entry: &mut Entry) {
-        for text in std::iter::once(&mut entry.message).chain(&mut entry.chain) {
+        self.errors(&mut entry.message, &mut entry.chain);
+    }
+
+    /// The same of a letter as it stands in Kafka.
+    pub fn letter(&self, letter: &mut DeadLetter) {
+        self.errors(&mut letter.message, &mut letter.chain);
+    }
+
+    fn errors(&self, message: &mut String, chain: &mut [String]) {
+        for text in std::iter::once(message).chain(chain) {
             if let Cow::Owned(masked) = self.error(text) {
                 *text = one_line(&masked, MESSAGE_MAX);
             }

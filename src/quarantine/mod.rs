@@ -56,7 +56,7 @@ pub struct Batch {
 }
 
 /// A dead letter, and where it is now.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Known {
     #[serde(flatten)]
     pub entry: Entry,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::act::{Act, Deed};
 
 /// The last word on each thing counts; an empty one takes it away.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Remarks {
     pub note: Option<String>,
     /// Who looks after it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::act::{Act, Deed, Outcome};
@@ -12,7 +13,7 @@ use super::{Known, State};
 use crate::config::Span;
 
 /// What is to be sent back, and how. It does not change once it is written: letters that die later are not in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// What people call it.
     pub name: String,
@@ -40,7 +41,7 @@ pub struct Plan {
 }
 
 /// What the ledger says of the jobs of a plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     /// How many it was asked for: the first of a large plan.
     pub asked: u64,
@@ -55,7 +56,7 @@ pub struct Preview {
 }
 
 /// How a plan is run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {
     /// So many are sent, and what became of all of them is waited for, before the next so many are.
     pub canary: Vec<u32>,
@@ -84,7 +85,7 @@ impl Policy {
 }
 
 /// Where a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// Not all letters of its plan are written down: whoever made it did not come to the end.
@@ -129,7 +130,7 @@ impl RunState {
 }
 
 /// How many letters of a plan are where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tally {
     /// Not sent yet.
     pub left: u64,
@@ -179,7 +180,7 @@ impl Tally {
 }
 
 /// What became of a letter in a run. See [`Tally`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     Left,
@@ -228,7 +229,7 @@ impl Fate {
 }
 
 /// A letter of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InRun {
     /// Its place in the plan, from 0.
     pub place: u64,
@@ -239,7 +240,7 @@ pub struct InRun {
 }
 
 /// A plan and what became of it so far.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Run {
     /// The operation of all its acts.
     pub id: String,

@@ -86,21 +86,27 @@ pub async fn serve(
     readiness: Readiness,
     stop: CancellationToken,
 ) -> Result<SocketAddr, HttpError> {
+    let routes = Router::new()
+        .route("/metrics", get(render).with_state(metrics.clone()))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready).with_state(readiness));
+    let address = open(listen, routes, stop.clone()).await?;
+    tokio::spawn(fold(metrics, stop));
+    Ok(address)
+}
+
+/// Opens a port and serves these routes until `stop` is cancelled. Returns the address.
+pub async fn open(listen: &str, routes: Router, stop: CancellationToken) -> Result<SocketAddr, HttpError> {
     let bind = |cause: io::Error| match cause.kind() {
         io::ErrorKind::AddrInUse => HttpError::InUse { listen: listen.to_owned() },
         _ => HttpError::Bind { listen: listen.to_owned(), cause },
     };
     let listener = TcpListener::bind(listen).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let routes = Router::new()
-        .route("/metrics", get(render).with_state(metrics.clone()))
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready).with_state(readiness));
-    tokio::spawn(fold(metrics, stop.clone()));
     tokio::spawn(async move {
         let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
-            tracing::error!(%error, "the port for metrics and probes failed");
+            tracing::error!(%error, %address, "a port failed");
         }
     });
     Ok(address)

@@ -71,7 +71,8 @@ async fn letters_are_written_with_their_records_if_that_is_wanted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_masked_is_not_found_not_listed_and_not_exported_unless_somebody_answers_for_it() {
-    let Some((rig, _)) = scene("masking", &[]).await else { return };
+    let Some((rig, ids)) = scene("masking", &[(Code::ParseCorrupt, 1)]).await else { return };
+    let [ours] = ids.try_into().expect("one letter");
     spring(&rig).await;
     assert_eq!(count(&rig, &["--text", "lovelace"]).await, 1);
     let rules =
@@ -82,15 +83,18 @@ async fn what_is_masked_is_not_found_not_listed_and_not_exported_unless_somebody
         assert_eq!(count(&rig, &["--text", text]).await, 0, "the index is filled anew");
     }
     assert_eq!(count(&rig, &["--text", "cannot bill"]).await, 1);
-    let groups = rig.ask(&["dlq", "groups", "-o", "json"]).await;
+    let groups = rig.ask(&["dlq", "groups", "--text", "bill", "-o", "json"]).await;
     assert_eq!(groups["groups"][0]["message"], "cannot bill '***' at ***");
-    let line = exported(&rig, &["--payload"]).await.remove(0);
+    let line = exported(&rig, &["--payload", "--text", "bill"]).await.remove(0);
     assert_eq!(line["record"]["payload"], r#"{"user":{"email":"***","age":36},"note":"call ***"}"#);
     assert_eq!(line["record"]["headers"][0]["value"], "***");
     assert!(!line.to_string().contains("example.com") && !line.to_string().contains("Lovelace"), "{line}");
 
+    let shown = rig.ask(&["dlq", "show", &ours, "--payload", "-o", "json"]).await;
+    assert_eq!((&shown["payload"], &shown["key"]), (&"***".into(), &"job-0".into()), "{shown}");
+
     fails(&rig, 2, &["export", "--payload", "--unmask"]).await;
-    let unmask = ["--payload", "--unmask", "--by", "kim", "--reason", "the customer asks"];
+    let unmask = ["--payload", "--text", "bill", "--unmask", "--by", "kim", "--reason", "the customer asks"];
     let line = exported(&rig, &unmask).await.remove(0);
     assert!(
         line["record"]["payload"].as_str().is_some_and(|text| text.contains("ada@example.com")),

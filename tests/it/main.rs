@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod acts;
+mod api;
 mod chaos;
 mod config_cli;
 mod demo;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::Findings;
-use crate::config::model::{Config, GroupProtocol, Kafka, Postgres, Protocol, Secret, Security};
+use crate::config::model::{Config, GroupProtocol, Kafka, Ops, Postgres, Protocol, Secret, Security};
 use crate::config::properties::{CLASSIC_ONLY, reserved};
 use crate::config::units::Span;
 
@@ -37,6 +37,7 @@ pub fn check(config: &Config, found: &mut Findings) {
     found.not_zero("sources.timeout", config.sources.timeout);
     stores(config, found);
     listen(&config.http.listen, found);
+    ops(&config.ops, found);
 }
 
 /// Ledger, index and quarantine: each in a file or in a database.
@@ -193,24 +194,46 @@ pub fn url(text: &str, path: &str, found: &mut Findings) {
 }
 
 fn listen(listen: &str, found: &mut Findings) {
-    let Some((host, _)) = host_and_port(listen) else {
-        return found.error(
-            "http.listen",
-            format!("'{listen}' is not an address"),
-            "write host:port, such as 127.0.0.1:9464",
-        );
-    };
-    let loopback = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => host == "localhost",
-    };
-    if !loopback {
+    if is_loopback(listen, "http.listen", "127.0.0.1:9464", found) == Some(false) {
         found.warning(
             "http.listen",
             format!("{listen} can be reached from other machines, without a login"),
             "keep it on 127.0.0.1, or let only the monitoring reach it",
         );
     }
+}
+
+fn ops(ops: &Ops, found: &mut Findings) {
+    let Some(listen) = &ops.listen else {
+        if ops.tokens.is_some() {
+            found.error("ops.tokens", "tokens have no effect without an API", "add 'listen: 127.0.0.1:9465'");
+        }
+        return;
+    };
+    let is_loopback = is_loopback(listen, "ops.listen", "127.0.0.1:9465", found);
+    if is_loopback == Some(false) && ops.tokens.is_none() {
+        found.error(
+            "ops.listen",
+            format!("{listen} can be reached from other machines, and the API would be open to them"),
+            "make tokens with `lazaret ops token` and name them with 'tokens: { file: PATH }', or keep it on 127.0.0.1",
+        );
+    }
+}
+
+/// Whether an address can be reached from this machine only; `None` when it is no address.
+fn is_loopback(listen: &str, path: &str, example: &str, found: &mut Findings) -> Option<bool> {
+    let Some((host, _)) = host_and_port(listen) else {
+        found.error(
+            path,
+            format!("'{listen}' is not an address"),
+            format!("write host:port, such as {example}"),
+        );
+        return None;
+    };
+    Some(match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost",
+    })
 }
 
 /// `host:port` or `[v6]:port`.

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::kafka::client::reach;
 use crate::kafka::pick::Picker;
 use crate::message::payload::Usage;
 use crate::message::{DeadLetter, Record, TopicPartition};
-use crate::quarantine::{Entry, Owner, Writer};
+use crate::quarantine::{Entry, Mask, Owner, Writer};
 use crate::schema::{Plan, Registry, Shape, shown};
 
 /// What Kafka has of a dead letter.
@@ -98,15 +99,21 @@ pub async fn standing(config: &Config, entry: &Entry) -> Standing {
     }
 }
 
+/// Without what is masked.
 async fn original(config: &Config, entry: &Entry, record: &Record) -> Original {
+    let mask = &Mask::of(&config.quarantine.masking);
     let own = DeadLetter::read(record).ok().filter(|_| entry.writer == Writer::Lazaret);
     let headers = own.map_or_else(|| record.headers.clone(), |(_, original)| original);
-    let header =
-        |(name, value): (&str, Option<&[u8]>)| Header { name: name.to_owned(), value: Part::of(value) };
-    let payload = payload(config, entry, record.value.as_deref()).await;
+    let header = |(name, value): (&str, Option<&Bytes>)| {
+        let shown = value.map(|value| mask.header(name, value.clone()));
+        Header { name: name.to_owned(), value: Part::of(shown.as_deref()).as_long_as(value) }
+    };
+    let payload = payload(config, mask, entry, record.value.as_ref()).await;
+    let key = record.key.as_ref();
+    let shown_key = key.map(|key| mask.key(key.clone()));
     Original {
-        key: Part::of(record.key.as_deref()),
-        headers: headers.iter().map(header).collect(),
+        key: Part::of(shown_key.as_deref()).as_long_as(key),
+        headers: headers.shared().map(header).collect(),
         usage: usage(&payload, plan(config, entry).as_ref()),
         payload,
     }
@@ -124,6 +131,11 @@ impl Original {
 }
 
 impl Part {
+    /// The length is that of the record, whatever is hidden of it.
+    fn as_long_as(self, bytes: Option<&Bytes>) -> Self {
+        Self { bytes: bytes.map(Bytes::len), ..self }
+    }
+
     /// JSON objects and lists as such, other text as text, anything else as bytes.
     pub fn of(bytes: Option<&[u8]>) -> Self {
         let content = bytes.map(|bytes| match (serde_json::from_slice(bytes), std::str::from_utf8(bytes)) {
@@ -137,9 +149,12 @@ impl Part {
 
 /// By the schema that the registry has for it, where there is one: a record that is no Avro says so, and one that is Avro
 /// where none is expected is shown as such, since that may be why it died.
-async fn payload(config: &Config, entry: &Entry, value: Option<&[u8]>) -> Part {
+///
+/// What is masked of a payload that is not JSON is hidden as a whole, and what stands in Avro is looked at as JSON.
+async fn payload(config: &Config, mask: &Mask, entry: &Entry, value: Option<&Bytes>) -> Part {
     let is_avro = plan(config, entry).is_some_and(|plan| plan.format == Format::Avro);
-    let plain = Part::of(value);
+    let shown_plain = value.map(|value| mask.payload(value.clone()));
+    let plain = Part::of(shown_plain.as_deref()).as_long_as(value);
     let Some(bytes) = value.filter(|value| is_avro || value.first() == Some(&0)) else { return plain };
     let decoded = match Registry::of(config) {
         Ok(Some(registry)) => shown(&registry, bytes).await.map_err(|fault| fault.message),
@@ -147,10 +162,19 @@ async fn payload(config: &Config, entry: &Entry, value: Option<&[u8]>) -> Part {
         Err(error) => Err(error.to_string()),
     };
     match decoded {
-        Ok((schema, value)) => Part { content: Some(Content::Avro { schema, value }), ..plain },
+        Ok((schema, value)) => match masked(mask, value) {
+            Some(value) => Part { content: Some(Content::Avro { schema, value }), ..plain },
+            None => plain,
+        },
         Err(why) if is_avro => Part { problem: Some(why), ..plain },
         Err(_) => plain,
     }
+}
+
+/// A decoded payload without what is hidden of it; `None` when all of it is.
+fn masked(mask: &Mask, value: Value) -> Option<Value> {
+    let text = serde_json::to_vec(&value).ok()?;
+    serde_json::from_slice(&mask.payload(text.into())).ok()
 }
 
 /// What the stage reads.

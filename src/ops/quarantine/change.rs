@@ -21,7 +21,7 @@ const NAMED: usize = 10;
 const CLASSES: [&str; 3] = ["transient", "permanent", "systemic"];
 
 /// What is done, in whose name and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Change {
     #[serde(flatten)]
     pub deed: Deed,
@@ -31,7 +31,7 @@ pub struct Change {
 }
 
 /// What would be done. What comes later is not touched by it, but for groups, whose letters are all that look alike.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Prepared {
     #[serde(flatten)]
     pub change: Change,
@@ -44,7 +44,7 @@ pub struct Prepared {
 }
 
 /// What was done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Done {
     /// What the audit finds it by.
     pub operation: String,

@@ -16,20 +16,23 @@ use crate::quarantine::{Deed, Entry, Known, Mask, Owner};
 const BYTES_MAX: u64 = 16 << 20;
 
 /// Key, headers and payload of a record. As JSON, bytes are text, or `{"base64": …}` where they are none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Content {
     #[serde(serialize_with = "bytes")]
+    #[schemars(with = "Option<Shown>")]
     pub key: Option<Bytes>,
     /// In the order of the record.
     pub headers: Vec<Header>,
     #[serde(serialize_with = "bytes")]
+    #[schemars(with = "Option<Shown>")]
     pub payload: Option<Bytes>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Header {
     pub name: String,
     #[serde(serialize_with = "bytes")]
+    #[schemars(with = "Option<Shown>")]
     pub value: Option<Bytes>,
 }
 
@@ -56,6 +59,15 @@ impl Content {
             payload: record.value.map(|payload| mask.payload(payload)),
         }
     }
+}
+
+/// Text, or bytes that are none.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what `bytes` writes")]
+enum Shown {
+    Text(String),
+    Bytes { base64: String },
 }
 
 fn bytes<S: Serializer>(bytes: &Option<Bytes>, to: S) -> Result<S::Ok, S::Error> {

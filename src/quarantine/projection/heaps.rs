@@ -1,17 +1,12 @@
 //! Counts of groups: of everything that passes, by fingerprint. Pure.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use super::looks::Looks;
-use super::row::{self, NONE};
+use super::row;
 use super::scan::Tally;
+use super::seen::Seen;
 use super::stripes::{Block, Column};
 use super::tally::{Sum, place};
 use crate::quarantine::State;
-
-/// Numbers up to this one are remembered as bits.
-const BITS_MAX: i64 = 4096;
 
 /// What is counted of one group. Times are `i64::MAX` where there is none.
 #[derive(Clone, Debug)]
@@ -56,11 +51,11 @@ impl Heap {
     };
 
     pub fn tenants(&self) -> u64 {
-        self.tenants.count
+        self.tenants.count()
     }
 
     pub fn resources(&self) -> u64 {
-        self.resources.count
+        self.resources.count()
     }
 
     fn add(&mut self, letter: &Counted) {
@@ -85,59 +80,6 @@ impl Heap {
                 self.oldest_unseen = self.oldest_unseen.min(died);
             }
         }
-    }
-}
-
-/// Different numbers.
-#[derive(Clone, Debug)]
-struct Seen {
-    bits: Vec<u64>,
-    rest: Option<HashSet<i64, Scattered>>,
-    count: u64,
-}
-
-impl Seen {
-    const NONE: Self = Self { bits: Vec::new(), rest: None, count: 0 };
-
-    fn add(&mut self, number: i64) {
-        if number == NONE {
-            return;
-        }
-        let is_new = if (0..BITS_MAX).contains(&number) {
-            let bits = place(&mut self.bits, number / 64, 0);
-            let bit = 1 << (number % 64);
-            let is_new = *bits & bit == 0;
-            *bits |= bit;
-            is_new
-        } else {
-            self.rest.get_or_insert_default().insert(number)
-        };
-        self.count += u64::from(is_new);
-    }
-}
-
-/// Numbers that are given out here one after the other need no hash that withstands an enemy.
-type Scattered = BuildHasherDefault<Scatter>;
-
-#[derive(Default)]
-struct Scatter(u64);
-
-impl Hasher for Scatter {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
-    }
-
-    fn write_i64(&mut self, number: i64) {
-        self.write_u64(number.cast_unsigned());
-    }
-
-    /// Fibonacci hashing; the upper half is the better one.
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 }
 

@@ -12,6 +12,7 @@ pub mod restate;
 pub mod row;
 pub mod runs;
 mod scan;
+mod seen;
 pub mod shelf;
 mod standing;
 pub mod stripes;

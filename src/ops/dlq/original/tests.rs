@@ -60,3 +60,20 @@ async fn a_draft_tells_the_tokens_that_its_model_took() {
     let usage = Usage { prompt_tokens: 7, completion_tokens: 2 };
     assert_eq!(original(&config(), &letter, &record).await.usage, Some(usage));
 }
+
+#[tokio::test]
+async fn what_is_masked_is_not_shown() {
+    let (letter, record) = (entry("j1", "parse.corrupt", 60), record("j1", Code::ParseCorrupt, 60));
+    let rules = "{ fields: [$.id], headers: [x-secret], keys: true }";
+    let mut config = config();
+    config.quarantine.masking = serde_saphyr::from_str(rules).expect("rules");
+    let shown = original(&config, &letter, &record).await;
+    let text = serde_json::to_string(&shown).expect("JSON");
+    assert!(!text.contains("s3cr3t") && !text.contains("a.pdf"), "{text}");
+    assert_eq!(shown.payload.content, Some(Content::Json { value: json!({ "id": "***" }) }));
+    assert_eq!(
+        (shown.key.bytes, shown.payload.bytes),
+        (Some(5), Some(14)),
+        "lengths are those of the record"
+    );
+}

@@ -1,0 +1,146 @@
+//! `/v1/dlq`: dead letters, their counts, their records and what was done with one.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::{Extension, Json};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::ask::{Ask, cursor, read_cursor};
+use super::{Api, Problem, Right, Route, Who};
+use crate::ops::quarantine::content::{Content, Contents};
+use crate::quarantine::{Act, Bucket, Cursor, Known, Share, State as Standing};
+
+/// Where letters are of which somebody has to think.
+pub const STANDING: [Standing; 2] = [Standing::Open, Standing::Redriving];
+
+/// Dead letters, the latest death first.
+#[derive(Serialize, JsonSchema)]
+struct Letters {
+    letters: Vec<Known>,
+    /// The cursor of the next page; absent at the end.
+    next: Option<String>,
+}
+
+/// How many there are, and how many of each value.
+#[derive(Serialize, JsonSchema)]
+struct Counted {
+    count: u64,
+    /// Where `by` is asked for: the greatest first.
+    shares: Option<Vec<Share>>,
+}
+
+/// Deaths by hour, for the hours that have any.
+#[derive(Serialize, JsonSchema)]
+struct Trend {
+    hours: Vec<Bucket>,
+}
+
+/// What was done with one, in order.
+#[derive(Serialize, JsonSchema)]
+struct History {
+    acts: Vec<Act>,
+}
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/dlq", Right::View, "List dead letters, the latest death first", list)
+            .query::<Ask>()
+            .answer::<Letters>(),
+        Route::get("/v1/dlq/count", Right::View, "Count dead letters, by a value if that is wanted", count)
+            .query::<Ask>()
+            .answer::<Counted>(),
+        Route::get("/v1/dlq/trend", Right::View, "Count deaths by hour", trend)
+            .query::<Ask>()
+            .answer::<Trend>(),
+        Route::get("/v1/dlq/{id}", Right::View, "Show what is known of a dead letter", one).answer::<Known>(),
+        Route::get(
+            "/v1/dlq/{id}/record",
+            Right::Payload,
+            "Read key, headers and payload of its record, without what is masked",
+            record,
+        )
+        .answer::<Content>(),
+        Route::get("/v1/dlq/{id}/acts", Right::Audit, "Show what people and rules did with it", acts)
+            .answer::<History>(),
+    ]
+}
+
+async fn list(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Letters>, Problem> {
+    let ask = Ask::of(&uri)?;
+    let after = read_cursor(ask.cursor.as_deref())?.map(|(died, id)| Cursor { died, id });
+    let filter = ask.filter(&who.scope, &STANDING)?;
+    let page = api.index.list(&filter, after.as_ref(), ask.limit()?).await?;
+    let next = page.next.map(|next| cursor(next.died, &next.id));
+    Ok(Json(Letters { letters: page.letters, next }))
+}
+
+async fn count(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Counted>, Problem> {
+    let ask = Ask::of(&uri)?;
+    let filter = ask.filter(&who.scope, &STANDING)?;
+    let count = api.index.count(&filter).await?;
+    let shares = match ask.by {
+        Some(by) => Some(api.index.shares(&filter, by, ask.limit()?).await?),
+        None => None,
+    };
+    Ok(Json(Counted { count, shares }))
+}
+
+async fn trend(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Trend>, Problem> {
+    let filter = Ask::of(&uri)?.filter(&who.scope, &STANDING)?;
+    Ok(Json(Trend { hours: api.index.trend(&filter).await? }))
+}
+
+async fn one(
+    State(api): State<Api>,
+    who: Extension<Arc<Who>>,
+    Path(id): Path<String>,
+) -> Result<Json<Known>, Problem> {
+    find(&api, &who, &id).await.map(Json)
+}
+
+async fn record(
+    State(api): State<Api>,
+    who: Extension<Arc<Who>>,
+    Path(id): Path<String>,
+) -> Result<Json<Content>, Problem> {
+    let letter = find(&api, &who, &id).await?;
+    let mut found = Contents::new(&api.config, "api").of(vec![letter]).await?;
+    let gone = || {
+        Problem::not_found("Kafka no longer has the record", "what is known of the letter is all there is")
+    };
+    found.pop().and_then(|(_, content)| content).map(Json).ok_or_else(gone)
+}
+
+async fn acts(
+    State(api): State<Api>,
+    who: Extension<Arc<Who>>,
+    Path(id): Path<String>,
+) -> Result<Json<History>, Problem> {
+    let id = find(&api, &who, &id).await?.entry.id;
+    let mut acts = api.index.acts(&id).await?;
+    if !who.scope.is_all() {
+        // The others may be of others.
+        acts.iter_mut().for_each(|act| act.letters = vec![id.clone()]);
+    }
+    Ok(Json(History { acts }))
+}
+
+/// The letter of this id, or of one that begins so. One that somebody may not know of is not there.
+pub async fn find(api: &Api, who: &Who, id: &str) -> Result<Known, Problem> {
+    let mut found = api.index.find(id).await?;
+    if found.len() > 1 {
+        found.retain(|letter| letter.entry.id == id);
+        if found.is_empty() {
+            return Err(Problem::not_found(
+                format!("several dead letters begin with '{id}'"),
+                "write more of the id",
+            ));
+        }
+    }
+    let letter = found.pop().filter(|letter| who.scope.has(&letter.entry));
+    letter
+        .ok_or_else(|| Problem::not_found(format!("there is no dead letter '{id}'"), "`/v1/dlq` lists them"))
+}

@@ -1,0 +1,91 @@
+//! The HTTP API of the quarantine, below `/v1`: what the command line can do, for programs. What is done lives in `ops`; here it
+//! is asked, allowed and told.
+//!
+//! Every route is one row of [`routes`]: the router, the rights and the OpenAPI document are made from it, so that none can
+//! be forgotten.
+
+mod acts;
+mod admit;
+mod ask;
+mod groups;
+mod letters;
+mod openapi;
+mod problem;
+mod rights;
+mod route;
+mod tokens;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use tokio_util::sync::CancellationToken;
+
+pub use self::problem::Problem;
+pub use self::rights::{Right, Role, Scope, Who};
+pub use self::route::Route;
+pub use self::tokens::{Minted, Tokens, TokensError};
+use crate::config::Config;
+use crate::kafka::Producer;
+use crate::quarantine::Quarantine;
+use crate::telemetry::http::{self, HttpError};
+
+/// Largest body of a request: ids of ten thousand letters have room.
+const BODY_MAX: usize = 256 << 10;
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Parts>);
+
+pub struct Parts {
+    pub config: Config,
+    pub index: Arc<dyn Quarantine>,
+    pub producer: Producer,
+    /// Without them everybody who reaches the address may do everything.
+    pub tokens: Option<Tokens>,
+}
+
+impl std::ops::Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Api {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Opens the port and serves until `stop`. Returns the address, which tells the port where `listen` says 0.
+    pub async fn serve(self, listen: &str, stop: CancellationToken) -> Result<SocketAddr, HttpError> {
+        http::open(listen, self.router(), stop).await
+    }
+
+    fn router(self) -> Router {
+        let mut router = Router::new();
+        for Route { path, right, handler, .. } in routes() {
+            let guard = middleware::from_fn_with_state((self.clone(), right), admit::guard);
+            router = router.route(path, handler.layer(guard));
+        }
+        router
+            .fallback(async || {
+                Problem::not_found("there is no such page", "`/v1/openapi.json` lists what there is")
+            })
+            .method_not_allowed_fallback(async || Problem::wrong_method())
+            .layer(DefaultBodyLimit::max(BODY_MAX))
+            .layer(middleware::map_response(admit::hygiene))
+            .with_state(self)
+    }
+}
+
+/// All that can be asked.
+fn routes() -> Vec<Route> {
+    [letters::routes(), groups::routes(), acts::routes(), openapi::routes()].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests;

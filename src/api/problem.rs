@@ -1,0 +1,109 @@
+//! What went wrong with a request, as `application/problem+json` (RFC 9457).
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::ops::advice::Advice;
+use crate::ops::quarantine::change::ChangeError;
+use crate::ops::quarantine::content::ContentError;
+use crate::ops::quarantine::selection::SelectionError;
+use crate::quarantine::QuarantineError;
+
+/// See the module.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Problem {
+    /// What its code means, in the words of HTTP.
+    title: &'static str,
+    status: u16,
+    /// What is wrong.
+    detail: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// What else is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    more: Vec<String>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or_default();
+        Self { title, status: status.as_u16(), detail: detail.into(), hint: None, more: Vec::new() }
+    }
+
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn advised(status: StatusCode, advice: Advice) -> Self {
+        Self::new(status, advice.message).hint(advice.hint)
+    }
+
+    pub fn wrong(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail).hint(hint)
+    }
+
+    pub fn forbidden(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail).hint(hint)
+    }
+
+    pub fn not_found(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail).hint(hint)
+    }
+
+    pub fn wrong_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this page is not asked in this way")
+            .hint("`/v1/openapi.json` says how")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+    }
+}
+
+impl From<QuarantineError> for Problem {
+    fn from(error: QuarantineError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<SelectionError> for Problem {
+    fn from(error: SelectionError) -> Self {
+        match error {
+            SelectionError::NotFound(advice) => Self::advised(StatusCode::NOT_FOUND, advice),
+            SelectionError::TooMany(advice) => Self::advised(StatusCode::CONFLICT, advice),
+            SelectionError::Index(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Wrong(advice) => Self::advised(StatusCode::BAD_REQUEST, advice),
+            ChangeError::Selection(error) => error.into(),
+            ChangeError::Refused(all) => {
+                let more = all.iter().skip(1).map(|advice| advice.message.clone()).collect();
+                let first = all.into_iter().next();
+                let first = first.map(|advice| Self::advised(StatusCode::CONFLICT, advice));
+                let none = || Self::new(StatusCode::CONFLICT, "nothing was changed");
+                Self { more, ..first.unwrap_or_else(none) }
+            }
+            ChangeError::Kafka(_) | ChangeError::Unwritten { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<ContentError> for Problem {
+    fn from(error: ContentError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
