@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Ask, cursor, limit, query, read_cursor};
@@ -136,7 +137,7 @@ macro_rules! deeds {
             headers: HeaderMap,
             body: Result<Bytes, BytesRejection>,
         ) -> Result<Response, Problem> {
-            let mut order = read(&headers, body)?;
+            let mut order: Order = read(&headers, body)?;
             let deed: fn(&mut Order) -> Result<Deed, Problem> = $deed;
             let deed = deed(&mut order)?;
             carry_out(&api, &who, order, deed).await
@@ -159,7 +160,11 @@ deeds! {
     };
 }
 
-fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Order, Problem> {
+/// What is ordered, as JSON.
+pub fn read<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<T, Problem> {
     let body = body.map_err(|error| {
         Problem::new(error.status(), "the order cannot be read, or is longer than 256 KiB")
             .hint("name fewer letters, or a filter")

@@ -11,6 +11,7 @@ mod groups;
 mod letters;
 mod openapi;
 mod problem;
+mod redrives;
 mod rights;
 mod route;
 mod tokens;
@@ -84,7 +85,8 @@ impl Api {
 
 /// All that can be asked.
 fn routes() -> Vec<Route> {
-    [letters::routes(), groups::routes(), acts::routes(), openapi::routes()].into_iter().flatten().collect()
+    let all = [letters::routes(), groups::routes(), acts::routes(), redrives::routes(), openapi::routes()];
+    all.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

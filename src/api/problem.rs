@@ -10,6 +10,8 @@ use crate::ops::advice::Advice;
 use crate::ops::quarantine::change::ChangeError;
 use crate::ops::quarantine::content::ContentError;
 use crate::ops::quarantine::selection::SelectionError;
+use crate::ops::redrive::RunError;
+use crate::ops::redrive::checks::Check;
 use crate::quarantine::QuarantineError;
 
 /// See the module.
@@ -44,6 +46,17 @@ impl Problem {
 
     pub fn wrong(detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail).hint(hint)
+    }
+
+    /// These stand in the way.
+    pub fn refused(checks: Vec<Check>) -> Self {
+        let mut checks = checks.into_iter();
+        let first = checks.next().map(|check| {
+            let hint = check.hint();
+            Self::new(StatusCode::CONFLICT, format!("{}: {}", check.name, check.found)).hint(hint)
+        });
+        let more = checks.map(|check| format!("{}: {}", check.name, check.found)).collect();
+        Self { more, ..first.unwrap_or_else(|| Self::new(StatusCode::CONFLICT, "nothing was done")) }
     }
 
     pub fn forbidden(detail: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -98,6 +111,19 @@ impl From<ChangeError> for Problem {
             ChangeError::Kafka(_) | ChangeError::Unwritten { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
+        }
+    }
+}
+
+impl From<RunError> for Problem {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::NotFound(advice) => Self::advised(StatusCode::NOT_FOUND, advice),
+            RunError::Wrong(advice) => Self::advised(StatusCode::BAD_REQUEST, advice),
+            RunError::Refused(advice) | RunError::Conflict(advice) => {
+                Self::advised(StatusCode::CONFLICT, advice)
+            }
+            error => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         }
     }
 }

@@ -9,12 +9,14 @@ use clap::Subcommand;
 use jiff::Timestamp;
 
 use self::show::{report, runs, status};
+use super::confirm::confirm;
 use super::dlq::which::{Which, index};
 use super::{ExitCode, Failure, Global};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::message::trail::is_id;
+use crate::ops::redrive::checks::aside_when_resumed;
 use crate::ops::redrive::control::{Command, command, find};
 use crate::ops::redrive::{RunError, control};
 use crate::quarantine::Run;
@@ -100,6 +102,9 @@ struct Change {
     id: String,
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Most records that may wait in the stage's input when it is resumed.
+    #[arg(long, default_value_t = 10_000, value_name = "RECORDS")]
+    max_lag: u64,
     #[command(flatten)]
     who: Who,
 }
@@ -144,7 +149,8 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         What::Attach { id, take_over } => {
             let index = index(&config, true).await?;
             let run = find(&config, &index, &id).await?;
-            watch::watch(&config, &index, run, take_over, global).await
+            let here = take_over || run.unclaimed;
+            watch::watch(&config, &index, run, here, global).await
         }
         What::Pause(change) => change_run(change, Command::Pause, &config, global).await,
         What::Cancel(change) => change_run(change, Command::Cancel, &config, global).await,
@@ -169,7 +175,9 @@ async fn start_run(start: Start, config: &Config, global: &Global) -> Result<Exi
         "{} dead letters of {}.{} are sent back",
         run.plan.letters, run.plan.pipeline, run.plan.stage
     );
-    plan::confirm(&question, run.plan.letters, start.yes)?;
+    if !start.yes {
+        confirm(usize::try_from(run.plan.letters).unwrap_or(usize::MAX), &question, "")?;
+    }
     let what = Command::Start { overridden: start.overridden, detached: start.detach };
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "redrive")?;
     let run = command(config, &index, &producer, &run, &what, by, Some(&start.reason)).await?;
@@ -186,6 +194,9 @@ async fn change_run(
     let reason = change.reason.as_deref().map(|text| words("--reason", text)).transpose()?;
     let index = index(config, true).await?;
     let run = find(config, &index, &change.id).await?;
+    if let Command::Resume { .. } = what {
+        plan::ensure_allowed(config, &index, &run, &aside_when_resumed(&run), change.max_lag).await?;
+    }
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "redrive")?;
     let run = command(config, &index, &producer, &run, &what, by, reason).await?;
     match what {
@@ -216,6 +227,8 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::NotFound(advice) => Failure::advised(ExitCode::NothingMatched, advice),
+            RunError::Wrong(advice) => Failure::advised(ExitCode::Usage, advice),
+            RunError::Late(advice) => Failure::advised(ExitCode::TimedOut, advice),
             RunError::Refused(advice) => Failure::advised(ExitCode::Refused, advice),
             RunError::Conflict(advice) => Failure::advised(ExitCode::Conflict, advice),
             RunError::Kafka(problem) => problem.into(),

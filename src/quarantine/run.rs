@@ -235,6 +235,8 @@ pub struct InRun {
     pub place: u64,
     pub id: String,
     pub fate: Fate,
+    /// How often it was sent back or given up, by anybody.
+    pub sent_before: u32,
     /// `None` when the index does not have it.
     pub letter: Option<Known>,
 }
@@ -244,6 +246,14 @@ pub struct InRun {
 pub struct Run {
     /// The operation of all its acts.
     pub id: String,
+    /// Who started or resumed it last, and why.
+    pub driver: Option<String>,
+    pub because: Option<String>,
+    /// The act by which it was started or resumed last, and when.
+    pub leg: Option<String>,
+    pub leg_at: Option<Timestamp>,
+    /// Whoever runs it has told something since.
+    pub told: bool,
     pub state: RunState,
     pub plan: Plan,
     pub by: String,
@@ -277,6 +287,11 @@ impl Run {
         let state = if enlisted < plan.letters { RunState::Draft } else { RunState::Planned };
         let mut run = Self {
             id: first.operation.clone(),
+            driver: None,
+            because: None,
+            leg: None,
+            leg_at: None,
+            told: false,
             state,
             plan: (**plan).clone(),
             by: first.by.clone(),
@@ -301,11 +316,11 @@ impl Run {
             (Deed::Started { overridden, detached }, State::Planned) => {
                 self.started_at = Some(act.at);
                 self.overridden.clone_from(overridden);
-                self.begin_leg(*detached);
+                self.begin_leg(act, *detached);
                 State::Running
             }
             (Deed::Resumed { detached }, State::Paused | State::Stopped) => {
-                self.begin_leg(*detached);
+                self.begin_leg(act, *detached);
                 State::Running
             }
             (Deed::Paused, State::Running) => State::Paused,
@@ -313,6 +328,10 @@ impl Run {
             (Deed::Cancelled, state) if state.is_active() => State::Cancelled,
             (Deed::Progress { tally }, _) => {
                 (self.tally, self.last, self.unclaimed) = (*tally, act.at, false);
+                // What was told before the leg may be older than its beginning.
+                if !std::mem::replace(&mut self.told, true) {
+                    self.baseline = *tally;
+                }
                 return;
             }
             (Deed::Stopped { tally }, State::Running) => {
@@ -329,7 +348,11 @@ impl Run {
         self.reason.clone_from(&act.reason);
     }
 
-    fn begin_leg(&mut self, detached: bool) {
+    fn begin_leg(&mut self, act: &Act, detached: bool) {
+        self.driver = Some(act.by.clone());
+        (self.leg, self.leg_at, self.told) = (Some(act.id.clone()), Some(act.at), false);
+        // Who goes on without a word does it for the reason that there was.
+        self.because = act.reason.clone().or(self.because.take());
         self.unclaimed = detached;
         self.baseline = self.tally;
         self.legs += 1;

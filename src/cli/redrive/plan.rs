@@ -1,6 +1,5 @@
 //! `lazaret redrive plan`, and what is asked before a plan is started.
 
-use std::io::{BufRead as _, IsTerminal as _};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,14 +11,14 @@ use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::Producer;
-use crate::ops::redrive::checks::{Check, Limits, NAMES, check};
+use crate::ops::redrive::checks::{Check, Limits, check, in_the_way};
 use crate::ops::redrive::plan::{Proposal, Selection, Wish, freeze, propose};
 use crate::quarantine::{Policy, Quarantine, Run, State};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Letters by id; all open ones that the flags select when there is none.
-    #[arg(value_name = "ID", conflicts_with_all = ["stage", "code", "class", "group", "tenant", "job", "text"])]
+    #[arg(value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
     which: Which,
@@ -61,6 +60,16 @@ pub async fn run(args: Args, config: &Config, now: Timestamp, global: &Global) -
     let by = args.who.name()?;
     if let Some(name) = &args.name {
         words("--name", name)?;
+    }
+    if !args.which.state.is_empty() {
+        let message = "--state: a plan takes open letters";
+        return Err(Failure::new(ExitCode::Usage, message).hint("leave it out"));
+    }
+    if args.ids.is_empty() == args.which.is_empty() {
+        let message = "it is not said which letters are meant, or twice";
+        return Err(
+            Failure::new(ExitCode::Usage, message).hint("give ids, or flags such as --stage and --group")
+        );
     }
     let selection = match args.ids.is_empty() {
         true => Selection::Filter(Box::new(args.which.filter(now, &[State::Open])?)),
@@ -126,49 +135,15 @@ pub async fn ensure_allowed(
     overridden: &[String],
     lag: u64,
 ) -> Result<(), Failure> {
-    if let Some(unknown) = overridden.iter().find(|name| !NAMES.contains(&name.as_str())) {
-        let message = format!("--override: there is no condition '{unknown}'");
-        let hint = format!("the conditions are {}", NAMES.join(", "));
-        return Err(Failure::new(ExitCode::Usage, message).hint(hint));
-    }
     let checks = check(config, index, &run.plan, Some(&run.id), Limits { lag }, Timestamp::now()).await?;
     let failure = |check: Check| {
         let code = if check.name == "alone" { ExitCode::Conflict } else { ExitCode::Refused };
-        let hint = match check.name {
-            "changed" => {
-                "change the stage, or, if the cause lies elsewhere and is removed, --override changed"
-                    .to_owned()
-            }
-            "provider" => "wait until it answers".to_owned(),
-            "running" => "start the stage".to_owned(),
-            "alone" => "wait for it, or `lazaret redrive cancel` it".to_owned(),
-            name => format!("--override {name} sets it aside, for the reason that you give"),
-        };
+        let hint = check.hint();
         Failure::new(code, check.found).at(check.name).hint(hint)
     };
-    let failed =
-        checks.into_iter().filter(|check| !check.holds && !overridden.iter().any(|name| name == check.name));
-    let mut failures = failed.map(failure);
+    let mut failures = in_the_way(checks, overridden)?.into_iter().map(failure);
     match failures.next() {
         None => Ok(()),
         Some(first) => Err(Failure { more: failures.collect(), ..first }),
-    }
-}
-
-/// Asks for the number to be typed. Where nobody can be asked, `--yes` must have been given.
-pub fn confirm(question: &str, number: u64, yes: bool) -> Result<(), Failure> {
-    if yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        let message = format!("{question}, and nobody can be asked here");
-        return Err(Failure::new(ExitCode::Usage, message).hint("give --yes"));
-    }
-    output::to_stderr(&format!("{question}. Type {number} to go on: "));
-    let mut answer = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    match answer.trim() == number.to_string() {
-        true => Ok(()),
-        false => Err(Failure::new(ExitCode::Refused, "it was not confirmed, and nothing was done")),
     }
 }

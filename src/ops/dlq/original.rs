@@ -103,16 +103,22 @@ pub async fn standing(config: &Config, entry: &Entry) -> Standing {
 async fn original(config: &Config, entry: &Entry, record: &Record) -> Original {
     let mask = &Mask::of(&config.quarantine.masking);
     let own = DeadLetter::read(record).ok().filter(|_| entry.writer == Writer::Lazaret);
+    let is_ours = own.is_some();
     let headers = own.map_or_else(|| record.headers.clone(), |(_, original)| original);
     let header = |(name, value): (&str, Option<&Bytes>)| {
-        let shown = value.map(|value| mask.header(name, value.clone()));
-        Header { name: name.to_owned(), value: Part::of(shown.as_deref()).as_long_as(value) }
+        // In those of others stands what went wrong.
+        let hidden = |value: &Bytes| match (mask.header(name, value.clone()), is_ours) {
+            (value, true) => value,
+            (value, false) => mask.said(value),
+        };
+        let shown = value.map(hidden);
+        Header { name: name.to_owned(), value: Part::of(shown.as_deref()).of_length(value) }
     };
     let payload = payload(config, mask, entry, record.value.as_ref()).await;
     let key = record.key.as_ref();
     let shown_key = key.map(|key| mask.key(key.clone()));
     Original {
-        key: Part::of(shown_key.as_deref()).as_long_as(key),
+        key: Part::of(shown_key.as_deref()).of_length(key),
         headers: headers.shared().map(header).collect(),
         usage: usage(&payload, plan(config, entry).as_ref()),
         payload,
@@ -132,7 +138,7 @@ impl Original {
 
 impl Part {
     /// The length is that of the record, whatever is hidden of it.
-    fn as_long_as(self, bytes: Option<&Bytes>) -> Self {
+    fn of_length(self, bytes: Option<&Bytes>) -> Self {
         Self { bytes: bytes.map(Bytes::len), ..self }
     }
 
@@ -154,7 +160,7 @@ impl Part {
 async fn payload(config: &Config, mask: &Mask, entry: &Entry, value: Option<&Bytes>) -> Part {
     let is_avro = plan(config, entry).is_some_and(|plan| plan.format == Format::Avro);
     let shown_plain = value.map(|value| mask.payload(value.clone()));
-    let plain = Part::of(shown_plain.as_deref()).as_long_as(value);
+    let plain = Part::of(shown_plain.as_deref()).of_length(value);
     let Some(bytes) = value.filter(|value| is_avro || value.first() == Some(&0)) else { return plain };
     let decoded = match Registry::of(config) {
         Ok(Some(registry)) => shown(&registry, bytes).await.map_err(|fault| fault.message),
@@ -166,7 +172,7 @@ async fn payload(config: &Config, mask: &Mask, entry: &Entry, value: Option<&Byt
             Some(value) => Part { content: Some(Content::Avro { schema, value }), ..plain },
             None => plain,
         },
-        Err(why) if is_avro => Part { problem: Some(why), ..plain },
+        Err(why) if is_avro => Part { problem: Some(mask.error(&why).into_owned()), ..plain },
         Err(_) => plain,
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{DlqError, not_found};
-use crate::config::Config;
+use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::KafkaProblem;
 use crate::kafka::client::{ClusterInfo, reach};
@@ -83,12 +83,16 @@ pub async fn send_back(
     let cluster = reach(&config.kafka, "dlq").await?;
     ensure_operations(config, &cluster)?;
     let index = quarantine::open(config).await.map_err(FollowError::from)?;
-    quarantine::catch_up(config, &index, REFRESH).await?;
+    if !quarantine::catch_up(config, &index, REFRESH).await?.complete {
+        let message = format!("the index of dead letters was not up to date within {}", Span(REFRESH));
+        return Err(RedriveError::Refused(vec![Advice::new(message, "what was read is kept: try again")]));
+    }
     let letters = find(&index, ids).await?;
     let ledger = LedgerReader::find(&config.ledger)?;
     let (mut outgoing, mut refused) = (Vec::new(), Vec::new());
     for Known { entry, state, .. } in letters {
-        let Some(revision) = revision_of(config, &entry.pipeline, &entry.stage) else {
+        let revision = revision_of(config, &entry.pipeline, &entry.stage);
+        let Some(revision) = revision.filter(|_| entry.writer == Writer::Lazaret) else {
             refused.push(no_stage(&entry));
             continue;
         };
@@ -235,7 +239,7 @@ fn no_stage(letter: &Entry) -> Advice {
 /// Why a letter should not be sent back: it was, or the stage says that it is not dead. Pure.
 fn objection(letter: &Entry, state: State, row: Option<&JobRow>) -> Option<Advice> {
     let Entry { id, job, .. } = letter;
-    let look = format!("`lazaret job {job}` shows what happened; --force sends it back all the same");
+    let look = format!("`lazaret job {job}` shows what happened; --force does it all the same");
     let message = match (state, row) {
         (State::Redriving | State::Resolved | State::Superseded, _) => {
             format!("dead letter {id} was sent back before")

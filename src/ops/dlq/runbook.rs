@@ -134,12 +134,13 @@ impl Telling<'_> {
         }
         let short = self.entry.fingerprint.get(..8).unwrap_or(&self.entry.fingerprint);
         let name = quoted(&format!("{}-{short}", self.entry.code));
-        let text = "A plan shows what would be sent back, and to where; PLAN and RUN are the ids that it prints. What is to be \
-                    given up instead: `dlq discard`, with a reason.";
+        let text = "A plan shows what would be sent back, and to where; PLAN is the id that it prints. What failed for good \
+                    while its stage has not changed needs `--override changed`, when the reason says what else has. What is to \
+                    be given up instead: `dlq discard`, with a reason.";
         let commands = [
             format!("redrive plan {} --name {name}", self.group),
-            "redrive start PLAN".to_owned(),
-            "redrive report RUN".to_owned(),
+            "redrive start PLAN --reason 'what has changed'".to_owned(),
+            "redrive report PLAN".to_owned(),
         ];
         self.step(TITLE, text.into(), commands)
     }

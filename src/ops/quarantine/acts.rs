@@ -46,17 +46,22 @@ impl<'a> Acts<'a> {
         Ok(())
     }
 
-    /// Says something of the operation as a whole.
-    pub async fn say(&self, deed: &Deed) -> Result<(), ProduceError> {
+    /// Says something of the operation as a whole; the id of the act.
+    pub async fn say(&self, deed: &Deed) -> Result<String, ProduceError> {
         self.write(&[], None, deed).await
     }
 
     /// The same on a group as a whole.
     pub async fn note_of_group(&self, fingerprint: &str, deed: &Deed) -> Result<(), ProduceError> {
-        self.write(&[], Some(fingerprint), deed).await
+        self.write(&[], Some(fingerprint), deed).await.map(|_| ())
     }
 
-    async fn write(&self, letters: &[String], group: Option<&str>, deed: &Deed) -> Result<(), ProduceError> {
+    async fn write(
+        &self,
+        letters: &[String],
+        group: Option<&str>,
+        deed: &Deed,
+    ) -> Result<String, ProduceError> {
         let act = Act {
             id: Uuid::now_v7().to_string(),
             operation: self.operation.clone(),
@@ -67,7 +72,8 @@ impl<'a> Acts<'a> {
             group: group.map(str::to_owned),
             deed: deed.clone(),
         };
-        self.producer.send(act_record(self.topic, &act)).await.map(|_| ())
+        self.producer.send(act_record(self.topic, &act)).await?;
+        Ok(act.id)
     }
 }
 

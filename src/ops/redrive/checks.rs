@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RunError;
@@ -12,6 +13,7 @@ use crate::flow::Topology;
 use crate::kafka::look::members;
 use crate::llm::openai::Client;
 use crate::llm::{ChatMessage, ChatRequest};
+use crate::ops::advice::Advice;
 use crate::ops::offsets;
 use crate::quarantine::{Plan, Quarantine, Run};
 use crate::worker::revision_of;
@@ -22,13 +24,24 @@ const REDRIVES_MAX: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What must hold, and whether it does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     /// By which it is set aside.
     pub name: &'static str,
     pub holds: bool,
     /// What was found.
     pub found: String,
+}
+
+/// That no other redrive is under way on the stage.
+pub const ALONE: &str = "alone";
+/// What is looked at again when a run is resumed.
+const AGAIN: [&str; 3] = ["provider", "running", "lag"];
+
+/// What need not hold when a run is resumed: what was set aside when it was started, and what is a matter of its plan.
+pub fn aside_when_resumed(run: &Run) -> Vec<String> {
+    let of_plan = NAMES.into_iter().filter(|name| !AGAIN.contains(name)).map(str::to_owned);
+    of_plan.chain(run.overridden.clone()).collect()
 }
 
 /// The names of all of them.
@@ -39,6 +52,34 @@ pub const NAMES: [&str; 8] =
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub lag: u64,
+}
+
+impl Check {
+    /// What to do when it does not hold.
+    pub fn hint(&self) -> String {
+        match self.name {
+            "changed" => {
+                "change the stage, or, if the cause lies elsewhere and is removed, override 'changed'".into()
+            }
+            "provider" => "wait until it answers".into(),
+            "running" => "start the stage".into(),
+            "alone" => "wait for it, or cancel it".into(),
+            name => format!("override '{name}' for the reason that you give"),
+        }
+    }
+}
+
+/// What stands in the way of a start: what does not hold and is not set aside.
+pub fn in_the_way(checks: Vec<Check>, overridden: &[String]) -> Result<Vec<Check>, RunError> {
+    if let Some(unknown) = overridden.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        let message = format!("there is no condition '{unknown}' that could be overridden");
+        return Err(RunError::Wrong(Advice::new(
+            message,
+            format!("the conditions are {}", NAMES.join(", ")),
+        )));
+    }
+    let is_set_aside = |check: &Check| overridden.iter().any(|name| name == check.name);
+    Ok(checks.into_iter().filter(|check| !check.holds && !is_set_aside(check)).collect())
 }
 
 /// Looks at all of them. `run` is the run's id, once it has one.
@@ -161,7 +202,7 @@ async fn lag(config: &Config, plan: &Plan, limits: Limits) -> Check {
 }
 
 fn alone(plan: &Plan, run: Option<&str>, runs: &[Run]) -> Check {
-    const NAME: &str = "alone";
+    const NAME: &str = ALONE;
     let other = runs.iter().find(|other| {
         other.state.is_active()
             && other.plan.pipeline == plan.pipeline

@@ -2,12 +2,15 @@
 //! each is looked at again after it was written.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::RunError;
-use crate::config::Config;
+use super::send::Sender;
+use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::Producer;
+use crate::kafka::client::reach;
+use crate::kafka::look::settled;
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::{self, Acts};
 use crate::quarantine::{Deed, Quarantine, Run, RunState, Tally};
@@ -74,8 +77,19 @@ pub fn operations(topology: &Topology) -> Result<String, RunError> {
 
 /// The run whose id begins so, as it is now.
 pub async fn find(config: &Config, index: &Arc<dyn Quarantine>, prefix: &str) -> Result<Run, RunError> {
-    quarantine::catch_up(config, index, REFRESH).await?;
+    refresh(config, index).await?;
     known(index, prefix).await
+}
+
+/// Brings the index up to date. What is behind is not acted upon.
+pub async fn refresh(config: &Config, index: &Arc<dyn Quarantine>) -> Result<(), RunError> {
+    match quarantine::catch_up(config, index, REFRESH).await?.complete {
+        true => Ok(()),
+        false => {
+            let message = format!("the index of dead letters was not up to date within {}", Span(REFRESH));
+            Err(RunError::Late(Advice::new(message, "what was read is kept: try again")))
+        }
+    }
 }
 
 /// The same, as the index has it.
@@ -127,10 +141,21 @@ pub async fn command(
     };
     let topic = operations(&Topology::derive(config))?;
     let acts = Acts::of(run.id.clone(), producer, &topic, by, reason);
-    acts.say(&command.deed()).await?;
+    let act = acts.say(&command.deed()).await?;
+    if matches!(command, Command::Pause | Command::Cancel) {
+        // Whoever runs it, and hangs perhaps, sends nothing more.
+        let cluster = reach(&config.kafka, "redrive").await?;
+        drop(Sender::open(config, cluster, &run.id).await?);
+    }
+    // While a transaction is open on the topic, what stands behind it cannot be read.
+    settled(&config.kafka, &[&topic], Instant::now() + REFRESH).await?;
     let after = find(config, index, &run.id).await?;
     // Somebody else may have been first.
-    match after.state == becomes || (becomes == RunState::Running && after.state != run.state) {
+    let is_ours = match becomes {
+        RunState::Running => after.leg.as_deref() == Some(act.as_str()),
+        _ => after.state == becomes,
+    };
+    match is_ours {
         true => Ok(after),
         false => Err(refused(&after, command)),
     }
@@ -138,6 +163,12 @@ pub async fn command(
 
 fn refused(run: &Run, command: &Command) -> RunError {
     let message = format!("redrive {} is {} and cannot be {}", run.id, run.state.as_str(), command.words());
-    let hint = format!("`lazaret redrive status {}` says how it is", run.id);
+    let does = match run.state {
+        RunState::Running => "attach",
+        RunState::Paused | RunState::Stopped => "resume",
+        RunState::Planned => "start",
+        RunState::Draft | RunState::Cancelled | RunState::Finished => "status",
+    };
+    let hint = format!("`lazaret redrive {does} {}` is what can be done with it", run.id);
     RunError::Conflict(Advice::new(message, hint))
 }

@@ -1,7 +1,10 @@
 //! Runs a plan: sends, hears what became of what was sent, and goes on as `pace` says. Whoever calls this takes the run over;
 //! another process that had it sends nothing more.
 
-use std::collections::BTreeMap;
+mod counting;
+mod sending;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,17 +12,17 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::checks::ALONE;
 use super::control::{known, operations};
 use super::pace::{Pace, Step};
-use super::send::{BYTES_MAX, LETTERS_MAX, Order, Outgoing, SendError, Sender, What};
+use super::send::{SendError, Sender};
 use super::{RunError, control};
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::kafka::Producer;
 use crate::kafka::client::reach;
 use crate::kafka::look::settled;
-use crate::ledger::{JobRow, LedgerReader, State as JobState};
-use crate::ops::quarantine::{self, Acts, outcome};
+use crate::ledger::{JobRow, LedgerReader};
+use crate::ops::quarantine::outcome;
 use crate::quarantine::{Deed, Entry, Fate, Filter, InRun, Outcome, Quarantine, Run, RunState, Tally};
 use crate::telemetry::metrics;
 
@@ -33,6 +36,10 @@ pub const SILENCE: Duration = Duration::from_secs(20);
 const REFRESH: Duration = Duration::from_secs(600);
 /// Letters that are looked at together.
 const PAGE: usize = 1000;
+/// So often in a row something may fail before it is given up here.
+const TROUBLES: u32 = 20;
+/// Letters that died again whose later deaths are looked at when a run is taken over.
+const LOOKED_AT: usize = 100;
 /// Questions to the ledger at the same time.
 const QUESTIONS: usize = 16;
 
@@ -55,6 +62,7 @@ pub async fn execute(
     stop: &CancellationToken,
     mut progress: impl FnMut(&Run, &Tally),
 ) -> Result<Ended, RunError> {
+    let mut troubles = 0;
     let mut executor = match Executor::open(config, index, id).await {
         Ok(executor) => executor,
         Err(RunError::Send(SendError::TakenOver(_))) => return Ok(Ended::TakenOver),
@@ -62,10 +70,13 @@ pub async fn execute(
     };
     loop {
         if stop.is_cancelled() {
-            executor.tell().await?;
+            // Whoever goes on with it finds out in any case.
+            let _ = executor.tell().await;
             return Ok(Ended::Left);
         }
-        match executor.turn().await {
+        let turn = executor.turn().await;
+        troubles = if turn.is_ok() { 0 } else { troubles + 1 };
+        match turn {
             Ok(Turn::Ended(run)) => {
                 progress(&run, &run.tally);
                 return Ok(Ended::Run(run));
@@ -81,6 +92,15 @@ pub async fn execute(
             }
             Err(RunError::Send(SendError::Again(cause))) => {
                 tracing::warn!("redrive {id} tries again to send letters: {cause}");
+                let _ = tokio::time::timeout(TICK, stop.cancelled()).await;
+            }
+            Err(
+                error @ (RunError::Kafka(_)
+                | RunError::Index(_)
+                | RunError::Ledger(_)
+                | RunError::NotFound(_)),
+            ) if troubles < TROUBLES => {
+                tracing::warn!("redrive {id} tries again: {error}");
                 let _ = tokio::time::timeout(TICK, stop.cancelled()).await;
             }
             Err(error) => return Err(error),
@@ -100,7 +120,6 @@ struct Executor<'a> {
     ledger: Option<LedgerReader>,
     /// The topic of operations.
     topic: String,
-    producer: Producer,
     sender: Sender,
     run: Run,
     pace: Pace,
@@ -109,6 +128,10 @@ struct Executor<'a> {
     pending: BTreeMap<u64, Entry>,
     /// All letters before this place were sent, or will not be.
     next: u64,
+    /// By place, whether it was counted as left.
+    left: Vec<bool>,
+    /// Kafka had them no longer when they were to be sent; the index may not know yet.
+    gone: BTreeSet<u64>,
     told: Instant,
 }
 
@@ -132,48 +155,36 @@ impl<'a> Executor<'a> {
             index,
             ledger: LedgerReader::find(&config.ledger)?,
             topic,
-            producer: Producer::new(&config.kafka, &topology, "redrive")?,
             sender,
             run,
             pace,
             tally: Tally::default(),
             pending: BTreeMap::new(),
             next: 0,
+            left: Vec::new(),
+            gone: BTreeSet::new(),
             told: Instant::now(),
         };
-        executor.count().await?;
+        let failed = executor.count().await?;
+        executor.judge(failed).await?;
+        // Others hear at once that somebody runs it.
+        if executor.run.state == RunState::Running {
+            executor.tell().await?;
+        }
         Ok(executor)
     }
 
-    /// Goes through all letters of the plan.
-    async fn count(&mut self) -> Result<(), RunError> {
-        let (mut from, mut first) = (0, None);
-        loop {
-            let letters = self.index.in_run(&self.run.id, from, PAGE).await?;
-            let Some(last) = letters.last() else { break };
-            from = last.place + 1;
-            for InRun { place, fate, letter, .. } in letters {
-                self.tally.add(fate);
-                match (fate, letter) {
-                    (Fate::Left, _) => _ = first.get_or_insert(place),
-                    (Fate::Pending, Some(known)) => _ = self.pending.insert(place, known.entry),
-                    _ => {}
-                }
-            }
-        }
-        self.next = first.unwrap_or(from);
-        Ok(())
-    }
-
     async fn turn(&mut self) -> Result<Turn, RunError> {
-        quarantine::catch_up(self.config, self.index, REFRESH).await?;
+        control::refresh(self.config, self.index).await?;
         self.run = known(self.index, &self.run.id).await?;
         if self.run.state != RunState::Running {
             self.tell().await?;
-            let run = control::find(self.config, self.index, &self.run.id).await?;
+            self.see().await?;
+            let run = known(self.index, &self.run.id).await?;
             return Ok(Turn::Ended(Box::new(run)));
         }
-        if let Some(other) = self.earlier().await? {
+        let must_be_alone = !self.run.overridden.iter().any(|name| name == ALONE);
+        if must_be_alone && let Some(other) = self.earlier().await? {
             let why = format!("redrive {other} is under way on the stage");
             return self.end(Deed::Stopped { tally: self.tally }, Some(&why)).await;
         }
@@ -184,14 +195,23 @@ impl<'a> Executor<'a> {
         }
         match self.pace.step(&self.tally, Timestamp::now()) {
             Step::Wait => Ok(Turn::Waits),
-            Step::Finish => self.end(Deed::Finished { tally: self.tally }, None).await,
+            Step::Finish if self.is_over().await? => {
+                self.end(Deed::Finished { tally: self.tally }, None).await
+            }
+            Step::Finish => Ok(Turn::Waits),
             Step::Stop(why) => self.end(Deed::Stopped { tally: self.tally }, Some(&why)).await,
             Step::Send(some) => match self.send(some).await {
+                Ok(false) => {
+                    // Nothing was left where something was counted.
+                    self.see().await?;
+                    self.count().await?;
+                    Ok(Turn::Waits)
+                }
                 Err(RunError::Send(error @ SendError::Letter { .. })) => {
                     self.end(Deed::Stopped { tally: self.tally }, Some(&error.to_string())).await
                 }
                 Err(error) => Err(error),
-                Ok(()) => Ok(Turn::Sent),
+                Ok(true) => Ok(Turn::Sent),
             },
         }
     }
@@ -224,12 +244,10 @@ impl<'a> Executor<'a> {
         if succeeded.is_empty() && skipped.is_empty() {
             return Ok(());
         }
-        let acts = self.acts(None);
-        acts.note(&succeeded, &Deed::Settled { outcome: Outcome::Succeeded }).await?;
-        acts.note(&skipped, &Deed::Settled { outcome: Outcome::Skipped }).await?;
+        self.note(succeeded, Deed::Settled { outcome: Outcome::Succeeded }).await?;
+        self.note(skipped, Deed::Settled { outcome: Outcome::Skipped }).await?;
         // What was written down is heard.
-        quarantine::catch_up(self.config, self.index, REFRESH).await?;
-        Ok(())
+        self.see().await
     }
 
     /// What the index knows of what was sent.
@@ -237,9 +255,9 @@ impl<'a> Executor<'a> {
         let pending: Vec<(u64, String)> =
             self.pending.iter().map(|(place, entry)| (*place, entry.id.clone())).collect();
         for letters in pending.chunks(PAGE) {
-            for InRun { place, fate, .. } in self.index.fates(&self.run.id, letters).await? {
-                // That it was sent may not be seen yet.
-                if matches!(fate, Fate::Pending | Fate::Left) {
+            for InRun { place, fate, letter, .. } in self.index.fates(&self.run.id, letters).await? {
+                // That it was sent may not be seen yet, and the index may be being built anew.
+                if matches!(fate, Fate::Pending | Fate::Left) || letter.is_none() {
                     continue;
                 }
                 let Some(entry) = self.pending.remove(&place) else { continue };
@@ -263,6 +281,7 @@ impl<'a> Executor<'a> {
     async fn look_at_successor(&mut self, entry: &Entry) -> Result<(), RunError> {
         if let Some(successor) = successor(self.index, entry).await?
             && !self.run.plan.groups.contains(&successor.fingerprint)
+            && self.run.leg_at.is_none_or(|leg| successor.last_failure >= leg)
         {
             let Entry { id, code, fingerprint, .. } = successor;
             self.pace.is_new(format!("dead letter {id} died of {code} (group {fingerprint})"));
@@ -270,137 +289,45 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    /// Sends at most so many of those that are next.
-    async fn send(&mut self, most: u64) -> Result<(), RunError> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(LETTERS_MAX);
-        let (mut chosen, mut bytes, mut passed) = (Vec::new(), 0, self.next);
-        'pages: loop {
-            let letters = self.index.in_run(&self.run.id, passed, PAGE).await?;
-            if letters.is_empty() {
-                break;
-            }
-            for InRun { place, fate, letter, .. } in letters {
-                if let (Fate::Left, Some(known)) = (fate, letter) {
-                    bytes += known.entry.size;
-                    let is_full = chosen.len() == most || (bytes > BYTES_MAX && !chosen.is_empty());
-                    if is_full {
-                        break 'pages;
-                    }
-                    chosen.push((place, known.entry));
-                } else {
-                    self.recount(fate);
-                }
-                passed = place + 1;
-            }
-        }
-        self.send_these(chosen).await?;
-        self.next = passed;
-        Ok(())
-    }
-
-    /// It was left when it was counted, and somebody else has done something with it since.
-    fn recount(&mut self, fate: Fate) {
-        if matches!(fate, Fate::Expired | Fate::Elsewhere) && self.tally.left > 0 {
-            self.tally.remove(Fate::Left);
-            self.tally.add(fate);
-        }
-    }
-
-    async fn send_these(&mut self, chosen: Vec<(u64, Entry)>) -> Result<(), RunError> {
-        let entries: Vec<&Entry> = chosen.iter().map(|(_, entry)| entry).collect();
-        let rows = match &self.ledger {
-            Some(ledger) => rows(ledger, &entries).await?,
-            None => vec![None; chosen.len()],
-        };
-        let (mut outgoing, mut places) = (Vec::new(), BTreeMap::new());
-        let (mut done, mut under_way) = (Vec::new(), Vec::new());
-        for ((place, entry), row) in chosen.into_iter().zip(rows) {
-            match Way::of(&entry, row.as_ref()) {
-                Way::Skip => done.push((place, entry)),
-                Way::Adopt => under_way.push((place, entry)),
-                Way::Send(redrives) => {
-                    places.insert(entry.id.clone(), place);
-                    outgoing.push(Outgoing { letter: entry, redrives });
-                }
-            }
-        }
-        let ids = |letters: &[(u64, Entry)]| letters.iter().map(|(_, e)| e.id.clone()).collect::<Vec<_>>();
-        let acts = self.acts(None);
-        acts.note(&ids(&done), &Deed::Settled { outcome: Outcome::Skipped }).await?;
-        acts.note(&ids(&under_way), &Deed::Redriven).await?;
-        for _ in &done {
-            self.move_on(Fate::Skipped);
-        }
-        for (place, entry) in under_way {
-            self.move_on(Fate::Pending);
-            self.pending.insert(place, entry);
-        }
-        if outgoing.is_empty() {
-            return Ok(());
-        }
-        let order = Order { what: What::Redrive, by: self.run.by.clone(), reason: self.run.reason.clone() };
-        let sent = self.sender.send(outgoing, &order).await?;
-        self.pace.spent(sent.sent.len() as u64);
-        for (Outgoing { letter, .. }, _) in sent.sent {
-            self.move_on(Fate::Pending);
-            if let Some(place) = places.get(&letter.id) {
-                self.pending.insert(*place, letter);
-            }
-        }
-        // The index learns that they are gone when it looks where the topics begin.
-        sent.gone.iter().for_each(|_| self.move_on(Fate::Expired));
-        Ok(())
-    }
-
-    fn move_on(&mut self, fate: Fate) {
-        self.tally.remove(Fate::Left);
-        self.tally.add(fate);
-    }
-
     async fn end(&mut self, deed: Deed, why: Option<&str>) -> Result<Turn, RunError> {
         if matches!(deed, Deed::Stopped { .. }) {
             metrics::redrive_gate_stop(&self.run.plan.pipeline, &self.run.plan.stage);
         }
-        self.acts(why).say(&deed).await?;
-        let run = control::find(self.config, self.index, &self.run.id).await?;
+        self.say(deed, why).await?;
+        self.see().await?;
+        let run = known(self.index, &self.run.id).await?;
         Ok(Turn::Ended(Box::new(run)))
     }
 
     /// Says how far it is.
     async fn tell(&mut self) -> Result<(), RunError> {
         self.told = Instant::now();
-        self.acts(None).say(&Deed::Progress { tally: self.tally }).await?;
+        self.say(Deed::Progress { tally: self.tally }, None).await
+    }
+
+    /// Waits until what was written down can be read, and reads it.
+    async fn see(&self) -> Result<(), RunError> {
+        settled(&self.config.kafka, &[&self.topic], Instant::now() + REFRESH).await?;
+        control::refresh(self.config, self.index).await
+    }
+
+    /// Writes down what was done with letters, unless another process has taken the run over.
+    async fn note(&self, letters: Vec<String>, deed: Deed) -> Result<(), RunError> {
+        // At most as many as may be outstanding, which may be more than one act can hold.
+        for letters in letters.chunks(PAGE) {
+            self.sender.note(letters.to_vec(), deed.clone(), self.by(), None).await?;
+        }
         Ok(())
     }
 
-    fn acts<'b>(&'b self, reason: Option<&'b str>) -> Acts<'b> {
-        Acts::of(self.run.id.clone(), &self.producer, &self.topic, &self.run.by, reason)
+    /// Says something of the run.
+    async fn say(&self, deed: Deed, why: Option<&str>) -> Result<(), RunError> {
+        Ok(self.sender.note(Vec::new(), deed, self.by(), why).await?)
     }
-}
 
-/// What is to be done with a letter whose turn it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// Its job is done.
-    Skip,
-    /// It was sent back before; what becomes of that is waited for.
-    Adopt,
-    /// Send it, as the redrive with this number.
-    Send(u32),
-}
-
-impl Way {
-    /// Pure.
-    fn of(letter: &Entry, row: Option<&JobRow>) -> Self {
-        match row {
-            Some(row) if row.state == JobState::Done => Way::Skip,
-            // What was restored has its redrive behind it.
-            Some(row) if row.state == JobState::Discarded => {
-                Way::Send(row.redrives.max(letter.redrives).saturating_add(1))
-            }
-            Some(row) if row.redrives > letter.redrives => Way::Adopt,
-            _ => Way::Send(letter.redrives.saturating_add(1)),
-        }
+    /// In whose name.
+    fn by(&self) -> &str {
+        self.run.driver.as_deref().unwrap_or(&self.run.by)
     }
 }
 

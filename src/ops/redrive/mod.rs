@@ -37,9 +37,15 @@ pub enum RunError {
     /// Nothing was selected, or there is no such run.
     #[error("{0}")]
     NotFound(Advice),
+    /// What was asked for cannot be meant.
+    #[error("{0}")]
+    Wrong(Advice),
     /// What was asked for cannot be done so.
     #[error("{0}")]
     Refused(Advice),
+    /// The index does not become up to date.
+    #[error("{0}")]
+    Late(Advice),
     /// Another run is in the way.
     #[error("{0}")]
     Conflict(Advice),

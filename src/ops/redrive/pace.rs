@@ -73,12 +73,16 @@ impl Pace {
         if self.last.0 != *tally {
             self.last = (*tally, now);
         }
-        let allowed = self.canary(tally);
-        if let Some(why) = self.objection(allowed.is_some()) {
-            return Step::Stop(why);
-        }
+        // Nothing is left that could be stopped.
         if tally.left == 0 && tally.pending == 0 {
             return Step::Finish;
+        }
+        let allowed = self.canary(tally);
+        // The last canary is judged before anything else is sent.
+        let canaries = self.policy.canary.iter().map(|size| u64::from(*size)).sum();
+        let in_canaries = tally.sent().saturating_sub(self.baseline.sent()) <= canaries;
+        if let Some(why) = self.objection(in_canaries) {
+            return Step::Stop(why);
         }
         let allowed = allowed.unwrap_or_else(|| {
             let room = u64::from(self.policy.outstanding).saturating_sub(tally.pending);
@@ -98,7 +102,8 @@ impl Pace {
     /// How many may be sent as canaries; `None` when all canaries have ended.
     fn canary(&self, tally: &Tally) -> Option<u64> {
         let sent = tally.sent().saturating_sub(self.baseline.sent());
-        let ended = tally.ended().saturating_sub(self.baseline.ended());
+        // Those that were pending when it began are not what is waited for.
+        let ended = tally.ended().saturating_sub(self.baseline.ended() + self.baseline.pending);
         let mut until = 0;
         for size in &self.policy.canary {
             let before = until;
@@ -114,7 +119,7 @@ impl Pace {
 
     fn objection(&self, in_canaries: bool) -> Option<String> {
         if let Some(what) = &self.new {
-            return Some(format!("{what}: that is something new"));
+            return Some(format!("{what}, which is none of the plan's"));
         }
         let (of, succeeded) = (self.recent.len(), self.recent.iter().filter(|succeeded| **succeeded).count());
         let is_enough = of >= if in_canaries { 1 } else { ENOUGH };
@@ -222,6 +227,33 @@ mod tests {
         trial.die(1);
         assert!(matches!(trial.step(), Step::Stop(why) if why.contains("1 of the last 1")));
         assert_eq!(trial.tally.sent(), 1, "no other one was sent");
+    }
+
+    #[test]
+    fn the_last_canary_is_judged_like_the_others() {
+        for canary in [vec![1], vec![5], vec![1, 5]] {
+            let mut trial = Trial::new(1000, Policy { canary: canary.clone(), ..Policy::default() });
+            for size in &canary[..canary.len() - 1] {
+                trial.send();
+                trial.succeed(u64::from(*size));
+            }
+            let last = trial.send();
+            trial.die(last);
+            assert!(matches!(trial.after(1), Step::Stop(_)), "{canary:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_pending_when_it_was_resumed_does_not_speak_for_a_canary() {
+        let mut trial = Trial::past_the_canaries(1000, Policy::default());
+        trial.after(1);
+        trial.send();
+        trial.pace = Pace::new(Policy::default(), trial.tally, trial.now);
+        assert_eq!(trial.send(), 1);
+        trial.succeed(1);
+        assert_eq!(trial.after(1), Step::Wait, "it may have been one of the older ones");
+        trial.succeed(50);
+        assert_eq!(trial.send(), 5);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use super::RunError;
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
+use crate::kafka::look::settled;
 use crate::ledger::{LedgerReader, State as JobState};
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::Acts;
@@ -21,8 +23,15 @@ const ENLISTED_MAX: usize = 1000;
 const PREVIEW_MAX: u64 = 10_000;
 /// Groups that a plan may have.
 const GROUPS_MAX: usize = 1000;
+/// Ids that a plan shows as what was asked for.
+const IDS_SHOWN: usize = 20;
+/// How long it may take until what was written can be read.
+const SEEN: Duration = Duration::from_secs(90);
 /// Letters that are listed together.
 const PAGE: usize = 1000;
+
+/// Partition and offset of an original record, and the id of its letter.
+type Place = (i32, i64, String);
 
 /// Which letters are meant.
 #[derive(Clone, Debug)]
@@ -57,11 +66,14 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
     let ledger = LedgerReader::find(&config.ledger)?;
     let selection = match &wish.selection {
         Selection::Ids(ids) => {
+            if ids.len() as u64 > wish.most {
+                return Err(too_many(wish.most));
+            }
             for id in ids {
                 let entry = one(index, id).await?;
                 gathered.take(entry, ledger.as_ref()).await?;
             }
-            ids.join(" ")
+            if ids.len() <= IDS_SHOWN { ids.join(" ") } else { format!("{} ids", ids.len()) }
         }
         Selection::Filter(filter) => {
             let filter = Filter { states: vec![State::Open], ..(**filter).clone() };
@@ -72,11 +84,7 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
                     gathered.take(known.entry, ledger.as_ref()).await?;
                 }
                 if gathered.places.len() as u64 > wish.most {
-                    let message = format!("more than {} letters are selected", wish.most);
-                    return Err(RunError::Refused(Advice::new(
-                        message,
-                        "select fewer, or allow more with --max",
-                    )));
+                    return Err(too_many(wish.most));
                 }
                 after = page.next;
                 if after.is_none() {
@@ -105,7 +113,14 @@ pub async fn freeze(
         acts.say(&Deed::Enlisted { from, ids: ids.to_vec() }).await?;
         from += ids.len() as u64;
     }
+    // Who looks for it is to find it.
+    settled(&config.kafka, &[&topic], Instant::now() + SEEN).await?;
     Ok(acts.operation().to_owned())
+}
+
+fn too_many(most: u64) -> RunError {
+    let message = format!("more than {most} letters are selected");
+    RunError::Refused(Advice::new(message, "select fewer, or allow more with --max"))
 }
 
 /// The open letter of this id.
@@ -141,8 +156,8 @@ struct Gathered {
     oldest: Option<i64>,
     most_redriven: u32,
     preview: Option<Preview>,
-    /// By where the original record stood.
-    places: BTreeMap<(i32, i64), String>,
+    /// Where the original record stood, and the letter.
+    places: BTreeSet<Place>,
 }
 
 impl Gathered {
@@ -155,7 +170,7 @@ impl Gathered {
         let place = origin.and_then(|origin| Some((origin.partition?, origin.offset?)));
         // A letter that does not say it is not one of ours; it goes last.
         let place = place.unwrap_or((i32::MAX, entry.at.offset));
-        if self.places.insert(place, entry.id.clone()).is_some() {
+        if !self.places.insert((place.0, place.1, entry.id.clone())) {
             return Ok(());
         }
         *self.stages.entry((entry.pipeline.clone(), entry.stage.clone())).or_default() += 1;
@@ -237,10 +252,10 @@ impl Gathered {
 
 /// Of each partition in the order of its offsets, which is that of every key; and partitions by turns, so that none waits
 /// for all of another.
-fn in_turns(places: BTreeMap<(i32, i64), String>) -> Vec<String> {
+fn in_turns(places: BTreeSet<Place>) -> Vec<String> {
     let mut turns: Vec<(usize, i32, String)> = Vec::with_capacity(places.len());
     let (mut partition, mut rank) = (None, 0);
-    for ((of, _), id) in places {
+    for (of, _, id) in places {
         rank = if partition == Some(of) { rank + 1 } else { 0 };
         partition = Some(of);
         turns.push((rank, of, id));
@@ -257,8 +272,8 @@ mod tests {
     fn letters_go_in_the_order_of_their_partition_and_partitions_by_turns() {
         let places =
             [((0, 5), "a"), ((0, 7), "b"), ((0, 70), "c"), ((2, 1), "d"), ((3, 9), "e"), ((3, 10), "f")];
-        let places = places.into_iter().map(|(place, id)| (place, id.to_owned())).collect();
+        let places = places.into_iter().map(|((of, at), id)| (of, at, id.to_owned())).collect();
         assert_eq!(in_turns(places), ["a", "d", "e", "b", "f", "c"]);
-        assert!(in_turns(BTreeMap::new()).is_empty());
+        assert!(in_turns(BTreeSet::new()).is_empty());
     }
 }

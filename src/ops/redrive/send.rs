@@ -119,7 +119,11 @@ impl Sender {
             return Ok(done);
         }
         if let Some(topic) = &self.topology.operations {
-            let act = self.act(ids.clone(), order);
+            let deed = match order.what {
+                What::Redrive => Deed::Redriven,
+                What::Discard => Deed::Discarded,
+            };
+            let act = self.act(ids.clone(), deed, &order.by, order.reason.as_deref());
             pieces.insert(0, Piece { tag: ACT, records: Arc::from([act_record(topic, &act)]) });
         }
         match self.writer.write(pieces).await {
@@ -136,17 +140,31 @@ impl Sender {
         }
     }
 
-    fn act(&self, letters: Vec<String>, order: &Order) -> Act {
-        let deed = match order.what {
-            What::Redrive => Deed::Redriven,
-            What::Discard => Deed::Discarded,
-        };
+    /// Writes an act of the operation down, if it is still ours.
+    pub async fn note(
+        &self,
+        letters: Vec<String>,
+        deed: Deed,
+        by: &str,
+        reason: Option<&str>,
+    ) -> Result<(), SendError> {
+        let Some(topic) = &self.topology.operations else { return Ok(()) };
+        let act = self.act(letters, deed, by, reason);
+        let piece = Piece { tag: ACT, records: Arc::from([act_record(topic, &act)]) };
+        self.writer.write(vec![piece]).await.map_err(|error| match error {
+            TransactError::Record { error, .. } => SendError::Unnoted(error.to_string()),
+            TransactError::Again { cause } | TransactError::Stale { cause } => SendError::Again(cause),
+            TransactError::Fenced { cause } => SendError::TakenOver(cause),
+        })
+    }
+
+    fn act(&self, letters: Vec<String>, deed: Deed, by: &str, reason: Option<&str>) -> Act {
         Act {
             id: Uuid::now_v7().to_string(),
             operation: self.operation.clone(),
             at: Timestamp::now(),
-            by: order.by.clone(),
-            reason: order.reason.clone(),
+            by: by.to_owned(),
+            reason: reason.map(str::to_owned),
             letters,
             group: None,
             deed,

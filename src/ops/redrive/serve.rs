@@ -23,14 +23,17 @@ const RUNS: usize = 200;
 pub async fn serve(config: &Config, index: &Arc<dyn Quarantine>, stop: CancellationToken) {
     let config = Arc::new(config.clone());
     let mut silences = Silences::default();
-    let mut running: JoinSet<(String, Result<Ended, RunError>)> = JoinSet::new();
-    let mut ours: Vec<String> = Vec::new();
+    let mut running: JoinSet<Result<Ended, RunError>> = JoinSet::new();
+    let mut ours: HashMap<tokio::task::Id, String> = HashMap::new();
     while !stop.is_cancelled() {
         let _ = tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await;
-        while let Some(ended) = running.try_join_next() {
-            let Ok((id, ended)) = ended else { continue };
-            ours.retain(|run| *run != id);
-            tell(&id, ended);
+        while let Some(ended) = running.try_join_next_with_id() {
+            let task = ended.as_ref().map_or_else(|error| error.id(), |(task, _)| *task);
+            let Some(id) = ours.remove(&task) else { continue };
+            match ended {
+                Ok((_, ended)) => tell(&id, ended),
+                Err(error) => tracing::error!(redrive = id, "the redrive was broken off: {error}"),
+            }
         }
         let runs = match index.runs(RUNS).await {
             Ok(runs) => runs,
@@ -43,16 +46,13 @@ pub async fn serve(config: &Config, index: &Arc<dyn Quarantine>, stop: Cancellat
             metrics::redrive_runs(state.as_str(), runs.iter().filter(|run| run.state == state).count());
         }
         for run in silences.unheard(&runs, Instant::now()) {
-            if ours.contains(&run.id) {
+            if ours.values().any(|id| *id == run.id) {
                 continue;
             }
             tracing::info!(redrive = run.id, name = run.plan.name, "runs this redrive, since nobody does");
-            ours.push(run.id.clone());
             let (config, index, stop, id) = (config.clone(), index.clone(), stop.clone(), run.id.clone());
-            running.spawn(async move {
-                let ended = execute(&config, &index, &id, &stop, |_, _| {}).await;
-                (id, ended)
-            });
+            let task = running.spawn(async move { execute(&config, &index, &id, &stop, |_, _| {}).await });
+            ours.insert(task.id(), run.id.clone());
         }
     }
     // They say how far they are before they leave it.
@@ -81,11 +81,14 @@ impl Silences {
         self.0.retain(|id, _| runs.iter().any(|run| run.id == *id && run.state == RunState::Running));
         let under_way = runs.iter().filter(|run| run.state == RunState::Running);
         let is_unheard = |run: &&Run| {
+            let known = self.0.get(&run.id).copied();
+            let is_news = known.is_none_or(|(last, _)| last != run.last);
             let (last, since) = self.0.entry(run.id.clone()).or_insert((run.last, now));
-            if *last != run.last {
+            if is_news {
                 (*last, *since) = (run.last, now);
             }
-            let is_unheard = run.unclaimed || now.duration_since(*since) >= SILENCE;
+            // One that could not be taken over is tried again after a while.
+            let is_unheard = (run.unclaimed && is_news) || now.duration_since(*since) >= SILENCE;
             if is_unheard {
                 // Whoever takes it over has time to say so.
                 *since = now;
@@ -120,6 +123,11 @@ mod tests {
         let last = Timestamp::from_second(last).expect("a time");
         Run {
             id: id.into(),
+            driver: None,
+            because: None,
+            leg: None,
+            leg_at: None,
+            told: false,
             state: RunState::Running,
             plan,
             by: "kim".into(),

@@ -91,6 +91,7 @@ fn what_was_told_last_is_what_is_known_and_a_leg_begins_with_it() {
     let run = run(vec![started(), told, Deed::Stopped { tally: tally(1, 1, 1) }, resumed()]);
     assert_eq!(run.tally, tally(1, 1, 1));
     assert_eq!(run.baseline, tally(1, 1, 1));
+    assert_eq!((run.driver.as_deref(), run.because.as_deref()), (Some("kim"), Some("reason 4")));
     assert_eq!((run.legs, run.overridden.as_slice()), (2, &["lag".to_owned()][..]));
     assert_eq!(run.reason.as_deref(), Some("reason 4"));
 }
@@ -128,4 +129,12 @@ fn what_was_started_for_somebody_else_is_unclaimed_until_something_is_heard_of_i
     assert!(!run(vec![detached(), Deed::Progress { tally: tally(3, 0, 0) }]).unclaimed);
     assert!(!run(vec![started()]).unclaimed);
     assert!(run(vec![started(), Deed::Paused, Deed::Resumed { detached: true }]).unclaimed);
+}
+
+#[test]
+fn what_is_told_first_in_a_leg_is_where_it_began() {
+    let told = |left, succeeded| Deed::Progress { tally: tally(left, succeeded, 0) };
+    let deeds = vec![started(), told(3, 0), Deed::Paused, resumed(), told(1, 2), told(0, 3)];
+    let run = run(deeds);
+    assert_eq!((run.baseline, run.tally), (tally(1, 2, 0), tally(0, 3, 0)));
 }

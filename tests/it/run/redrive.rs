@@ -247,3 +247,82 @@ async fn what_is_started_for_the_service_is_run_by_it_and_can_be_paused_resumed_
     assert!(ops.terminate().await.success());
     assert!(worker.terminate().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_plan_start_and_follow_a_redrive_over_http() {
+    let Some((rig, mut worker)) = dead("http", 12).await else { return };
+    rig.reconfigure("http: {", "ops: { listen: '127.0.0.1:0' }\nhttp: {");
+    let mut ops = rig.serve("ops", &[]).await;
+    let url = eventually("the API is served", async || {
+        let log = ops.log();
+        let line = log.lines().find_map(|line| line.split_once("the API is at "))?;
+        Some(line.1.split_once("/v1")?.0.to_owned())
+    })
+    .await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let post = async |path: &str, body: Value| {
+        let reply = client.post(format!("{url}{path}")).json(&body).send().await.expect("an answer");
+        (reply.status().as_u16(), reply.json::<Value>().await.expect("JSON"))
+    };
+    let get = async |path: &str| {
+        let reply = client.get(format!("{url}{path}")).send().await.expect("an answer");
+        (reply.status().as_u16(), reply.text().await.expect("text"))
+    };
+    let all_known = async || get("/v1/dlq/count").await.1.contains("\"count\":12").then_some(());
+    eventually("the index has them", all_known).await;
+
+    let order = json!({ "filter": { "stage": "embed" }, "name": "over HTTP", "canary": [2], "rate": 100 });
+    let (status, planned) = post("/v1/redrives", order).await;
+    assert_eq!((status, &planned["plan"]["letters"]), (200, &json!(12)), "{planned}");
+    let changed =
+        planned["checks"].as_array().expect("checks").iter().find(|check| check["name"] == "changed");
+    assert_eq!(changed.expect("a check")["holds"], false, "{planned}");
+    let id = planned["id"].as_str().expect("an id");
+    let (status, refused) = post(&format!("/v1/redrives/{id}/start"), json!({ "reason": "mended" })).await;
+    assert_eq!(status, 409, "{refused}");
+    assert!(refused["detail"].as_str().is_some_and(|detail| detail.starts_with("changed")), "{refused}");
+
+    rig.faults(json!({ "marked": null })).await;
+    let because = json!({ "reason": "the provider is mended", "overridden": ["changed"] });
+    let (status, started) = post(&format!("/v1/redrives/{id}/start"), because).await;
+    assert_eq!((status, &started["state"]), (200, &json!("running")), "{started}");
+    let (status, events) = get(&format!("/v1/redrives/{id}/events")).await;
+    assert_eq!(status, 200);
+    let last = events.lines().filter_map(|line| line.strip_prefix("data:")).next_back().expect("an event");
+    let last: Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!((&last["state"], &last["tally"]["succeeded"]), (&json!("finished"), &json!(12)), "{last}");
+    let (_, letters) = get(&format!("/v1/redrives/{id}/letters?limit=100")).await;
+    assert_eq!(letters.matches("\"fate\":\"succeeded\"").count(), 12, "{letters}");
+    assert_eq!(sent(&rig).await.values().sum::<u64>(), 12);
+    let (status, conflict) = post(&format!("/v1/redrives/{id}/pause"), json!({})).await;
+    assert_eq!(status, 409, "{conflict}");
+    assert!(ops.terminate().await.success());
+    assert!(worker.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_gives_up_meanwhile_is_passed_over_and_no_other_letter_is_forgotten() {
+    let Some((rig, mut worker)) = dead("meanwhile", 12).await else { return };
+    let id = plan(&rig, &["--rate", "100"]).await;
+    let report = rig.ask(&["redrive", "report", &id, "-o", "json"]).await;
+    let ids = report["letters"].as_array().expect("letters").iter();
+    let ids: Vec<&str> = ids.map(|letter| letter["id"].as_str().expect("an id")).collect();
+    let discard = ["dlq", "discard", "--by", "kim", "--reason", "hopeless"];
+    assert!(rig.tell(&[&discard, &ids[1..5]].concat()).await);
+    rig.faults(json!({ "marked": null })).await;
+    let (code, ended) = start(&rig, &id, &[]).await;
+    assert_eq!((code, &ended["state"]), (0, &json!("finished")), "{ended}");
+    assert_eq!(fates(&rig, &id).await, of([("succeeded", 8), ("elsewhere", 4)]));
+
+    // What is restored goes once more, although the stage has given it up.
+    assert!(
+        rig.tell(&[&["dlq", "restore", "--yes", "--by", "kim", "--reason", "not so"], &ids[1..5]].concat())
+            .await
+    );
+    let again = plan(&rig, &[]).await;
+    let (code, ended) = start(&rig, &again, &[]).await;
+    assert_eq!((code, &ended["state"]), (0, &json!("finished")), "{ended}");
+    assert_eq!(fates(&rig, &again).await, of([("succeeded", 4)]));
+    assert_eq!(rig.jobs("embed", "done").await, 12);
+    assert!(worker.terminate().await.success());
+}
