@@ -46,7 +46,7 @@ enum What {
     /// sent back before or is not dead.
     Redrive(send::Redrive),
     /// Give dead letters up for good, in somebody's name and for a reason.
-    Discard(send::Discard),
+    Discard(Box<send::Discard>),
     /// Take dead letters back that were given up.
     Restore(change::With),
     /// Give dead letters another code and class: in lists, groups and counts they have it from now on.
@@ -74,7 +74,7 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         What::Groups(groups) => index::groups(groups, now, global).await,
         What::Count(count) => index::count(count, now, global).await,
         What::Redrive(redrive) => send::redrive(redrive, global).await,
-        What::Discard(discard) => send::discard(discard, global).await,
+        What::Discard(discard) => send::discard(*discard, now, global).await,
         What::Restore(with) => change::restore(with, now, global).await,
         What::Reclassify(reclassify) => change::reclassify(reclassify, now, global).await,
         What::Note(note) => change::note(note, now, global).await,

@@ -1,21 +1,24 @@
 //! `lazaret dlq redrive` and `lazaret dlq discard`: dead letters back to their stage, to be run again or given up.
 
+use jiff::Timestamp;
 use serde_json::json;
 
+use super::shortened;
+use super::which::{Which, index};
+use crate::cli::confirm::confirm;
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::message::trail::is_id;
 use crate::ops::dlq::explain::printable;
 use crate::ops::dlq::redrive::{Aside, Order, RedriveError, SentBack, What, send_back};
+use crate::ops::quarantine::selection::{Target, letters};
+use crate::quarantine::{Known, State};
 
 /// Stands for who sends letters back where the shell does not know.
 const NOBODY: &str = "unknown";
 
 #[derive(Debug, clap::Args)]
-pub struct Which {
-    /// Ids, or as much of their beginning as tells them from the others.
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<String>,
-    /// Send them back whatever the ledger says of their jobs, and whether or not anything has changed.
+struct How {
+    /// Do it whatever the ledger says of their jobs, and whether or not anything has changed.
     #[arg(long)]
     force: bool,
     /// Who does it; the user of this shell when absent. It is written down on the topic of operations.
@@ -25,8 +28,11 @@ pub struct Which {
 
 #[derive(Debug, clap::Args)]
 pub struct Redrive {
+    /// Ids, or as much of their beginning as tells them from the others.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
     #[command(flatten)]
-    which: Which,
+    how: How,
     /// Why they are sent back: what has changed.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -37,30 +43,92 @@ pub struct Redrive {
 
 #[derive(Debug, clap::Args)]
 pub struct Discard {
+    /// Ids, or as much of their beginning as tells them from the others; without any, all open ones for which the conditions
+    /// hold.
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    how: How,
     /// Why they are given up.
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do it without being asked. Nobody is asked about ids.
+    #[arg(long)]
+    yes: bool,
+    /// Give up at most this many that are chosen by conditions.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max: u32,
 }
 
 pub async fn redrive(redrive: Redrive, global: &Global) -> Result<ExitCode, Failure> {
     let aside = if redrive.unchanged { Aside::Unchanged } else { Aside::Nothing };
-    send(redrive.which, What::Redrive, redrive.reason, aside, global).await
+    send(redrive.ids, redrive.how, What::Redrive, redrive.reason, aside, global).await
 }
 
-pub async fn discard(discard: Discard, global: &Global) -> Result<ExitCode, Failure> {
-    send(discard.which, What::Discard, Some(discard.reason), Aside::Nothing, global).await
+pub async fn discard(discard: Discard, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
+    if discard.ids.is_empty() == discard.which.is_empty() {
+        let message = "it is not said which dead letters are meant, or twice";
+        return Err(
+            Failure::new(ExitCode::Usage, message).hint("give ids, or flags such as --code and --group")
+        );
+    }
+    let ids = match (discard.which.is_empty(), discard.dry_run) {
+        (true, false) => discard.ids,
+        _ => match chosen(&discard, now, global).await? {
+            Some(ids) => ids,
+            None => return Ok(ExitCode::Done),
+        },
+    };
+    send(ids, discard.how, What::Discard, Some(discard.reason), Aside::Nothing, global).await
+}
+
+/// The letters that are meant, once somebody has seen how many they are. `None` when that was all that was wanted.
+async fn chosen(discard: &Discard, now: Timestamp, global: &Global) -> Result<Option<Vec<String>>, Failure> {
+    let config = global.load_config()?;
+    let index = index(&config, discard.which.no_refresh).await?;
+    let target = match discard.ids.is_empty() {
+        true => Target::Those(Box::new(discard.which.filter(now, &[State::Open])?)),
+        false => Target::Letters(discard.ids.clone()),
+    };
+    let max = usize::try_from(discard.max).unwrap_or(usize::MAX);
+    let chosen = letters(&*index, &target, max, |_| {}).await?;
+    let row = |known: &Known| {
+        let entry = &known.entry;
+        let stage = format!("{}.{}", entry.pipeline, entry.stage);
+        vec![entry.id.clone(), stage, entry.code.clone(), printable(&entry.job), shortened(&entry.message)]
+    };
+    let first = chosen.first.iter().map(row).collect();
+    let told = output::table(&["id", "stage", "code", "job", "message"], first);
+    let count = chosen.ids.len();
+    let what = format!("{count} dead letters are given up for good");
+    if discard.dry_run {
+        match global.format() {
+            Format::Json => output::json(&json!({ "dry_run": true, "letters": chosen.ids }))?,
+            Format::Ndjson => output::ndjson(&json!({ "dry_run": true, "letters": chosen.ids }))?,
+            Format::Table => output::to_stdout(&format!("{told}{what}; nothing was done\n"))?,
+        }
+        return Ok(None);
+    }
+    if !discard.yes {
+        confirm(count, &what, &told)?;
+    }
+    Ok(Some(chosen.ids))
 }
 
 async fn send(
-    which: Which,
+    ids: Vec<String>,
+    how: How,
     what: What,
     reason: Option<String>,
     aside: Aside,
     global: &Global,
 ) -> Result<ExitCode, Failure> {
-    let by = match (which.by, what) {
+    let by = match (how.by, what) {
         (Some(by), _) => by,
         (None, What::Redrive) => NOBODY.to_owned(),
         (None, What::Discard) => {
@@ -75,18 +143,18 @@ async fn send(
         }
     }
     let config = global.load_config()?;
-    for id in &which.ids {
+    for id in &ids {
         super::ensure_id(id)?;
     }
     let order = Order { what, by, reason };
-    let aside = if which.force { Aside::All } else { aside };
-    match send_back(&config, &which.ids, &order, aside).await {
+    let aside = if how.force { Aside::All } else { aside };
+    match send_back(&config, &ids, &order, aside).await {
         Ok(sent) => {
-            show(&sent, global)?;
+            show(&sent, what, global)?;
             Ok(ExitCode::Done)
         }
         Err(RedriveError::Unwritten { sent, left, error }) => {
-            show(&sent, global)?;
+            show(&sent, what, global)?;
             let code = if sent.is_empty() { ExitCode::Failed } else { ExitCode::Partial };
             let message = format!("{left} of {} dead letters were not sent back: {error}", sent.len() + left);
             Err(Failure::new(code, message).hint("those that are listed were; send the others again"))
@@ -95,10 +163,15 @@ async fn send(
     }
 }
 
-fn show(sent: &[SentBack], global: &Global) -> Result<(), Failure> {
+fn show(sent: &[SentBack], what: What, global: &Global) -> Result<(), Failure> {
     match global.format() {
         Format::Json => output::json(&json!({ "sent": sent })),
         Format::Ndjson => sent.iter().try_for_each(output::ndjson),
+        Format::Table if what == What::Discard => {
+            let row =
+                |s: &SentBack| vec![s.id.clone(), format!("{}.{}", s.pipeline, s.stage), printable(&s.job)];
+            output::to_stdout(&output::table(&["discarded", "stage", "job"], sent.iter().map(row).collect()))
+        }
         Format::Table => {
             let row = |s: &SentBack| {
                 let stage = format!("{}.{}", s.pipeline, s.stage);

@@ -35,8 +35,18 @@ pub async fn watch(
     let stop = CancellationToken::new();
     let mut display = Display::new(&run, global);
     let (mut last, mut since) = (run.last, Instant::now());
+    if run.state == RunState::Running && !here {
+        let seconds = SILENCE.as_secs();
+        display.note(&format!(
+            "somebody else runs it; when nothing is heard of it for {seconds} s it is run here"
+        ));
+    }
     while run.state == RunState::Running {
-        if here || since.elapsed() >= SILENCE {
+        let is_left = since.elapsed() >= SILENCE;
+        if is_left && !here {
+            display.note("nothing is heard of it: it is run here now");
+        }
+        if here || is_left {
             let ended = {
                 let id = run.id.clone();
                 let running = execute(config, index, &id, &stop, |run, tally| display.show(run, tally));

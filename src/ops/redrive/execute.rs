@@ -130,6 +130,8 @@ struct Executor<'a> {
     next: u64,
     /// By place, whether it was counted as left.
     left: Vec<bool>,
+    /// Groups beside those of the plan of which letters of the run died before it was resumed: who resumed it knew.
+    seen: BTreeSet<String>,
     /// Kafka had them no longer when they were to be sent; the index may not know yet.
     gone: BTreeSet<u64>,
     told: Instant,
@@ -163,6 +165,7 @@ impl<'a> Executor<'a> {
             next: 0,
             left: Vec::new(),
             gone: BTreeSet::new(),
+            seen: BTreeSet::new(),
             told: Instant::now(),
         };
         let failed = executor.count().await?;
@@ -279,11 +282,11 @@ impl<'a> Executor<'a> {
 
     /// Whether it died of what none of the plan had died of.
     async fn look_at_successor(&mut self, entry: &Entry) -> Result<(), RunError> {
-        if let Some(successor) = successor(self.index, entry).await?
-            && !self.run.plan.groups.contains(&successor.fingerprint)
-            && self.run.leg_at.is_none_or(|leg| successor.last_failure >= leg)
-        {
-            let Entry { id, code, fingerprint, .. } = successor;
+        let Some(successor) = successor(self.index, entry).await? else { return Ok(()) };
+        let Entry { id, code, fingerprint, last_failure, .. } = successor;
+        if self.run.leg_at.is_some_and(|leg| last_failure < leg) {
+            self.seen.insert(fingerprint);
+        } else if !self.run.plan.groups.contains(&fingerprint) && !self.seen.contains(&fingerprint) {
             self.pace.is_new(format!("dead letter {id} died of {code} (group {fingerprint})"));
         }
         Ok(())

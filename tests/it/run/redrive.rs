@@ -326,3 +326,25 @@ async fn what_somebody_gives_up_meanwhile_is_passed_over_and_no_other_letter_is_
     assert_eq!(rig.jobs("embed", "done").await, 12);
     assert!(worker.terminate().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_hopeless_is_given_up_by_what_it_has_in_common() {
+    let Some((rig, mut worker)) = dead("hopeless", 5).await else { return };
+    let discard = ["dlq", "discard", "--by", "kim", "--reason", "hopeless", "-o", "json"];
+    let (code, dry) = told(&rig, &[&discard[..], &["--tenant", "tenant-0", "--dry-run"]].concat()).await;
+    assert_eq!((code, dry["letters"].as_array().map(Vec::len)), (0, Some(2)), "{dry}");
+    assert_eq!(told(&rig, &discard).await.0, 2, "it has to be said which");
+    assert_eq!(
+        told(&rig, &[&discard[..], &["--tenant", "tenant-0"]].concat()).await.0,
+        2,
+        "nobody can be asked"
+    );
+    let (code, refused) =
+        told(&rig, &[&discard[..], &["--stage", "embed", "--max", "4", "--yes"]].concat()).await;
+    assert_eq!(code, 4, "{refused}");
+    assert!(sent(&rig).await.is_empty());
+    let (code, done) = told(&rig, &[&discard[..], &["--tenant", "tenant-0", "--yes"]].concat()).await;
+    assert_eq!((code, done["sent"].as_array().map(Vec::len)), (0, Some(2)), "{done}");
+    eventually("they are given up", async || (rig.jobs("embed", "discarded").await == 2).then_some(())).await;
+    assert!(worker.terminate().await.success());
+}

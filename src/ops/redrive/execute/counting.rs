@@ -21,10 +21,8 @@ impl Executor<'_> {
         (0..since(self.tally.succeeded, baseline.succeeded)).for_each(|_| self.pace.ended(true));
         let died = since(self.tally.failed, baseline.failed);
         (0..died).for_each(|_| self.pace.ended(false));
-        if died > 0 {
-            for entry in failed {
-                self.look_at_successor(&entry).await?;
-            }
+        for entry in failed {
+            self.look_at_successor(&entry).await?;
         }
         Ok(())
     }
