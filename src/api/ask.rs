@@ -85,7 +85,7 @@ impl Ask {
             return Ok(Vec::new());
         }
         let state = |name: &str| {
-            State::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
+            State::parse(name).ok_or_else(|| {
                 let all = State::ALL.map(State::as_str).join(", ");
                 Problem::wrong(format!("there is no state '{name}'"), format!("write some of {all}, or all"))
             })

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::ask::{Ask, cursor, read_cursor};
 use super::{Api, Problem, Right, Route, Who};
 use crate::ops::quarantine::content::{Content, Contents};
+use crate::ops::quarantine::selection;
 use crate::quarantine::{Act, Bucket, Cursor, Known, Share, State as Standing};
 
 /// Where letters are of which somebody has to think.
@@ -130,17 +131,8 @@ async fn acts(
 
 /// The letter of this id, or of one that begins so. One that somebody may not know of is not there.
 pub async fn find(api: &Api, who: &Who, id: &str) -> Result<Known, Problem> {
-    let mut found = api.index.find(id).await?;
-    if found.len() > 1 {
-        found.retain(|letter| letter.entry.id == id);
-        if found.is_empty() {
-            return Err(Problem::not_found(
-                format!("several dead letters begin with '{id}'"),
-                "write more of the id",
-            ));
-        }
-    }
-    let letter = found.pop().filter(|letter| who.scope.has(&letter.entry));
-    letter
-        .ok_or_else(|| Problem::not_found(format!("there is no dead letter '{id}'"), "`/v1/dlq` lists them"))
+    const ELSEWHERE: &str = "`/v1/dlq` lists them";
+    let letter = selection::one(&*api.index, id, ELSEWHERE).await?;
+    let hidden = || Problem::not_found(format!("there is no dead letter '{id}'"), ELSEWHERE);
+    Some(letter).filter(|letter| who.scope.has(&letter.entry)).ok_or_else(hidden)
 }

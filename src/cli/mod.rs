@@ -28,6 +28,7 @@ mod signals;
 mod submit;
 mod topics;
 mod verify;
+mod words;
 
 use clap::{Parser, Subcommand};
 

@@ -5,24 +5,23 @@ mod plan;
 mod show;
 mod watch;
 
+use std::sync::Arc;
+
 use clap::Subcommand;
 use jiff::Timestamp;
 
 use self::show::{report, runs, status};
 use super::confirm::confirm;
 use super::dlq::which::{Which, index};
+use super::words::{NOBODY, words};
 use super::{ExitCode, Failure, Global};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
-use crate::message::trail::is_id;
 use crate::ops::redrive::checks::aside_when_resumed;
 use crate::ops::redrive::control::{Command, command, find};
 use crate::ops::redrive::{RunError, control};
-use crate::quarantine::Run;
-
-/// Stands for who does something where the shell does not know.
-const NOBODY: &str = "unknown";
+use crate::quarantine::{Quarantine, Run};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -122,17 +121,6 @@ impl Who {
     }
 }
 
-/// What is written down has to be short and plain.
-fn words<'a>(flag: &str, text: &'a str) -> Result<&'a str, Failure> {
-    match is_id(text) {
-        true => Ok(text),
-        false => {
-            let message = format!("{flag} is empty, longer than 512 bytes, or has control characters");
-            Err(Failure::new(ExitCode::Usage, message))
-        }
-    }
-}
-
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let config = global.load_config()?;
     match args.what {
@@ -211,7 +199,7 @@ async fn change_run(
 /// Runs it here, unless somebody else is to.
 async fn go_on(
     config: &Config,
-    index: &std::sync::Arc<dyn crate::quarantine::Quarantine>,
+    index: &Arc<dyn Quarantine>,
     run: Run,
     detached: bool,
     global: &Global,

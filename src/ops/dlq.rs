@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::advice::Advice;
 use super::quarantine::FollowError;
+use super::quarantine::selection::SelectionError;
 use crate::kafka::KafkaProblem;
 use crate::message::deadletter::DeadLetter;
 use crate::quarantine::QuarantineError;
@@ -48,8 +49,13 @@ impl From<QuarantineError> for DlqError {
     }
 }
 
-fn not_found(message: String, hint: &str) -> DlqError {
-    DlqError::NotFound(Advice::new(message, hint))
+impl From<SelectionError> for DlqError {
+    fn from(error: SelectionError) -> Self {
+        match error {
+            SelectionError::NotFound(advice) | SelectionError::TooMany(advice) => Self::NotFound(advice),
+            SelectionError::Index(error) => error.into(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -54,25 +54,10 @@ pub fn since(first: Timestamp, at: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::flow::{Code, Fault};
+    use crate::ops::dlq::fixture;
 
     fn event(kind: &str, fault: Option<Fault>, went_to: Option<&str>, due: Option<Timestamp>) -> Event {
-        Event {
-            at: Timestamp::UNIX_EPOCH,
-            pipeline: "p".into(),
-            stage: "s".into(),
-            job: "j".into(),
-            kind: kind.into(),
-            attempt: 1,
-            redrives: 0,
-            tenant: None,
-            resource: None,
-            traceparent: String::new(),
-            record: None,
-            fault,
-            went_to: went_to.map(str::to_owned),
-            due,
-            remark: None,
-        }
+        Event { fault, went_to: went_to.map(str::to_owned), due, ..fixture::event(kind) }
     }
 
     #[test]

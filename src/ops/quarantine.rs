@@ -20,8 +20,8 @@ pub use self::acts::{Acts, act_record};
 pub use self::follow::follow;
 use self::gather::{Gathering, Sources, apply};
 pub use self::measure::measure;
-pub use self::settle::{SettleError, outcome, settle};
-use crate::config::Config;
+pub use self::settle::{SettleError, Settled, rows, settle, settled_of};
+use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::KafkaProblem;
 use crate::kafka::client::{ClusterInfo, reach};
@@ -34,6 +34,9 @@ const BATCH_RECORDS: usize = 1000;
 const BATCH_BYTES: usize = 8 << 20;
 /// Batches that may wait for the index, so that memory stays as it is however much there is to read.
 const BATCHES: usize = 2;
+
+/// How long the index may take to become up to date before it is asked.
+pub const REFRESH: Duration = Duration::from_secs(600);
 
 /// The index does not follow Kafka.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +78,13 @@ pub async fn catch_up(
     let next = index.positions().await?.into_iter();
     let start = Start::Offsets(next.map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect());
     read_on(config, &cluster, index, start, deadline).await
+}
+
+/// The same before something is asked or done. What is wrong, when the time was up first: what is behind is not to be relied on.
+pub async fn refresh(config: &Config, index: &Arc<dyn Quarantine>) -> Result<Option<String>, FollowError> {
+    let caught = catch_up(config, index, REFRESH).await?;
+    let late = || format!("the index of dead letters was not up to date within {}", Span(REFRESH));
+    Ok((!caught.complete).then(late))
 }
 
 /// Forgets the index and reads everything, whatever position another process that follows has noted meanwhile.

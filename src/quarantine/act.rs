@@ -158,6 +158,12 @@ impl Deed {
     }
 }
 
+/// How often a letter was sent back or given up, as far as the acts on it tell; the stage may not have read the last of them yet.
+pub fn times_sent<'a>(acts: impl IntoIterator<Item = &'a Act>) -> u32 {
+    let is_sent = |act: &&Act| matches!(act.deed, Deed::Redriven | Deed::Discarded);
+    u32::try_from(acts.into_iter().filter(is_sent).count()).unwrap_or(u32::MAX)
+}
+
 /// What became of a letter that was sent back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

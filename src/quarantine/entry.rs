@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::message::Coordinates;
 pub use crate::message::foreign::Origin;
+use crate::message::{Coordinates, TopicPartition};
 
 /// Whose way of writing dead letters it is.
 #[derive(
@@ -69,6 +69,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The partition and the offset where it stands.
+    pub fn place(&self) -> (TopicPartition, i64) {
+        (TopicPartition::new(self.at.topic.clone(), self.at.partition), self.at.offset)
+    }
+
     /// Names the job in its stage: deaths of one job in one stage follow one another.
     pub fn subject(&self) -> (&str, &str, &str) {
         (&self.pipeline, &self.stage, &self.job)

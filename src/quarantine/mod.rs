@@ -23,7 +23,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod contract;
 
-pub use act::{Act, BY_INDEX, Deed, LETTERS_MAX, Outcome};
+pub use act::{Act, BY_INDEX, Deed, LETTERS_MAX, Outcome, times_sent};
 pub use audit::{ActCursor, ActFilter, ActPage};
 pub use entry::{Entry, Origin, Writer};
 pub use filter::{By, Cursor, Filter, NotACursor, is_in_area, is_of_job};

@@ -193,6 +193,16 @@ pub enum Fate {
 }
 
 impl Fate {
+    pub const ALL: [Fate; 7] = [
+        Fate::Left,
+        Fate::Pending,
+        Fate::Succeeded,
+        Fate::Failed,
+        Fate::Skipped,
+        Fate::Expired,
+        Fate::Elsewhere,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Fate::Left => "left",
@@ -276,6 +286,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// It is under way on the stage of this plan.
+    pub fn holds_stage_of(&self, plan: &Plan) -> bool {
+        self.state.is_active() && self.plan.pipeline == plan.pipeline && self.plan.stage == plan.stage
+    }
+
     /// `enlisted`: how many letters of the plan are written down. `acts` are those of one operation, in order, but for those
     /// on letters. `None` when no plan is among them.
     pub fn of(acts: &[Act], enlisted: u64) -> Option<Self> {

@@ -40,6 +40,11 @@ impl State {
         }
     }
 
+    /// The state with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
     /// `acts` are those on this letter, in the order of their topic. `died_again`: the index has a later letter of the
     /// same job and stage, one that was redriven more often. `gone`: it is no longer on its topic.
     pub fn of<'a>(acts: impl IntoIterator<Item = &'a Act>, died_again: bool, gone: bool) -> Self {

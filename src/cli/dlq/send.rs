@@ -6,15 +6,12 @@ use serde_json::json;
 use super::shortened;
 use super::which::{Which, index};
 use crate::cli::confirm::confirm;
+use crate::cli::words::{NOBODY, words};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
-use crate::message::trail::is_id;
 use crate::ops::dlq::explain::printable;
 use crate::ops::dlq::redrive::{Aside, Order, RedriveError, SentBack, What, send_back};
 use crate::ops::quarantine::selection::{Target, letters};
 use crate::quarantine::{Known, State};
-
-/// Stands for who sends letters back where the shell does not know.
-const NOBODY: &str = "unknown";
 
 #[derive(Debug, clap::Args)]
 struct How {
@@ -136,12 +133,8 @@ async fn send(
             return Err(nobody.hint("name somebody with --by"));
         }
     };
-    for (flag, text) in [("--by", Some(&by)), ("--reason", reason.as_ref())] {
-        if text.is_some_and(|text| !is_id(text)) {
-            let message = format!("{flag} is empty, longer than 512 bytes, or has control characters");
-            return Err(Failure::new(ExitCode::Usage, message));
-        }
-    }
+    words("--by", &by)?;
+    reason.as_deref().map(|reason| words("--reason", reason)).transpose()?;
     let config = global.load_config()?;
     for id in &ids {
         super::ensure_id(id)?;

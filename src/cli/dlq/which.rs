@@ -1,19 +1,15 @@
 //! Which dead letters are meant, as flags of all verbs that ask the index of dead letters, and the index itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::time;
 use crate::cli::{ExitCode, Failure};
-use crate::config::{Config, Span};
+use crate::config::Config;
 use crate::ops::dlq::explain::printable;
 use crate::ops::quarantine;
 use crate::quarantine::{Filter, Quarantine, State};
-
-/// How long the index may take to become up to date before it is asked.
-const REFRESH: Duration = Duration::from_secs(600);
 
 /// Where letters are of which somebody has to think.
 pub const STANDING: [State; 2] = [State::Open, State::Redriving];
@@ -122,7 +118,7 @@ fn named(names: &[String]) -> Result<Vec<State>, Failure> {
         return Ok(Vec::new());
     }
     let state = |name: &String| {
-        State::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
+        State::parse(name).ok_or_else(|| {
             let all: Vec<_> = State::ALL.iter().map(|state| state.as_str()).collect();
             Failure::new(ExitCode::Usage, format!("--state: there is no state '{}'", printable(name)))
                 .hint(format!("write one of {}, or all", all.join(", ")))
@@ -134,9 +130,11 @@ fn named(names: &[String]) -> Result<Vec<State>, Failure> {
 /// The index, up to date unless that is not wanted.
 pub async fn index(config: &Config, as_it_is: bool) -> Result<Arc<dyn Quarantine>, Failure> {
     let index = quarantine::open(config).await?;
-    if !as_it_is && !quarantine::catch_up(config, &index, REFRESH).await?.complete {
-        let message = format!("the index of dead letters was not up to date within {}", Span(REFRESH));
-        return Err(Failure::new(ExitCode::TimedOut, message)
+    if as_it_is {
+        return Ok(index);
+    }
+    if let Some(late) = quarantine::refresh(config, &index).await? {
+        return Err(Failure::new(ExitCode::TimedOut, late)
             .hint("what was read is kept: ask again, or with --no-refresh"));
     }
     Ok(index)

@@ -188,18 +188,9 @@ async fn line(index: &Arc<dyn Quarantine>, letter: InRun) -> Result<serde_json::
 }
 
 fn fates(names: &[String]) -> Result<Vec<Fate>, Failure> {
-    const ALL: [Fate; 7] = [
-        Fate::Left,
-        Fate::Pending,
-        Fate::Succeeded,
-        Fate::Failed,
-        Fate::Skipped,
-        Fate::Expired,
-        Fate::Elsewhere,
-    ];
     let fate = |name: &String| {
-        ALL.into_iter().find(|fate| fate.as_str() == name).ok_or_else(|| {
-            let all = ALL.map(Fate::as_str).join(", ");
+        Fate::ALL.into_iter().find(|fate| fate.as_str() == name).ok_or_else(|| {
+            let all = Fate::ALL.map(Fate::as_str).join(", ");
             Failure::new(ExitCode::Usage, format!("--only: '{}' is none of {all}", printable(name)))
         })
     };

@@ -12,7 +12,7 @@ use super::show::{counts, status};
 use crate::cli::signals::Signals;
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::config::Config;
-use crate::ops::quarantine::catch_up;
+use crate::ops::quarantine::{REFRESH, catch_up};
 use crate::ops::redrive::{Ended, SILENCE, execute};
 use crate::quarantine::{Quarantine, Run, RunState, Tally};
 
@@ -20,8 +20,6 @@ use crate::quarantine::{Quarantine, Run, RunState, Tally};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-/// How long the index may take to become up to date.
-const REFRESH: Duration = Duration::from_secs(600);
 
 /// Until it ends. `here`: it is run by this process from the beginning.
 pub async fn watch(

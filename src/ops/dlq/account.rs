@@ -12,9 +12,9 @@ use super::links::links;
 use super::list::Letter;
 use super::original::{Standing, standing};
 use crate::config::Config;
-use crate::ops::advice::Advice;
 use crate::ops::dlq::care::Care;
-use crate::quarantine::{Act, Entry, Filter, Group, Known, Quarantine};
+use crate::ops::quarantine::selection::one;
+use crate::quarantine::{Act, Entry, Filter, Group, Quarantine};
 use crate::worker::revision;
 
 /// See the module.
@@ -61,23 +61,6 @@ pub struct Changes {
     pub resolved_at: Option<Timestamp>,
 }
 
-/// The letter whose id begins so, and no other.
-pub async fn find(index: &Arc<dyn Quarantine>, id: &str) -> Result<Known, DlqError> {
-    let mut found = index.find(id).await?.into_iter();
-    let advice = match (found.next(), found.next()) {
-        // An id may begin as another one is.
-        (Some(one), other) if other.is_none() || one.entry.id == id => return Ok(one),
-        (Some(_), _) => {
-            Advice::new(format!("several dead letters begin with '{id}'"), "write more of the id")
-        }
-        (None, _) => Advice::new(
-            format!("there is no dead letter '{id}'"),
-            "`lazaret dlq ls --state all` lists those that the index knows",
-        ),
-    };
-    Err(DlqError::NotFound(advice))
-}
-
 /// Puts together what is known.
 pub async fn account(
     config: &Config,
@@ -86,7 +69,7 @@ pub async fn account(
     told: Told,
     now: Timestamp,
 ) -> Result<Account, DlqError> {
-    let known = find(index, id).await?;
+    let known = one(&**index, id, "`lazaret dlq ls --state all` lists those that the index knows").await?;
     let entry = &known.entry;
     let alike = Filter { fingerprint: Some(entry.fingerprint.clone()), ..Filter::default() };
     let group = index.groups(&alike, 1).await?.pop();

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::flow::{Code, Fault};
+use crate::ledger::Event;
 use crate::message::deadletter::{Detail, Scene};
 use crate::message::{Coordinates, Correlation, DeadLetter, Headers, JobId, Record};
 use crate::quarantine::{Entry, Known, Owner, State};
@@ -49,6 +50,27 @@ pub fn record(job: &str, code: Code, second: i64) -> Record {
 pub fn entry(job: &str, code: &str, second: i64) -> Entry {
     let code = code.parse().expect("a code");
     Entry::read(&record(job, code, second), &Owner::default())
+}
+
+/// An event in the life of job `j1` in `rag.parse`, of which nothing more is said.
+pub fn event(kind: &str) -> Event {
+    Event {
+        at: time(0),
+        pipeline: "rag".into(),
+        stage: "parse".into(),
+        job: "j1".into(),
+        kind: kind.into(),
+        attempt: 1,
+        redrives: 0,
+        tenant: None,
+        resource: None,
+        traceparent: String::new(),
+        record: None,
+        fault: None,
+        went_to: None,
+        due: None,
+        remark: None,
+    }
 }
 
 /// An open letter that nobody has looked at.

@@ -2,28 +2,27 @@
 //! large, or to be watched, is a plan and a run (`ops::redrive`).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{DlqError, not_found};
-use crate::config::{Config, Span};
+use super::DlqError;
+use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::KafkaProblem;
-use crate::kafka::client::{ClusterInfo, reach};
+use crate::kafka::client::reach;
 use crate::kafka::look::settled;
 use crate::ledger::{JobRow, LedgerError, LedgerReader, State as JobState};
 use crate::ops::advice::Advice;
+use crate::ops::quarantine::change::ensure_there;
+use crate::ops::quarantine::content::portions;
+use crate::ops::quarantine::selection::named;
 use crate::ops::quarantine::{self, FollowError};
-use crate::ops::redrive::send::{BYTES_MAX, LETTERS_MAX, Outgoing, SendError, Sender};
+use crate::ops::redrive::send::{LETTERS_MAX, Outgoing, SendError, Sender};
 pub use crate::ops::redrive::send::{Order, What};
-use crate::quarantine::{Act, Deed, Entry, Known, Quarantine, State, Writer};
+use crate::quarantine::{Entry, Known, State, Writer, times_sent};
 use crate::worker::revision_of;
-
-/// How long the index may take to become up to date.
-const REFRESH: Duration = Duration::from_secs(600);
 
 /// What does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,13 +80,14 @@ pub async fn send_back(
     aside: Aside,
 ) -> Result<Vec<SentBack>, RedriveError> {
     let cluster = reach(&config.kafka, "dlq").await?;
-    ensure_operations(config, &cluster)?;
-    let index = quarantine::open(config).await.map_err(FollowError::from)?;
-    if !quarantine::catch_up(config, &index, REFRESH).await?.complete {
-        let message = format!("the index of dead letters was not up to date within {}", Span(REFRESH));
-        return Err(RedriveError::Refused(vec![Advice::new(message, "what was read is kept: try again")]));
+    if let Some(topic) = Topology::derive(config).operations {
+        ensure_there(&topic, &cluster).map_err(|missing| RedriveError::Refused(vec![missing]))?;
     }
-    let letters = find(&index, ids).await?;
+    let index = quarantine::open(config).await.map_err(FollowError::from)?;
+    if let Some(late) = quarantine::refresh(config, &index).await? {
+        return Err(RedriveError::Refused(vec![Advice::new(late, "what was read is kept: try again")]));
+    }
+    let letters = named(&*index, ids, usize::MAX).await.map_err(DlqError::from)?;
     let ledger = LedgerReader::find(&config.ledger)?;
     let (mut outgoing, mut refused) = (Vec::new(), Vec::new());
     for Known { entry, state, .. } in letters {
@@ -108,7 +108,8 @@ pub async fn send_back(
             Some(advice) => refused.push(advice),
             None => {
                 let before = index.acts(&entry.id).await.map_err(FollowError::from)?;
-                let known = row.map_or(0, |row| row.redrives).max(sent_before(&entry, &before));
+                let known = row.map_or(0, |row| row.redrives);
+                let known = known.max(entry.redrives.saturating_add(times_sent(&before)));
                 outgoing.push(Outgoing { letter: entry, redrives: known.saturating_add(1) });
             }
         }
@@ -134,20 +135,13 @@ async fn see(config: &Config, sent: &[SentBack]) {
     let _ = settled(&config.kafka, &topics, Instant::now() + SEEN).await;
 }
 
-/// How often its job was sent back, as far as the acts on it tell; the stage may not have read the last of them yet.
-fn sent_before(letter: &Entry, acts: &[Act]) -> u32 {
-    let is_sent = |act: &&Act| matches!(act.deed, Deed::Redriven | Deed::Discarded);
-    let sent = u32::try_from(acts.iter().filter(is_sent).count()).unwrap_or(u32::MAX);
-    letter.redrives.saturating_add(sent)
-}
-
 async fn send(
     sender: &mut Sender,
     outgoing: Vec<Outgoing>,
     order: &Order,
 ) -> Result<Vec<SentBack>, RedriveError> {
     let (mut sent, mut left) = (Vec::new(), outgoing.len());
-    for together in batches(outgoing) {
+    for together in portions(outgoing, LETTERS_MAX, |one| one.letter.size) {
         let done = match sender.send(together, order).await {
             Ok(done) => done,
             Err(error) => return Err(RedriveError::Unwritten { sent, left, error }),
@@ -168,54 +162,6 @@ async fn send(
         }
     }
     Ok(sent)
-}
-
-/// Those that go together.
-fn batches(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
-    let (mut batches, mut bytes): (Vec<Vec<Outgoing>>, u64) = (Vec::new(), 0);
-    for one in outgoing {
-        bytes += one.letter.size;
-        match batches.last_mut() {
-            Some(batch) if batch.len() < LETTERS_MAX && bytes <= BYTES_MAX => batch.push(one),
-            _ => {
-                bytes = one.letter.size;
-                batches.push(vec![one]);
-            }
-        }
-    }
-    batches
-}
-
-/// The topic where it is written down what is done must be there. What cannot be written down is not done.
-pub fn ensure_operations(config: &Config, cluster: &ClusterInfo) -> Result<(), RedriveError> {
-    let Some(topic) = Topology::derive(config).operations else { return Ok(()) };
-    if cluster.topics.contains_key(&topic) {
-        return Ok(());
-    }
-    let message =
-        format!("there is no topic '{topic}', on which it is written down what is done with dead letters");
-    Err(RedriveError::Refused(vec![Advice::new(message, "make it with `lazaret topics apply`")]))
-}
-
-/// The letters of these ids, each once and in this order.
-async fn find(index: &Arc<dyn Quarantine>, ids: &[String]) -> Result<Vec<Known>, RedriveError> {
-    let (mut letters, mut taken) = (Vec::new(), BTreeSet::new());
-    for id in ids {
-        let found = index.find(id).await.map_err(FollowError::from)?;
-        let missing = |message: String, hint: &str| Err(RedriveError::Dlq(not_found(message, hint)));
-        match <[Known; 1]>::try_from(found) {
-            Ok([letter]) if taken.insert(letter.entry.id.clone()) => letters.push(letter),
-            Ok(_) => {}
-            Err(none) if none.is_empty() => {
-                let hint = "`lazaret dlq ls` lists what is there; it may be past its retention";
-                return missing(format!("there is no dead letter '{id}'"), hint);
-            }
-            Err(_) => {
-                return missing(format!("several dead letters begin with '{id}'"), "write more of the id");
-            }
-        }
-    }
-    Ok(letters)
 }
 
 fn no_stage(letter: &Entry) -> Advice {

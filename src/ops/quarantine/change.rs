@@ -8,7 +8,7 @@ use super::Acts;
 use super::selection::{Chosen, SelectionError, Target, groups, letters};
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::kafka::client::reach;
+use crate::kafka::client::{ClusterInfo, reach};
 use crate::kafka::{KafkaProblem, ProduceError, Producer};
 use crate::message::trail::is_id;
 use crate::ops::advice::Advice;
@@ -196,13 +196,19 @@ pub async fn operations_topic(config: &Config) -> Result<String, ChangeError> {
             "name one with 'quarantine.operations' in the configuration",
         );
     };
-    if reach(&config.kafka, "ops").await?.topics.contains_key(&topic) {
-        return Ok(topic);
+    let cluster = reach(&config.kafka, "ops").await?;
+    ensure_there(&topic, &cluster).map_err(|missing| ChangeError::Refused(vec![missing]))?;
+    Ok(topic)
+}
+
+/// The topic of operations is one of this cluster.
+pub fn ensure_there(topic: &str, cluster: &ClusterInfo) -> Result<(), Advice> {
+    if cluster.topics.contains_key(topic) {
+        return Ok(());
     }
-    refused(
-        format!("there is no topic '{topic}', on which it is written down what is done with dead letters"),
-        "make it with `lazaret topics apply`",
-    )
+    let message =
+        format!("there is no topic '{topic}', on which it is written down what is done with dead letters");
+    Err(Advice::new(message, "make it with `lazaret topics apply`"))
 }
 
 #[cfg(test)]

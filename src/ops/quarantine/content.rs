@@ -6,14 +6,14 @@ use serde::{Serialize, Serializer};
 use super::Acts;
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::kafka::pick::{Picker, Place};
+use crate::kafka::pick::Picker;
 use crate::kafka::{KafkaProblem, ProduceError};
+use crate::message::Record;
 use crate::message::deadletter::DeadLetter;
-use crate::message::{Record, TopicPartition};
 use crate::quarantine::{Deed, Entry, Known, Mask, Owner};
 
 /// About as many bytes are read together, so that memory stays as it is however many letters there are.
-const BYTES_MAX: u64 = 16 << 20;
+pub const BYTES_MAX: u64 = 16 << 20;
 
 /// Key, headers and payload of a record. As JSON, bytes are text, or `{"base64": …}` where they are none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -123,9 +123,9 @@ impl<'a> Contents<'a> {
             let ids: Vec<String> = letters.iter().map(|letter| letter.entry.id.clone()).collect();
             acts.note(&ids, &Deed::Unmasked).await.map_err(ContentError::Unnoted)?;
         }
-        let mut found = self.picker.pick(letters.iter().map(place)).await?;
+        let mut found = self.picker.pick(letters.iter().map(|letter| letter.entry.place())).await?;
         let content = |mut letter: Known| {
-            let Some(record) = found.remove(&place(&letter)) else { return (letter, None) };
+            let Some(record) = found.remove(&letter.entry.place()) else { return (letter, None) };
             let entry = Entry::read(&record, &Owner::default());
             // Where a topic was deleted and made anew, another record stands there.
             if entry.id != letter.entry.id {
@@ -140,20 +140,15 @@ impl<'a> Contents<'a> {
     }
 }
 
-fn place(letter: &Known) -> Place {
-    let at = &letter.entry.at;
-    (TopicPartition::new(at.topic.clone(), at.partition), at.offset)
-}
-
-/// Letters in order, as many together as may be read together; at least one.
-pub fn portions(letters: Vec<Known>) -> Vec<Vec<Known>> {
-    let (mut portions, mut bytes) = (Vec::<Vec<Known>>::new(), 0);
+/// Letters in order, as many together as may be read together: at most `most` and about [`BYTES_MAX`], and at least one.
+pub fn portions<T>(letters: Vec<T>, most: usize, size: impl Fn(&T) -> u64) -> Vec<Vec<T>> {
+    let (mut portions, mut bytes) = (Vec::<Vec<T>>::new(), 0);
     for letter in letters {
-        bytes += letter.entry.size;
-        match portions.last_mut().filter(|_| bytes <= BYTES_MAX) {
-            Some(portion) => portion.push(letter),
-            None => {
-                bytes = letter.entry.size;
+        bytes += size(&letter);
+        match portions.last_mut() {
+            Some(portion) if portion.len() < most && bytes <= BYTES_MAX => portion.push(letter),
+            _ => {
+                bytes = size(&letter);
                 portions.push(vec![letter]);
             }
         }
@@ -194,8 +189,9 @@ mod tests {
         };
         let sizes = [1, BYTES_MAX - 1, 1, BYTES_MAX + 1, 5, 5];
         let letters: Vec<Known> = (0..).zip(sizes).map(|(n, size)| sized(n, size)).collect();
-        let counts: Vec<usize> = portions(letters).iter().map(Vec::len).collect();
+        let counts: Vec<usize> =
+            portions(letters, 100, |known| known.entry.size).iter().map(Vec::len).collect();
         assert_eq!(counts, [2, 1, 1, 2]);
-        assert!(portions(Vec::new()).is_empty());
+        assert!(portions(Vec::<Known>::new(), 100, |known| known.entry.size).is_empty());
     }
 }

@@ -84,7 +84,7 @@ pub async fn export<W: Write + Send>(
     let (mut exported, mut after) = (Exported::default(), None);
     loop {
         let page = index.list(filter, after.as_ref(), PAGE).await?;
-        for letters in portions(page.letters) {
+        for letters in portions(page.letters, PAGE, |letter| letter.entry.size) {
             let found = match &mut contents {
                 Some(contents) => contents.of(letters).await?,
                 None => letters.into_iter().map(|letter| (letter, None)).collect(),

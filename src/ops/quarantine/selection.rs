@@ -124,33 +124,29 @@ pub async fn groups(
     Ok(groups)
 }
 
+/// The letter whose id begins so, and no other. `elsewhere` is what to do when there is none.
+pub async fn one(index: &dyn Quarantine, id: &str, elsewhere: &str) -> Result<Known, SelectionError> {
+    let mut found = index.find(id).await?;
+    let not_found = |message, hint: &str| Err(SelectionError::NotFound(Advice::new(message, hint)));
+    match (found.pop(), found.pop()) {
+        (None, _) => not_found(format!("there is no dead letter '{id}'"), elsewhere),
+        (Some(letter), None) => Ok(letter),
+        // The whole id of one may be how another begins.
+        (Some(last), Some(first)) => match [first, last].into_iter().find(|letter| letter.entry.id == id) {
+            Some(letter) => Ok(letter),
+            None => not_found(format!("several dead letters begin with '{id}'"), "write more of the id"),
+        },
+    }
+}
+
 /// The letters of these ids, each once and in this order.
-async fn named(index: &dyn Quarantine, ids: &[String], max: usize) -> Result<Vec<Known>, SelectionError> {
+pub async fn named(index: &dyn Quarantine, ids: &[String], max: usize) -> Result<Vec<Known>, SelectionError> {
     allow(ids.len() as u64, max, "dead letters")?;
     let (mut letters, mut taken) = (Vec::<Known>::new(), BTreeSet::new());
     for id in ids {
-        let found = index.find(id).await?;
-        let not_found = |message, hint| Err(SelectionError::NotFound(Advice::new(message, hint)));
-        match <[Known; 1]>::try_from(found) {
-            Ok([letter]) => {
-                if taken.insert(letter.entry.id.clone()) {
-                    letters.push(letter);
-                }
-            }
-            Err(found) if found.is_empty() => {
-                let hint = "`lazaret dlq ls` lists the ids; it may be past its retention";
-                return not_found(format!("there is no dead letter '{id}'"), hint);
-            }
-            // The whole id of one may be how another begins.
-            Err(found) => match found.into_iter().find(|letter| letter.entry.id == *id) {
-                Some(letter) => letters.extend(taken.insert(id.clone()).then_some(letter)),
-                None => {
-                    return not_found(
-                        format!("several dead letters begin with '{id}'"),
-                        "write more of the id",
-                    );
-                }
-            },
+        let letter = one(index, id, "`lazaret dlq ls` lists the ids; it may be past its retention").await?;
+        if taken.insert(letter.entry.id.clone()) {
+            letters.push(letter);
         }
     }
     Ok(letters)

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
 use super::{Acts, FollowError, catch_up};
 use crate::config::Config;
 use crate::flow::Topology;
@@ -12,6 +14,8 @@ use crate::quarantine::{BY_INDEX, Deed, Entry, Filter, Outcome, Quarantine, Stat
 
 /// Letters that are looked at together.
 const LOOK_MAX: usize = 1000;
+/// Questions to the ledger at the same time.
+const QUESTIONS: usize = 16;
 /// How long the index may take to become up to date.
 const REFRESH: Duration = Duration::from_secs(60);
 
@@ -39,14 +43,10 @@ pub async fn settle(
     let (mut succeeded, mut skipped, mut after) = (Vec::new(), Vec::new(), None);
     loop {
         let page = index.list(&redriving, after.as_ref(), LOOK_MAX).await.map_err(FollowError::from)?;
-        for entry in page.letters.into_iter().map(|known| known.entry) {
-            let row = ledger.job(&entry.pipeline, &entry.stage, &entry.job).await?;
-            match row.and_then(|row| outcome(&entry, &row)) {
-                Some(Outcome::Skipped) => skipped.push(entry.id),
-                Some(_) => succeeded.push(entry.id),
-                None => {}
-            }
-        }
+        let letters: Vec<&Entry> = page.letters.iter().map(|known| &known.entry).collect();
+        let settled = settled_of(&ledger, &letters).await?;
+        succeeded.extend(settled.succeeded);
+        skipped.extend(settled.skipped);
         after = page.next;
         if after.is_none() {
             break;
@@ -75,9 +75,38 @@ async fn still(index: &Arc<dyn Quarantine>, letters: Vec<String>) -> Result<Vec<
     Ok(still)
 }
 
+/// Ids of letters that were sent back and of which it is known what became of them.
+#[derive(Debug, Default)]
+pub struct Settled {
+    pub succeeded: Vec<String>,
+    pub skipped: Vec<String>,
+}
+
+/// Asks the ledger what became of these.
+pub async fn settled_of(ledger: &LedgerReader, letters: &[&Entry]) -> Result<Settled, LedgerError> {
+    let mut settled = Settled::default();
+    for (entry, row) in letters.iter().zip(rows(ledger, letters).await?) {
+        match row.and_then(|row| outcome(entry, &row)) {
+            Some(Outcome::Skipped) => settled.skipped.push(entry.id.clone()),
+            Some(_) => settled.succeeded.push(entry.id.clone()),
+            None => {}
+        }
+    }
+    Ok(settled)
+}
+
+/// What the ledger has of the jobs of these letters, in their order.
+pub async fn rows(ledger: &LedgerReader, letters: &[&Entry]) -> Result<Vec<Option<JobRow>>, LedgerError> {
+    let ask = |letter: &&Entry| {
+        let (pipeline, stage, job) = (letter.pipeline.clone(), letter.stage.clone(), letter.job.clone());
+        async move { ledger.job(&pipeline, &stage, &job).await }
+    };
+    stream::iter(letters.iter().map(ask)).buffered(QUESTIONS).try_collect().await
+}
+
 /// What became of a letter that was sent back, if that is known. That it died again is told by the letter of that death.
 /// Pure.
-pub fn outcome(letter: &Entry, row: &JobRow) -> Option<Outcome> {
+fn outcome(letter: &Entry, row: &JobRow) -> Option<Outcome> {
     match row.state {
         JobState::Done if row.redrives > letter.redrives => Some(Outcome::Succeeded),
         // It was done before it was sent back, and the stage has not run it again.

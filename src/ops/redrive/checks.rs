@@ -203,12 +203,8 @@ async fn lag(config: &Config, plan: &Plan, limits: Limits) -> Check {
 
 fn alone(plan: &Plan, run: Option<&str>, runs: &[Run]) -> Check {
     const NAME: &str = ALONE;
-    let other = runs.iter().find(|other| {
-        other.state.is_active()
-            && other.plan.pipeline == plan.pipeline
-            && other.plan.stage == plan.stage
-            && Some(other.id.as_str()) != run
-    });
+    let is_other = |other: &&Run| other.holds_stage_of(plan) && Some(other.id.as_str()) != run;
+    let other = runs.iter().find(is_other);
     match other {
         None => holds(NAME, "no other redrive is under way on the stage"),
         Some(other) => {

@@ -2,21 +2,18 @@
 //! each is looked at again after it was written.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::RunError;
 use super::send::Sender;
-use crate::config::{Config, Span};
+use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
 use crate::kafka::look::settled;
 use crate::ops::advice::Advice;
-use crate::ops::quarantine::{self, Acts};
+use crate::ops::quarantine::{self, Acts, REFRESH};
 use crate::quarantine::{Deed, Quarantine, Run, RunState, Tally};
-
-/// How long the index may take to become up to date.
-const REFRESH: Duration = Duration::from_secs(600);
 
 /// What is to be done with a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +80,9 @@ pub async fn find(config: &Config, index: &Arc<dyn Quarantine>, prefix: &str) ->
 
 /// Brings the index up to date. What is behind is not acted upon.
 pub async fn refresh(config: &Config, index: &Arc<dyn Quarantine>) -> Result<(), RunError> {
-    match quarantine::catch_up(config, index, REFRESH).await?.complete {
-        true => Ok(()),
-        false => {
-            let message = format!("the index of dead letters was not up to date within {}", Span(REFRESH));
-            Err(RunError::Late(Advice::new(message, "what was read is kept: try again")))
-        }
+    match quarantine::refresh(config, index).await? {
+        None => Ok(()),
+        Some(late) => Err(RunError::Late(Advice::new(late, "what was read is kept: try again"))),
     }
 }
 

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +20,8 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::client::reach;
 use crate::kafka::look::settled;
-use crate::ledger::{JobRow, LedgerReader};
-use crate::ops::quarantine::outcome;
+use crate::ledger::LedgerReader;
+use crate::ops::quarantine::{REFRESH, Settled, settled_of};
 use crate::quarantine::{Deed, Entry, Fate, Filter, InRun, Outcome, Quarantine, Run, RunState, Tally};
 use crate::telemetry::metrics;
 
@@ -32,16 +31,12 @@ const TICK: Duration = Duration::from_millis(500);
 pub const TELL_EVERY: Duration = Duration::from_secs(5);
 /// See [`TELL_EVERY`].
 pub const SILENCE: Duration = Duration::from_secs(20);
-/// How long the index may take to become up to date.
-const REFRESH: Duration = Duration::from_secs(600);
 /// Letters that are looked at together.
 const PAGE: usize = 1000;
 /// So often in a row something may fail before it is given up here.
 const TROUBLES: u32 = 20;
 /// Letters that died again whose later deaths are looked at when a run is taken over.
 const LOOKED_AT: usize = 100;
-/// Questions to the ledger at the same time.
-const QUESTIONS: usize = 16;
 
 /// How the running of a plan ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,28 +217,15 @@ impl<'a> Executor<'a> {
     /// A run on the same stage that was started before this one.
     async fn earlier(&self) -> Result<Option<String>, RunError> {
         let (ours, plan) = ((self.run.started_at, &self.run.id), &self.run.plan);
-        let is_earlier = |other: &Run| {
-            other.state.is_active()
-                && other.plan.pipeline == plan.pipeline
-                && other.plan.stage == plan.stage
-                && (other.started_at, &other.id) < ours
-        };
+        let is_earlier = |other: &Run| other.holds_stage_of(plan) && (other.started_at, &other.id) < ours;
         Ok(self.index.runs(PAGE).await?.into_iter().find(is_earlier).map(|other| other.id))
     }
 
     /// Asks the ledger what became of what was sent, and writes it down.
     async fn settle(&mut self) -> Result<(), RunError> {
         let Some(ledger) = &self.ledger else { return Ok(()) };
-        let entries: Vec<&Entry> = self.pending.values().collect();
-        let rows = rows(ledger, &entries).await?;
-        let (mut succeeded, mut skipped) = (Vec::new(), Vec::new());
-        for (entry, row) in entries.into_iter().zip(rows) {
-            match row.and_then(|row| outcome(entry, &row)) {
-                Some(Outcome::Skipped) => skipped.push(entry.id.clone()),
-                Some(_) => succeeded.push(entry.id.clone()),
-                None => {}
-            }
-        }
+        let pending: Vec<&Entry> = self.pending.values().collect();
+        let Settled { succeeded, skipped } = settled_of(ledger, &pending).await?;
         if succeeded.is_empty() && skipped.is_empty() {
             return Ok(());
         }
@@ -346,13 +328,4 @@ pub async fn successor(index: &Arc<dyn Quarantine>, entry: &Entry) -> Result<Opt
     let later = page.letters.into_iter().map(|known| known.entry);
     let later = later.filter(|one| one.job == entry.job && one.redrives > entry.redrives);
     Ok(later.min_by_key(|one| one.redrives))
-}
-
-/// What the ledger has of the jobs of these letters, in their order.
-async fn rows(ledger: &LedgerReader, letters: &[&Entry]) -> Result<Vec<Option<JobRow>>, RunError> {
-    let ask = |letter: &&Entry| {
-        let (pipeline, stage, job) = (letter.pipeline.clone(), letter.stage.clone(), letter.job.clone());
-        async move { ledger.job(&pipeline, &stage, &job).await }
-    };
-    Ok(stream::iter(letters.iter().map(ask)).buffered(QUESTIONS).try_collect().await?)
 }

@@ -27,6 +27,7 @@ pub use self::serve::serve;
 
 use super::advice::Advice;
 use super::quarantine::FollowError;
+use super::quarantine::selection::SelectionError;
 use crate::kafka::{KafkaProblem, ProduceError};
 use crate::ledger::LedgerError;
 use crate::quarantine::QuarantineError;
@@ -59,6 +60,16 @@ pub enum RunError {
     Send(#[from] send::SendError),
     #[error("it cannot be written down, and so nothing was done: {0}")]
     Unnoted(#[from] ProduceError),
+}
+
+impl From<SelectionError> for RunError {
+    fn from(error: SelectionError) -> Self {
+        match error {
+            SelectionError::NotFound(advice) => Self::NotFound(advice),
+            SelectionError::TooMany(advice) => Self::Refused(advice),
+            SelectionError::Index(error) => error.into(),
+        }
+    }
 }
 
 impl From<QuarantineError> for RunError {

@@ -15,6 +15,7 @@ use crate::kafka::look::settled;
 use crate::ledger::{LedgerReader, State as JobState};
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::Acts;
+use crate::ops::quarantine::selection::one;
 use crate::quarantine::{Deed, Entry, Filter, Plan, Policy, Preview, Quarantine, State, Writer};
 
 /// Letters of one act: their ids are some 40 bytes each.
@@ -70,7 +71,7 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
                 return Err(too_many(wish.most));
             }
             for id in ids {
-                let entry = one(index, id).await?;
+                let entry = open(index, id).await?;
                 gathered.take(entry, ledger.as_ref()).await?;
             }
             if ids.len() <= IDS_SHOWN { ids.join(" ") } else { format!("{} ids", ids.len()) }
@@ -124,24 +125,15 @@ fn too_many(most: u64) -> RunError {
 }
 
 /// The open letter of this id.
-async fn one(index: &Arc<dyn Quarantine>, id: &str) -> Result<Entry, RunError> {
-    let mut found = index.find(id).await?;
-    match (found.pop(), found.is_empty()) {
-        (None, _) => {
-            let hint = "`lazaret dlq ls` lists what is there; it may be past its retention";
-            Err(RunError::NotFound(Advice::new(format!("there is no dead letter '{id}'"), hint)))
-        }
-        (Some(_), false) => {
-            let message = format!("several dead letters begin with '{id}'");
-            Err(RunError::NotFound(Advice::new(message, "write more of the id")))
-        }
-        (Some(known), true) if known.state == State::Open => Ok(known.entry),
-        (Some(known), true) => {
-            let message = format!("dead letter {} is {}, not open", known.entry.id, known.state.as_str());
-            let hint = format!("`lazaret dlq show {}` says what was done with it", known.entry.id);
-            Err(RunError::Refused(Advice::new(message, hint)))
-        }
+async fn open(index: &Arc<dyn Quarantine>, id: &str) -> Result<Entry, RunError> {
+    let known =
+        one(&**index, id, "`lazaret dlq ls` lists what is there; it may be past its retention").await?;
+    if known.state == State::Open {
+        return Ok(known.entry);
     }
+    let message = format!("dead letter {} is {}, not open", known.entry.id, known.state.as_str());
+    let hint = format!("`lazaret dlq show {}` says what was done with it", known.entry.id);
+    Err(RunError::Refused(Advice::new(message, hint)))
 }
 
 /// What is counted while letters are selected.

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::flow::topology::StageTopics;
 use crate::kafka::client::ClusterInfo;
-use crate::kafka::pick::{Picker, Place};
+use crate::kafka::pick::Picker;
 use crate::kafka::{KafkaProblem, Piece, TransactError, Writer};
 use crate::message::deadletter::DeadLetter;
 use crate::message::{OutRecord, Record, TopicPartition, Trail, trail};
@@ -25,8 +25,6 @@ use crate::quarantine::{Act, Deed, Entry};
 const ACT: u64 = u64::MAX;
 /// Most letters of one transaction.
 pub const LETTERS_MAX: usize = 500;
-/// Most bytes of values that are read together, if there is more than one letter.
-pub const BYTES_MAX: u64 = 16 << 20;
 
 /// What the stage is to do with them, in whose name and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,11 +98,11 @@ impl Sender {
 
     /// Sends these together, at most [`LETTERS_MAX`]; all that are still there, or none.
     pub async fn send(&mut self, letters: Vec<Outgoing>, order: &Order) -> Result<Sent, SendError> {
-        let mut found = self.picker.pick(letters.iter().map(|one| place(&one.letter))).await?;
+        let mut found = self.picker.pick(letters.iter().map(|one| one.letter.place())).await?;
         let (mut done, mut pieces, mut ids) = (Sent::default(), Vec::new(), Vec::new());
         for one in letters {
             let record =
-                found.remove(&place(&one.letter)).and_then(|record| record_of(&one, &record, order, self));
+                found.remove(&one.letter.place()).and_then(|record| record_of(&one, &record, order, self));
             match record {
                 None => done.gone.push(one),
                 Some(record) => {
@@ -170,10 +168,6 @@ impl Sender {
             deed,
         }
     }
-}
-
-fn place(letter: &Entry) -> Place {
-    (TopicPartition::new(letter.at.topic.clone(), letter.at.partition), letter.at.offset)
 }
 
 /// `None` when it is another record: the topic was deleted and made anew.

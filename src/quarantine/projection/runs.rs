@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::answer::letters_of;
 use super::row::clean;
 use super::shelf::Shelf;
-use crate::quarantine::{Act, Deed, Fate, InRun, Known, Run};
+use crate::quarantine::{Act, Fate, InRun, Known, Run, times_sent};
 
 /// Most runs, or letters of one, of one answer.
 const ANSWER_MAX: usize = 1000;
@@ -63,9 +63,7 @@ pub async fn fates<S: Shelf>(
         let letter = known.remove(&*clean(id));
         let acts = acts.get(&*clean(id)).map(Vec::as_slice).unwrap_or_default();
         let fate = Fate::of(run, letter.as_ref().map(|letter| letter.state), acts);
-        let is_sent = |act: &&Act| matches!(act.deed, Deed::Redriven | Deed::Discarded);
-        let sent_before = u32::try_from(acts.iter().filter(is_sent).count()).unwrap_or(u32::MAX);
-        InRun { place: *place, id: id.clone(), fate, sent_before, letter }
+        InRun { place: *place, id: id.clone(), fate, sent_before: times_sent(acts), letter }
     };
     Ok(letters.iter().map(fate).collect())
 }

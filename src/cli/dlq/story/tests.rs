@@ -7,7 +7,7 @@ use crate::flow::Fault;
 use crate::ledger::Event;
 use crate::ops::dlq::account::Changes;
 use crate::ops::dlq::care::{Care, Due};
-use crate::ops::dlq::fixture::{known, time};
+use crate::ops::dlq::fixture::{self, known, time};
 use crate::ops::dlq::list::Letter;
 use crate::ops::dlq::original::{Header, Original, Part, Standing};
 use crate::quarantine::{Deed, Entry, Known};
@@ -60,23 +60,7 @@ fn it_begins_with_the_cause_and_ends_with_commands() {
 }
 
 fn event(kind: &str, fault: Option<Fault>) -> Event {
-    Event {
-        at: time(0),
-        pipeline: "rag".into(),
-        stage: "parse".into(),
-        job: "j1".into(),
-        kind: kind.into(),
-        attempt: 1,
-        redrives: 0,
-        tenant: None,
-        resource: None,
-        traceparent: String::new(),
-        record: None,
-        fault,
-        went_to: None,
-        due: None,
-        remark: None,
-    }
+    Event { fault, ..fixture::event(kind) }
 }
 
 #[test]

@@ -1,25 +1,10 @@
 //! What belongs to the life of a job, and what it has cost.
 
 use super::*;
+use crate::ops::dlq::fixture;
 
 fn event(stage: &str, kind: &str) -> Event {
-    Event {
-        at: Timestamp::UNIX_EPOCH,
-        pipeline: "rag".into(),
-        stage: stage.into(),
-        job: "j".into(),
-        kind: kind.into(),
-        attempt: 1,
-        redrives: 0,
-        tenant: None,
-        resource: None,
-        traceparent: String::new(),
-        record: None,
-        fault: None,
-        went_to: None,
-        due: None,
-        remark: None,
-    }
+    Event { stage: stage.into(), ..fixture::event(kind) }
 }
 
 fn config() -> Config {

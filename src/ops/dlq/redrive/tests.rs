@@ -1,6 +1,7 @@
 use super::*;
 use crate::ledger::RowId;
 use crate::message::Coordinates;
+use crate::ops::quarantine::content::BYTES_MAX;
 
 fn letter() -> Entry {
     let time = jiff::Timestamp::UNIX_EPOCH;
@@ -78,7 +79,9 @@ fn what_failed_for_good_is_not_run_again_by_the_same_revision_of_its_stage() {
 #[test]
 fn letters_go_together_as_long_as_they_are_few_and_small() {
     let sized = |size: u64| Outgoing { letter: Entry { size, ..letter() }, redrives: 1 };
-    let sizes = |all: Vec<Outgoing>| batches(all).iter().map(Vec::len).collect::<Vec<_>>();
+    let sizes = |all: Vec<Outgoing>| {
+        portions(all, LETTERS_MAX, |one| one.letter.size).iter().map(Vec::len).collect::<Vec<_>>()
+    };
     assert_eq!(sizes(Vec::new()), [0; 0]);
     assert_eq!(sizes((0..1200).map(|_| sized(1)).collect()), [500, 500, 200]);
     assert_eq!(

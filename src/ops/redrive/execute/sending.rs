@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Executor, PAGE, control, rows};
+use super::{Executor, PAGE, control};
 use crate::ledger::{JobRow, State as JobState};
+use crate::ops::quarantine::content::BYTES_MAX;
+use crate::ops::quarantine::rows;
 use crate::ops::redrive::RunError;
-use crate::ops::redrive::send::{BYTES_MAX, LETTERS_MAX, Order, Outgoing, What};
+use crate::ops::redrive::send::{LETTERS_MAX, Order, Outgoing, What};
 use crate::quarantine::{Deed, Entry, Fate, InRun, Outcome};
 
 impl Executor<'_> {
