@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Problem, Scope};
-use crate::quarantine::{By, Filter, State};
+use crate::config::expression::Expression;
+use crate::quarantine::{By, Condition, Filter, State};
 
 /// Of a page, when nobody says how much.
 const LIMIT: u16 = 50;
@@ -44,6 +45,9 @@ pub struct Ask {
     pub since: Option<Timestamp>,
     /// Died before this time (RFC 3339).
     pub until: Option<Timestamp>,
+    /// A condition in CEL, such as `attempts > 3 && tenant in ["acme"]`.
+    #[serde(rename = "where")]
+    pub condition: Option<Expression>,
     /// At most this many, 1 to 1000; 50 when absent.
     pub limit: Option<u16>,
     /// `next` of the page before.
@@ -75,6 +79,10 @@ impl Ask {
             text: self.text.clone(),
             since: self.since,
             until: self.until,
+            condition: self
+                .condition
+                .clone()
+                .map(|expression| Condition { expression, now: Timestamp::now() }),
         };
         scope.narrow(filter)
     }

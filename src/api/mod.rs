@@ -14,6 +14,7 @@ mod problem;
 mod redrives;
 mod rights;
 mod route;
+mod rules;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -85,7 +86,14 @@ impl Api {
 
 /// All that can be asked.
 fn routes() -> Vec<Route> {
-    let all = [letters::routes(), groups::routes(), acts::routes(), redrives::routes(), openapi::routes()];
+    let all = [
+        letters::routes(),
+        groups::routes(),
+        acts::routes(),
+        redrives::routes(),
+        rules::routes(),
+        openapi::routes(),
+    ];
     all.into_iter().flatten().collect()
 }
 

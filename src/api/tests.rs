@@ -12,7 +12,7 @@ use crate::quarantine::sqlite::SqliteQuarantine;
 use crate::quarantine::{Batch, Deed, Entry};
 
 /// What the least role may do that may do something: the table that a new route has to be written into.
-const RIGHTS: [(&str, &str, Least); 26] = [
+const RIGHTS: [(&str, &str, Least); 29] = [
     ("GET", "/v1/dlq", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/count", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/trend", Least::Role(Role::Viewer)),
@@ -37,6 +37,9 @@ const RIGHTS: [(&str, &str, Least); 26] = [
     ("POST", "/v1/redrives/{id}/pause", Least::Role(Role::Operator)),
     ("POST", "/v1/redrives/{id}/resume", Least::Role(Role::Operator)),
     ("POST", "/v1/redrives/{id}/cancel", Least::Role(Role::Operator)),
+    ("GET", "/v1/rules", Least::Role(Role::Viewer)),
+    ("POST", "/v1/rules/preview", Least::Role(Role::Admin)),
+    ("POST", "/v1/rules/sweep", Least::Role(Role::Admin)),
     ("GET", "/v1/openapi.json", Least::Anybody),
     ("GET", "/v1/me", Least::Anybody),
 ];

@@ -26,6 +26,7 @@ mod run;
 mod schemas;
 mod signals;
 mod submit;
+mod sweep;
 mod topics;
 mod verify;
 mod words;
@@ -63,6 +64,8 @@ pub enum Verb {
     Dlq(Box<dlq::Args>),
     /// Send many dead letters back: plan, start, watch, pause, resume, cancel, report.
     Redrive(redrive::Args),
+    /// Do with dead letters what the rules of the configuration say: once, or whenever their schedule says so.
+    Sweep(sweep::Args),
     /// Keep the index of dead letters up to date with Kafka, or build it anew.
     Ops(ops::Args),
     /// Say for every record of every input where it is, and what is missing or stands twice.
@@ -121,6 +124,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Job(args) => job::run(args, global).await,
         Verb::Dlq(args) => dlq::run(*args, global).await,
         Verb::Redrive(args) => redrive::run(args, global).await,
+        Verb::Sweep(args) => sweep::run(args, global).await,
         Verb::Ops(args) => ops::run(args, global).await,
         Verb::Verify(args) => verify::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,

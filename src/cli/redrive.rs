@@ -2,7 +2,7 @@
 //! resumed and cancelled.
 
 mod plan;
-mod show;
+pub mod show;
 mod watch;
 
 use std::sync::Arc;

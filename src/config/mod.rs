@@ -6,10 +6,13 @@
 //!             └──────────── problems, each with place and hint ───────┘
 //! ```
 
+pub mod expression;
 pub mod mask;
 pub mod model;
+pub mod schedule;
 pub mod units;
 
+mod alone;
 mod check;
 mod explain;
 mod kind;
@@ -23,7 +26,7 @@ pub mod suggest;
 pub mod template;
 mod variables;
 
-pub(crate) use check::check;
+pub(crate) use check::{check, check_rules};
 pub use load::{DEFAULT_FILE, Loaded, load_file, load_text};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity};
@@ -31,3 +34,7 @@ pub use properties::reserved;
 pub use schema::schema;
 pub use secret::SecretError;
 pub use units::{Size, Span};
+
+/// What must hold before a redrive is started, by the names by which a person or a rule sets it aside.
+pub const CONDITIONS: [&str; 8] =
+    ["changed", "provider", "running", "lag", "alone", "loop", "ledger", "retention"];

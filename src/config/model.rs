@@ -8,6 +8,7 @@ mod membership;
 mod pipeline;
 mod sla;
 mod stores;
+pub mod sweep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

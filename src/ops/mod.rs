@@ -8,5 +8,6 @@ pub mod quarantine;
 pub mod redrive;
 pub mod schemas;
 pub mod submit;
+pub mod sweep;
 pub mod topics;
 pub mod verify;

@@ -114,6 +114,13 @@ pub enum Deed {
     Finished {
         tally: Tally,
     },
+    /// A rule is carried out on so many letters of a stage; what is done with each is said by acts that follow.
+    Swept {
+        action: String,
+        pipeline: String,
+        stage: String,
+        count: u64,
+    },
 }
 
 impl Deed {
@@ -139,6 +146,7 @@ impl Deed {
             Deed::Progress { .. } => "progress",
             Deed::Stopped { .. } => "stopped",
             Deed::Finished { .. } => "finished",
+            Deed::Swept { .. } => "swept",
         }
     }
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Known, State};
+use super::{Known, State, operand};
+use crate::config::expression::Expression;
 
 /// Absent conditions let everything through; all that are there must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,22 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Died before this time.
     pub until: Option<Timestamp>,
+    /// What no other field can state. Letters are held against it one by one.
+    pub condition: Option<Condition>,
+}
+
+/// A condition, and the time that ages are counted up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    pub expression: Expression,
+    pub now: Timestamp,
+}
+
+impl Condition {
+    /// What nobody can tell does not hold.
+    pub fn holds(&self, letter: &Known) -> bool {
+        self.expression.holds(|name| operand(letter, name, self.now)).unwrap_or(false)
+    }
 }
 
 impl Filter {
@@ -53,6 +70,7 @@ impl Filter {
             && self.text.as_deref().is_none_or(|text| contains(&entry.message, text))
             && self.since.is_none_or(|since| entry.last_failure >= since)
             && self.until.is_none_or(|until| entry.last_failure < until)
+            && self.condition.as_ref().is_none_or(|condition| condition.holds(letter))
     }
 }
 
@@ -75,6 +93,7 @@ impl fmt::Display for Filter {
             ("text", self.text.as_ref().map(|text| format!("{text:?}"))),
             ("since", time(self.since)),
             ("until", time(self.until)),
+            ("where", self.condition.as_ref().map(|condition| format!("'{}'", condition.expression))),
         ];
         let flags = flags.into_iter().filter_map(|(flag, value)| Some(format!("--{flag} {}", value?)));
         f.write_str(&flags.collect::<Vec<_>>().join(" "))

@@ -254,6 +254,21 @@ pub fn redrive_gate_stop(pipeline: &str, stage: &str) {
     counter!(Metric::RedriveGateStops.name(), &stage_labels(pipeline, stage)).increment(1);
 }
 
+/// A sweep by schedule ended so; when, if it was done.
+pub fn sweep_ended(outcome: &'static str, done: Option<jiff::Timestamp>) {
+    counter!(Metric::Sweeps.name(), "outcome" => outcome).increment(1);
+    if let Some(done) = done {
+        gauge!(Metric::SweepLastDone.name()).set(done.as_millisecond() as f64 / 1000.0);
+    }
+}
+
+/// What a rule did with letters. Rules are those of the configuration.
+pub fn swept(rule: &str, action: &'static str, outcome: &'static str, letters: u64) {
+    counter!(Metric::SweepRecords.name(),
+        "rule" => rule.to_owned(), "action" => action, "outcome" => outcome)
+    .increment(letters);
+}
+
 /// Dead letters of a stage that are late; `sla` is what is: `look` or `resolve`.
 pub fn dlq_late(pipeline: &str, stage: &str, sla: &'static str, records: u64) {
     gauge!(Metric::DlqSlaBreaches.name(),

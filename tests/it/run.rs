@@ -13,6 +13,7 @@ mod peers;
 mod rebalance;
 mod redrive;
 mod start;
+mod sweep;
 mod trace;
 
 /// Two stages, the first of which asks the provider; short rungs.

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use super::time;
 use crate::cli::{ExitCode, Failure};
 use crate::config::Config;
+use crate::config::expression::Expression;
 use crate::ops::dlq::explain::printable;
 use crate::ops::quarantine;
-use crate::quarantine::{Filter, Quarantine, State};
+use crate::quarantine::{Condition, Filter, Quarantine, State};
 
 /// Where letters are of which somebody has to think.
 pub const STANDING: [State; 2] = [State::Open, State::Redriving];
@@ -55,6 +56,9 @@ pub struct Which {
     /// Only those that died before.
     #[arg(long, value_name = "SPAN|TIME")]
     pub until: Option<String>,
+    /// A condition in CEL, such as 'attempts > 3 && tenant in ["acme"]'; docs/cli.md says what it can ask for.
+    #[arg(long = "where", value_name = "CONDITION", value_parser = Expression::parse)]
+    pub condition: Option<Expression>,
     /// Ask the index as it is, without reading what has come since.
     #[arg(long)]
     pub no_refresh: bool,
@@ -80,6 +84,7 @@ impl Which {
             text: self.text.clone(),
             since: at("--since", &self.since)?,
             until: at("--until", &self.until)?,
+            condition: self.condition.clone().map(|expression| Condition { expression, now }),
         })
     }
 
@@ -104,11 +109,12 @@ impl Which {
             since,
             until,
             unseen,
+            condition,
             group: _,
             no_refresh: _,
         } = self;
         let words = [pipeline, stage, code, class, tenant, job, resource, trace, text, since, until];
-        state.is_empty() && !unseen && words.into_iter().all(Option::is_none)
+        state.is_empty() && !unseen && condition.is_none() && words.into_iter().all(Option::is_none)
     }
 }
 

@@ -7,8 +7,10 @@ mod models;
 mod order;
 mod retry;
 mod stages;
+mod sweep;
 mod topics;
 
+use super::model::sweep::Rule;
 use super::model::{Config, Pipeline};
 use super::problem::{Problem, Severity};
 use super::units::Span;
@@ -33,6 +35,15 @@ pub fn check(config: &Config) -> Vec<Problem> {
     topics::check(config, &mut found);
     models::check(config, &mut found);
     care::check(config, &mut found);
+    sweep::check(config, &mut found);
+    found.0
+}
+
+/// The same of rules of the sweep that stand elsewhere: the problems that are errors.
+pub fn check_rules(config: &Config, rules: &[Rule]) -> Vec<Problem> {
+    let mut found = Findings::default();
+    sweep::rules(config, rules, "rules", &mut found);
+    found.0.retain(|problem| problem.severity == Severity::Error);
     found.0
 }
 

@@ -9,10 +9,10 @@ use super::super::units::{Size, Span};
 
 /// What a stage does, with its settings.
 ///
-/// Written as a kind alone (`parse`) or as a kind with settings (`parse: { size_max: 20MiB }`); see `kind.rs`.
+/// Written as a kind alone (`parse`) or as a kind with settings (`parse: { size_max: 20MiB }`); see `alone.rs`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", remote = "Self")]
-#[schemars(transform = crate::config::kind::allow_kind_alone)]
+#[schemars(transform = crate::config::alone::allow_alone::<Kind>)]
 pub enum Kind {
     Validate(Validate),
     Parse(Parse),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sweep::Sweep;
 use super::{Links, Masking, Secret};
 use crate::config::units::Span;
 
@@ -75,6 +76,8 @@ pub struct QuarantineStore {
     pub links: Links,
     /// What nobody is to see. When rules about error texts change, the index is filled anew.
     pub masking: Masking,
+    /// What is done with dead letters by rule, from time to time.
+    pub sweep: Sweep,
 }
 
 impl QuarantineStore {
@@ -89,8 +92,15 @@ impl QuarantineStore {
 impl Default for QuarantineStore {
     fn default() -> Self {
         let operations = "lazaret.operations".into();
-        let (path, links, masking) = (Self::PATH.into(), Links::default(), Masking::default());
-        Self { path, postgres: None, topics: Vec::new(), operations, links, masking }
+        Self {
+            path: Self::PATH.into(),
+            postgres: None,
+            topics: Vec::new(),
+            operations,
+            links: Links::default(),
+            masking: Masking::default(),
+            sweep: Sweep::default(),
+        }
     }
 }
 

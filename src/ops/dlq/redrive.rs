@@ -2,6 +2,7 @@
 //! large, or to be watched, is a plan and a run (`ops::redrive`).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -21,7 +22,7 @@ use crate::ops::quarantine::selection::named;
 use crate::ops::quarantine::{self, FollowError};
 use crate::ops::redrive::send::{LETTERS_MAX, Outgoing, SendError, Sender};
 pub use crate::ops::redrive::send::{Order, What};
-use crate::quarantine::{Entry, Known, State, Writer, times_sent};
+use crate::quarantine::{Entry, Known, Quarantine, State, Writer, times_sent};
 use crate::worker::revision_of;
 
 /// What does not matter.
@@ -35,6 +36,8 @@ pub enum Aside {
     All,
 }
 
+/// Letters that the index is asked for together.
+const ASKED: usize = 1000;
 /// How long it may take until what was sent can be read.
 const SEEN: Duration = Duration::from_secs(5);
 
@@ -88,6 +91,39 @@ pub async fn send_back(
         return Err(RedriveError::Refused(vec![Advice::new(late, "what was read is kept: try again")]));
     }
     let letters = named(&*index, ids, usize::MAX).await.map_err(DlqError::from)?;
+    let (outgoing, refused) = weigh(config, &index, letters, order.what, aside).await?;
+    if !refused.is_empty() {
+        return Err(RedriveError::Refused(refused));
+    }
+    let mut sender = Sender::open(config, cluster, &Uuid::now_v7().to_string()).await?;
+    send(config, &mut sender, outgoing, order).await
+}
+
+/// Of these dead letters, by their whole ids, sends back those that may be, and says why the others may not. The index is up to
+/// date.
+pub async fn send_back_some(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    sender: &mut Sender,
+    ids: &[String],
+    order: &Order,
+) -> Result<(Vec<SentBack>, Vec<Advice>), RedriveError> {
+    let mut letters = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(ASKED) {
+        letters.extend(index.get(ids).await.map_err(FollowError::from)?);
+    }
+    let (outgoing, refused) = weigh(config, index, letters, order.what, Aside::Nothing).await?;
+    Ok((send(config, sender, outgoing, order).await?, refused))
+}
+
+/// Those that may be sent back, and why others may not.
+async fn weigh(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    letters: Vec<Known>,
+    what: What,
+    aside: Aside,
+) -> Result<(Vec<Outgoing>, Vec<Advice>), RedriveError> {
     let ledger = LedgerReader::find(&config.ledger)?;
     let (mut outgoing, mut refused) = (Vec::new(), Vec::new());
     for Known { entry, state, .. } in letters {
@@ -100,7 +136,7 @@ pub async fn send_back(
             Some(ledger) => ledger.job(&entry.pipeline, &entry.stage, &entry.job).await?,
             None => None,
         };
-        let objection = objection(&entry, state, row.as_ref()).or_else(|| match order.what {
+        let objection = objection(&entry, state, row.as_ref()).or_else(|| match what {
             What::Redrive if aside != Aside::Unchanged => unchanged(&entry, &revision),
             _ => None,
         });
@@ -114,14 +150,7 @@ pub async fn send_back(
             }
         }
     }
-    if !refused.is_empty() {
-        return Err(RedriveError::Refused(refused));
-    }
-    let operation = Uuid::now_v7().to_string();
-    let mut sender = Sender::open(config, cluster, &operation).await?;
-    let sent = send(&mut sender, outgoing, order).await?;
-    see(config, &sent).await;
-    Ok(sent)
+    Ok((outgoing, refused))
 }
 
 /// Waits a moment until whoever looks sees what was sent: Kafka says that a transaction is committed before it can be read
@@ -136,6 +165,7 @@ async fn see(config: &Config, sent: &[SentBack]) {
 }
 
 async fn send(
+    config: &Config,
     sender: &mut Sender,
     outgoing: Vec<Outgoing>,
     order: &Order,
@@ -161,6 +191,7 @@ async fn send(
             return Err(RedriveError::Unwritten { sent, left, error });
         }
     }
+    see(config, &sent).await;
     Ok(sent)
 }
 

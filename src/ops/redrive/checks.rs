@@ -45,8 +45,7 @@ pub fn aside_when_resumed(run: &Run) -> Vec<String> {
 }
 
 /// The names of all of them.
-pub const NAMES: [&str; 8] =
-    ["changed", "provider", "running", "lag", "alone", "loop", "ledger", "retention"];
+pub use crate::config::CONDITIONS as NAMES;
 
 /// Most records that may wait in the stage's input.
 #[derive(Clone, Copy, Debug)]
@@ -133,38 +132,43 @@ fn changed(config: &Config, plan: &Plan) -> Check {
     }
 }
 
-/// A real call, as small as there is one.
 async fn provider(config: &Config, stage: Option<&Stage>) -> Check {
     const NAME: &str = "provider";
-    let (provider, model, is_chat) = match stage.map(|stage| &stage.kind) {
-        Some(Kind::Embed(kind)) => (&kind.provider, &kind.model, false),
-        Some(Kind::Retrieve(kind)) => (&kind.provider, &kind.model, false),
-        Some(Kind::Generate(kind)) => (&kind.provider, &kind.model, true),
-        _ => return holds(NAME, "the stage calls none"),
+    match asked_provider(config, stage.map(|stage| &stage.kind)).await {
+        None => holds(NAME, "the stage calls none"),
+        Some(Ok(found)) => holds(NAME, found),
+        Some(Err(found)) => fails(NAME, found),
+    }
+}
+
+/// A real call to the provider that a stage of this kind calls, as small as there is one: what was found, well or not. `None`
+/// when it calls none.
+pub async fn asked_provider(config: &Config, kind: Option<&Kind>) -> Option<Result<String, String>> {
+    let (provider, model, is_chat) = match kind? {
+        Kind::Embed(kind) => (&kind.provider, &kind.model, false),
+        Kind::Retrieve(kind) => (&kind.provider, &kind.model, false),
+        Kind::Generate(kind) => (&kind.provider, &kind.model, true),
+        _ => return None,
     };
-    let Some(settings) = config.providers.get(provider) else {
-        return fails(NAME, format!("the configuration has no provider '{provider}'"));
-    };
-    let client = match Client::new(provider, settings) {
-        Ok(client) => client,
-        Err(error) => return fails(NAME, error.to_string()),
-    };
+    Some(call(config, provider, model, is_chat).await)
+}
+
+async fn call(config: &Config, provider: &str, model: &str, is_chat: bool) -> Result<String, String> {
+    let settings = config.providers.get(provider);
+    let settings = settings.ok_or_else(|| format!("the configuration has no provider '{provider}'"))?;
+    let client = Client::new(provider, settings).map_err(|error| error.to_string())?;
     let asked = Instant::now();
     let answer = match is_chat {
         false => client.embed(model, &["ping".to_owned()]).await.map(|_| ()),
         true => {
             let messages = vec![ChatMessage { role: "user", content: "ping".into() }];
-            let request = ChatRequest { model: model.clone(), messages, max_tokens: 1, temperature: 0.0 };
+            let request = ChatRequest { model: model.to_owned(), messages, max_tokens: 1, temperature: 0.0 };
             client.chat(request).await.map(|_| ())
         }
     };
-    match answer {
-        Ok(()) => holds(
-            NAME,
-            format!("'{provider}' answered a call to {model} in {} ms", asked.elapsed().as_millis()),
-        ),
-        Err(fault) => fails(NAME, format!("'{provider}' does not answer: {fault}")),
-    }
+    let took = asked.elapsed().as_millis();
+    answer.map_err(|fault| format!("'{provider}' does not answer: {fault}"))?;
+    Ok(format!("'{provider}' answered a call to {model} in {took} ms"))
 }
 
 async fn running(config: &Config, plan: &Plan) -> Check {

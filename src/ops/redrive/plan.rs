@@ -41,6 +41,8 @@ pub enum Selection {
     Ids(Vec<String>),
     /// Those of them that are open.
     Filter(Box<Filter>),
+    /// What a rule has chosen, by whole ids; those of them that are still open.
+    Rule { name: String, ids: Vec<String> },
 }
 
 /// What is wanted.
@@ -75,6 +77,15 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
                 gathered.take(entry, ledger.as_ref()).await?;
             }
             if ids.len() <= IDS_SHOWN { ids.join(" ") } else { format!("{} ids", ids.len()) }
+        }
+        Selection::Rule { name, ids } => {
+            for ids in ids.chunks(PAGE) {
+                let letters = index.get(ids).await?.into_iter();
+                for known in letters.filter(|known| known.state == State::Open) {
+                    gathered.take(known.entry, ledger.as_ref()).await?;
+                }
+            }
+            format!("rule '{name}'")
         }
         Selection::Filter(filter) => {
             let filter = Filter { states: vec![State::Open], ..(**filter).clone() };

@@ -89,8 +89,19 @@ pub struct Sender {
 impl Sender {
     /// Takes the operation over: what another process of the same has under way is undone, and it sends nothing more.
     pub async fn open(config: &Config, cluster: ClusterInfo, operation: &str) -> Result<Self, KafkaProblem> {
+        Self::open_as(config, cluster, operation, operation).await
+    }
+
+    /// The same in the name of one of several operations, of which one goes on at a time: whoever opens this name later takes
+    /// over from all of them.
+    pub async fn open_as(
+        config: &Config,
+        cluster: ClusterInfo,
+        name: &str,
+        operation: &str,
+    ) -> Result<Self, KafkaProblem> {
         let topology = Topology::derive(config);
-        let id = format!("{}redrive.{operation}", config.kafka.group_prefix);
+        let id = format!("{}redrive.{name}", config.kafka.group_prefix);
         let writer = Writer::open(&config.kafka, &topology, &id).await?;
         let picker = Picker::new(&config.kafka, "redrive", topology.message_max());
         Ok(Self { topology, partitions: cluster.topics, operation: operation.to_owned(), picker, writer })

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::model::{Model, answers};
 use super::{Act, ActFilter, Batch, Deed, Entry, Filter, Open, Quarantine, State, at, letter};
+use crate::config::expression::Expression;
 use crate::message::{Coordinates, TopicPartition};
-use crate::quarantine::Outcome;
+use crate::quarantine::{Condition, Outcome};
 
 const SEEDS: u64 = 6;
 const PARTITIONS: i32 = 3;
@@ -155,12 +156,24 @@ async fn read(index: &dyn Quarantine, topics: &[Vec<Record>], random: &mut Rando
     index.apply(batch).await.expect("works");
 }
 
+const CONDITIONS: [&str; 5] = [
+    "attempts > 1 && tenant == 'acme'",
+    "message.endsWith('1') || code == 'llm.timeout'",
+    "age < duration('300m')",
+    "state == 'open' && owner == ''",
+    "redrives > 7",
+];
+
+fn condition(text: &str) -> Condition {
+    Condition { expression: Expression::parse(text).expect(text), now: at(40 * 900_000) }
+}
+
 fn filters(random: &mut Random) -> Vec<Filter> {
     let mut filters = vec![Filter::default()];
     for _ in 0..25 {
         let mut filter = Filter::default();
         for _ in 0..=random.below(3) {
-            match random.below(13) {
+            match random.below(14) {
                 0 => filter.code = random.name(&["llm", "llm.timeout", "parse", "llmx", "none"]),
                 1 => filter.class = random.name(&["transient", "permanent"]),
                 2 => filter.fingerprint = random.name(&["f0", "f1", "f2"]),
@@ -172,6 +185,7 @@ fn filters(random: &mut Random) -> Vec<Filter> {
                 8 => filter.since = Some(at(random.below(40) as i64 * 900_000)),
                 9 => filter.until = Some(at(random.below(40) as i64 * 900_000)),
                 10 => filter.looked_at = Some(random.below(2) == 0),
+                12 => filter.condition = Some(condition(random.pick(&CONDITIONS))),
                 11 => filter.stage = random.name(&["parse", "embed"]),
                 _ => filter.states = vec![random.pick(&State::ALL), random.pick(&State::ALL)],
             }

@@ -11,7 +11,7 @@ use super::scan::scan;
 use super::shelf::Shelf;
 use super::standing::resolved_at;
 use super::stripes::Column;
-use super::tally::{Count, HOUR, Latest, Oldest, Shares, Sum, Trend};
+use super::tally::{Count, HOUR, Keys, Latest, Oldest, Shares, Sum, Trend};
 use super::trends::Trends;
 use super::wish::Wish;
 use crate::quarantine::{
@@ -29,7 +29,7 @@ pub async fn list<S: Shelf>(
     limit: usize,
 ) -> Result<Page, S::Error> {
     let limit = limit.min(ANSWER_MAX);
-    let mut wish = Wish::of(shelf, filter).await?;
+    let mut wish = wish(shelf, filter).await?;
     if let Some(after) = after {
         wish.begin_at(after);
     }
@@ -92,14 +92,14 @@ pub async fn audit<S: Shelf>(
 }
 
 pub async fn count<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<u64, S::Error> {
-    let wish = Wish::of(shelf, filter).await?;
+    let wish = wish(shelf, filter).await?;
     let mut count = Count::default();
     scan(shelf, &wish, &mut count).await?;
     Ok(count.0)
 }
 
 pub async fn trend<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<Vec<Bucket>, S::Error> {
-    let wish = Wish::of(shelf, filter).await?;
+    let wish = wish(shelf, filter).await?;
     let mut trend = Trend::default();
     scan(shelf, &wish, &mut trend).await?;
     Ok(trend.0.into_iter().map(|(hour, count)| Bucket { hour: time(hour * HOUR), count }).collect())
@@ -115,7 +115,7 @@ pub async fn trends<S: Shelf>(
         until: Some(filter.until.map_or(stretch.to(), |until| until.min(stretch.to()))),
         ..filter.clone()
     };
-    let wish = Wish::of(shelf, &within).await?;
+    let wish = wish(shelf, &within).await?;
     let mut trends = Trends::over(*stretch);
     scan(shelf, &wish, &mut trends).await?;
     let print = Column::Fingerprint.name();
@@ -127,10 +127,27 @@ pub async fn trends<S: Shelf>(
 }
 
 pub async fn oldest_record<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<Option<Timestamp>, S::Error> {
-    let wish = Wish::of(shelf, filter).await?;
+    let wish = wish(shelf, filter).await?;
     let mut oldest = Oldest(i64::MAX);
     scan(shelf, &wish, &mut oldest).await?;
     Ok(some_time(oldest.0))
+}
+
+/// What passes the filter, its condition included: letters are held against that one by one.
+async fn wish<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<Wish, S::Error> {
+    let mut wish = Wish::of(shelf, filter).await?;
+    if let Some(condition) = &filter.condition {
+        let mut all = Keys::default();
+        scan(shelf, &wish, &mut all).await?;
+        let mut keys = Vec::new();
+        for some in all.0.chunks(ANSWER_MAX) {
+            let held = some.iter().zip(letters(shelf, some).await?);
+            keys.extend(held.filter(|(_, letter)| condition.holds(letter)).map(|(key, _)| *key));
+        }
+        keys.sort_unstable();
+        wish.keys = Some(keys);
+    }
+    Ok(wish)
 }
 
 /// `i64::MAX` stands for none.
@@ -150,7 +167,7 @@ pub async fn shares<S: Shelf>(
     by: By,
     limit: usize,
 ) -> Result<Vec<Share>, S::Error> {
-    let wish = Wish::of(shelf, filter).await?;
+    let wish = wish(shelf, filter).await?;
     let mut shares = Shares::by(by);
     scan(shelf, &wish, &mut shares).await?;
     let column = shares.column();
@@ -192,7 +209,7 @@ fn cut<T, K: PartialEq>(list: &mut Vec<T>, limit: usize, key: impl Fn(&T) -> K) 
 }
 
 pub async fn groups<S: Shelf>(shelf: &mut S, filter: &Filter, limit: usize) -> Result<Vec<Group>, S::Error> {
-    let wish = Wish::of(shelf, filter).await?;
+    let wish = wish(shelf, filter).await?;
     let mut heaps = Heaps::of(Looks::of_all(shelf).await?);
     scan(shelf, &wish, &mut heaps).await?;
     let mut heaps: Vec<(Heap, i64)> =

@@ -22,6 +22,20 @@ impl Tally for Count {
     }
 }
 
+/// Which.
+#[derive(Default)]
+pub struct Keys(pub Vec<i64>);
+
+impl Tally for Keys {
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
+
+    fn take(&mut self, block: &Block, chosen: &[usize]) {
+        self.0.extend(chosen.iter().filter_map(|n| block.keys.get(*n)));
+    }
+}
+
 /// The earliest time that Kafka counts the retention from, `i64::MAX` for none.
 pub struct Oldest(pub i64);
 

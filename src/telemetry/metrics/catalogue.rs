@@ -72,6 +72,10 @@ catalogue! {
     RedriveRecords "redrive_records_total" Counter Count "Dead letters whose redrive this process has followed to its end, by result.";
     RedriveGateStops "redrive_gate_stops_total" Counter Count "Redrives that stopped themselves.";
 
+    Sweeps "sweeps_total" Counter Count "Sweeps by schedule, by how they ended: done, overtaken by another, failed.";
+    SweepLastDone "sweep_last_done_timestamp_seconds" Gauge Seconds "When the last sweep by schedule was done, since 1970.";
+    SweepRecords "sweep_records_total" Counter Count "Dead letters that a sweep of this process did something with, by rule, what the rule does, and outcome.";
+
     ProviderRequests "provider_requests_total" Counter Count "Calls to model providers, by HTTP status, timeout or connect.";
     ProviderRequestDuration "provider_request_duration_seconds" Histogram Seconds "Time of a call to a model provider, connect to last byte.";
     ProviderTokens "provider_tokens_total" Counter Count "Tokens as the provider counted them.";

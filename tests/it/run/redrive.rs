@@ -12,7 +12,7 @@ use crate::rig::{Rig, Worker, eventually, job, record};
 const PERMANENT: &str = "classify: [{ code: llm.server_error, class: permanent }]";
 
 /// A stage that fails what is marked, and many that were dead of it.
-async fn dead(test: &str, letters: usize) -> Option<(Rig, Worker)> {
+pub async fn dead(test: &str, letters: usize) -> Option<(Rig, Worker)> {
     let pipeline = EMBED.replacen("timeout: 10s", &format!("timeout: 10s, {PERMANENT}"), 1);
     let rig = Rig::new(test, &pipeline, "").await?;
     rig.faults(json!({ "marked": "FAIL-ME" })).await;
@@ -22,7 +22,7 @@ async fn dead(test: &str, letters: usize) -> Option<(Rig, Worker)> {
     Some((rig, worker))
 }
 
-fn passage(rig: &Rig, n: usize, text: &str) -> lazaret::message::OutRecord {
+pub fn passage(rig: &Rig, n: usize, text: &str) -> lazaret::message::OutRecord {
     let value = json!({
         "document": { "id": format!("doc-{n}"), "tenant": format!("tenant-{}", n % 3), "version": 1 },
         "part": 0, "parts": 1, "passages": [{ "ordinal": 0, "text": text }],
@@ -30,7 +30,7 @@ fn passage(rig: &Rig, n: usize, text: &str) -> lazaret::message::OutRecord {
     record(&rig.topic("in"), &[("job-id", &format!("job-{n}"))], &value)
 }
 
-async fn all_dead(rig: &Rig, letters: u64) {
+pub async fn all_dead(rig: &Rig, letters: u64) {
     let are_dead = async || (rig.jobs("embed", "dead").await == letters).then_some(());
     eventually("they are dead", are_dead).await;
 }
@@ -52,7 +52,7 @@ async fn start_if(rig: &Rig, id: &str, flags: &[&str]) -> (i32, Value) {
     told(rig, &[&start, flags].concat()).await
 }
 
-async fn told(rig: &Rig, args: &[&str]) -> (i32, Value) {
+pub async fn told(rig: &Rig, args: &[&str]) -> (i32, Value) {
     let output = rig.output(args).await;
     let said = if output.stdout.is_empty() { &output.stderr } else { &output.stdout };
     // Log lines may come before what is said.
@@ -75,17 +75,27 @@ async fn fates(rig: &Rig, id: &str) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn of<const N: usize>(fates: [(&str, u64); N]) -> BTreeMap<String, u64> {
+pub fn of<const N: usize>(fates: [(&str, u64); N]) -> BTreeMap<String, u64> {
     fates.into_iter().map(|(fate, count)| (fate.to_owned(), count)).collect()
 }
 
 /// How often each job stands on the redrive topic.
-async fn sent(rig: &Rig) -> BTreeMap<String, u64> {
+pub async fn sent(rig: &Rig) -> BTreeMap<String, u64> {
     let mut sent = BTreeMap::new();
     for record in rig.records("embed.redrive").await {
         *sent.entry(job(&record)).or_default() += 1;
     }
     sent
+}
+
+/// Where the API is served.
+pub async fn api(ops: &Worker) -> String {
+    eventually("the API is served", async || {
+        let log = ops.log();
+        let line = log.lines().find_map(|line| line.split_once("the API is at "))?;
+        Some(line.1.split_once("/v1")?.0.to_owned())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,12 +263,7 @@ async fn programs_plan_start_and_follow_a_redrive_over_http() {
     let Some((rig, mut worker)) = dead("http", 12).await else { return };
     rig.reconfigure("http: {", "ops: { listen: '127.0.0.1:0' }\nhttp: {");
     let mut ops = rig.serve("ops", &[]).await;
-    let url = eventually("the API is served", async || {
-        let log = ops.log();
-        let line = log.lines().find_map(|line| line.split_once("the API is at "))?;
-        Some(line.1.split_once("/v1")?.0.to_owned())
-    })
-    .await;
+    let url = api(&ops).await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let post = async |path: &str, body: Value| {
         let reply = client.post(format!("{url}{path}")).json(&body).send().await.expect("an answer");

@@ -1,0 +1,120 @@
+//! Rules of the sweep: names, stages that there are, limits that let something through, rules that are never reached.
+
+use std::collections::BTreeSet;
+
+use super::Findings;
+use crate::config::model::sweep::{Action, Match, Redrive, Rule};
+use crate::config::model::{Config, Kind};
+use crate::config::{CONDITIONS, suggest};
+
+pub fn check(config: &Config, found: &mut Findings) {
+    rules(config, &config.quarantine.sweep.rules, "quarantine.sweep.rules", found);
+    if config.quarantine.sweep.schedule.is_some() && config.quarantine.sweep.rules.is_empty() {
+        let hint = "add a rule, or leave the schedule out";
+        found.warning("quarantine.sweep.schedule", "there is no rule to sweep by", hint);
+    }
+}
+
+/// `path` is that of the list.
+pub fn rules(config: &Config, rules: &[Rule], path: &str, found: &mut Findings) {
+    let mut names = BTreeSet::new();
+    let mut catches_all: Option<&str> = None;
+    for (n, rule) in rules.iter().enumerate() {
+        let path = format!("{path}[{n}]");
+        if rule.name.trim().is_empty() || rule.name.chars().any(char::is_control) {
+            found.error(
+                format!("{path}.name"),
+                "a rule needs a name",
+                "acts are written down in it; say what it is for",
+            );
+        } else if !names.insert(rule.name.as_str()) {
+            let message = format!("there are two rules '{}'", rule.name);
+            found.error(format!("{path}.name"), message, "give each its own name");
+        }
+        if let Some(earlier) = catches_all {
+            let message =
+                format!("this rule is never reached: '{earlier}' before it is for all dead letters");
+            found.warning(format!("{path}.match"), message, "put it before that one");
+        }
+        which(config, &rule.matches, &format!("{path}.match"), found);
+        match &rule.action {
+            Action::Redrive(redrive) => sent_back(redrive, &format!("{path}.do.redrive"), found),
+            Action::Keep(_) | Action::Discard(_) if rule.matches == Match::default() => {
+                catches_all = catches_all.or(Some(&rule.name));
+            }
+            _ => {}
+        }
+        for (name, text) in texts(&rule.action) {
+            if text.trim().is_empty() {
+                let path = format!("{path}.do.{}.{name}", rule.action.name());
+                found.error(path, "this text is empty", "write something that people will understand");
+            }
+        }
+    }
+}
+
+fn texts(action: &Action) -> Vec<(&'static str, &str)> {
+    match action {
+        Action::Reclassify(to) => vec![("code", &to.code)],
+        Action::Discard(discard) => vec![("reason", &discard.reason)],
+        Action::Assign(assign) => vec![("owner", &assign.owner)],
+        Action::Redrive(redrive) => redrive.reason.iter().map(|text| ("reason", text.as_str())).collect(),
+        Action::Keep(_) => Vec::new(),
+    }
+}
+
+fn which(config: &Config, matches: &Match, path: &str, found: &mut Findings) {
+    if let Some(name) = &matches.pipeline
+        && !config.pipelines.contains_key(name)
+    {
+        let hint = suggest::hint(name, "known are", config.pipelines.keys().map(String::as_str));
+        found.error(format!("{path}.pipeline"), format!("there is no pipeline '{name}'"), hint);
+        return;
+    }
+    let of = matches.pipeline.as_deref();
+    let pipelines = config.pipelines.iter().filter(|(name, _)| of.is_none_or(|of| of == name.as_str()));
+    let stages: Vec<_> = pipelines.flat_map(|(_, pipeline)| &pipeline.stages).collect();
+    if let Some(name) = &matches.stage {
+        let named: Vec<_> = stages.iter().filter(|stage| stage.name == *name).collect();
+        let calls = |kind: &Kind| matches!(kind, Kind::Embed(_) | Kind::Retrieve(_) | Kind::Generate(_));
+        if named.is_empty() {
+            let hint = suggest::hint(name, "known are", stages.iter().map(|stage| stage.name.as_str()));
+            found.error(format!("{path}.stage"), format!("there is no stage '{name}'"), hint);
+        } else if matches.provider.is_some() && !named.iter().any(|stage| calls(&stage.kind)) {
+            let message = format!("stage '{name}' calls no provider, and so the rule matches nothing");
+            found.error(format!("{path}.provider"), message, "leave 'provider' out");
+        }
+    }
+    if let (Some(older), Some(younger)) = (matches.older_than, matches.younger_than)
+        && older >= younger
+    {
+        let message = format!("nothing is older than {older} and younger than {younger}");
+        found.error(format!("{path}.younger_than"), message, "make it longer than 'older_than'");
+    }
+}
+
+fn sent_back(redrive: &Redrive, path: &str, found: &mut Findings) {
+    let mut not_zero = |name: &str, is_zero: bool| {
+        if is_zero {
+            found.error(format!("{path}.{name}"), "nothing would ever be sent back", "write at least 1");
+        }
+    };
+    not_zero("redrives", redrive.redrives == 0);
+    not_zero("most", redrive.most == 0);
+    not_zero("rate", redrive.rate == Some(0));
+    not_zero("canary", redrive.canary.as_ref().is_some_and(|sizes| sizes.contains(&0)));
+    if redrive.gate.is_some_and(|gate| gate > 100) {
+        found.error(format!("{path}.gate"), "a share is at most 100 percent", "write 95, for example");
+    }
+    if redrive.overridden.is_empty() {
+        return;
+    }
+    for name in redrive.overridden.iter().filter(|name| !CONDITIONS.contains(&name.as_str())) {
+        let message = format!("there is no condition '{name}' of a redrive");
+        found.error(format!("{path}.override"), message, suggest::hint(name, "known are", CONDITIONS));
+    }
+    if redrive.reason.is_none() {
+        let message = "conditions are set aside, and nobody says why";
+        found.error(format!("{path}.reason"), message, "say it here; it stands in every act");
+    }
+}

@@ -1,0 +1,269 @@
+//! Conditions on dead letters that no field of a filter can state, in CEL (<https://cel.dev>): `attempts > 3 && tenant in
+//! ["acme", "globex"]`, `age > duration("2h")`. They are read once and tried on a letter that has everything, so that a word
+//! that is not known, or a comparison that cannot be made, is found when it is written and not when it is needed.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use cel::{Context, Env, Program, Value};
+use jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::suggest;
+
+/// Bytes of an expression, and brackets within brackets, at most: the parser goes as deep as they do.
+const TEXT_MAX: usize = 4096;
+const DEPTH_MAX: usize = 32;
+
+/// What an expression can ask for.
+pub const VARIABLES: [(&str, Type); 25] = [
+    ("id", Type::Text),
+    ("pipeline", Type::Text),
+    ("stage", Type::Text),
+    ("revision", Type::Text),
+    ("code", Type::Text),
+    ("class", Type::Text),
+    ("message", Type::Text),
+    ("group", Type::Text),
+    ("job", Type::Text),
+    ("tenant", Type::Text),
+    ("resource", Type::Text),
+    ("trace", Type::Text),
+    ("producer", Type::Text),
+    ("feature", Type::Text),
+    ("model", Type::Text),
+    ("topic", Type::Text),
+    ("state", Type::Text),
+    ("owner", Type::Text),
+    ("ticket", Type::Text),
+    ("attempts", Type::Number),
+    ("redrives", Type::Number),
+    ("size", Type::Number),
+    ("first_failure", Type::Time),
+    ("last_failure", Type::Time),
+    ("age", Type::Span),
+];
+
+/// What a variable has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    Text,
+    /// A whole number.
+    Number,
+    Time,
+    Span,
+}
+
+/// The value of a variable. A text that a letter does not have is empty.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operand {
+    Text(String),
+    Number(i64),
+    Time(Timestamp),
+    Span(Duration),
+}
+
+impl Type {
+    /// A value of this type.
+    pub fn sample(self) -> Operand {
+        match self {
+            Type::Text => Operand::Text(String::new()),
+            Type::Number => Operand::Number(1),
+            Type::Time => Operand::Time(Timestamp::UNIX_EPOCH),
+            Type::Span => Operand::Span(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl From<Operand> for Value {
+    fn from(operand: Operand) -> Self {
+        match operand {
+            Operand::Text(text) => text.into(),
+            Operand::Number(number) => Value::Int(number),
+            Operand::Time(time) => {
+                let time = chrono::DateTime::from_timestamp_millis(time.as_millisecond());
+                Value::Timestamp(time.unwrap_or_default().fixed_offset())
+            }
+            Operand::Span(span) => {
+                Value::Duration(chrono::Duration::from_std(span).unwrap_or(chrono::Duration::MAX))
+            }
+        }
+    }
+}
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// A condition. Two are the same when their texts are.
+#[derive(Clone)]
+pub struct Expression {
+    text: String,
+    program: Arc<Program>,
+    /// Those of [`VARIABLES`] that it asks for.
+    asks: Vec<&'static str>,
+}
+
+impl Expression {
+    /// The error says what is wrong and what would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| {
+            format!("'{text}' is not a condition: {why}; write it like attempts > 3 && tenant == \"acme\"")
+        };
+        if text.trim().is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        if text.len() > TEXT_MAX || depth(text) > DEPTH_MAX {
+            return Err(format!(
+                "a condition of at most {TEXT_MAX} bytes and {DEPTH_MAX} brackets within brackets can be read"
+            ));
+        }
+        let program = ENV.compile(text).map_err(|errors| {
+            let why = errors.errors.first().map_or_else(|| "it cannot be read".into(), |e| e.msg.clone());
+            wrong(&why)
+        })?;
+        let references = program.references();
+        let asks: Vec<&'static str> =
+            VARIABLES.iter().map(|(name, _)| *name).filter(|name| references.has_variable(name)).collect();
+        drop(references);
+        let expression = Self { text: text.to_owned(), program: Arc::new(program), asks };
+        let kind = |name: &str| VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+        let sample = |name: &str| kind(name).unwrap_or(Type::Text).sample();
+        expression.holds(sample).map_err(|why| wrong(&why))?;
+        Ok(expression)
+    }
+
+    /// Whether it holds for what has these values. The error says why nobody can tell.
+    pub fn holds(&self, value: impl Fn(&str) -> Operand) -> Result<bool, String> {
+        let mut context = Context::with_env(ENV.clone());
+        for name in &self.asks {
+            context.add_variable_from_value(*name, Value::from(value(name)));
+        }
+        match self.program.execute(&context) {
+            Ok(Value::Bool(holds)) => Ok(holds),
+            Ok(_) => Err("it is neither true nor false".into()),
+            Err(cel::ExecutionError::UndeclaredReference(name)) => {
+                let hint = suggest::hint(&name, "known are", VARIABLES.map(|(name, _)| name));
+                Err(format!("there is no '{name}' ({hint})"))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// How deep brackets lie within brackets, those in texts included.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    for c in text.chars() {
+        match c {
+            '(' | '[' | '{' | '!' | '-' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Expression {}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({:?})", self.text)
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Expression {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Expression {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl schemars::JsonSchema for Expression {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Expression".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let description = format!("A condition in CEL over {}", VARIABLES.map(|(name, _)| name).join(", "));
+        schemars::json_schema!({ "type": "string", "description": description })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(text: &str) -> bool {
+        let expression = Expression::parse(text).expect(text);
+        let value = |name: &str| match name {
+            "attempts" => Operand::Number(4),
+            "code" => Operand::Text("llm.timeout".into()),
+            "age" => Operand::Span(Duration::from_secs(3 * 3600)),
+            "last_failure" => Operand::Time("2026-01-31T12:00:00Z".parse().expect("a time")),
+            _ => Type::Text.sample(),
+        };
+        expression.holds(value).expect(text)
+    }
+
+    #[test]
+    fn a_condition_asks_for_what_is_known_of_a_letter() {
+        for (text, expected) in [
+            ("attempts > 3", true),
+            ("attempts > 3 && tenant == 'acme'", false),
+            ("code.startsWith('llm.') || class == 'permanent'", true),
+            ("code.matches('^llm[.]time')", true),
+            ("code in ['llm.timeout', 'llm.connection']", true),
+            ("age > duration('2h')", true),
+            ("last_failure < timestamp('2026-01-31T00:00:00Z')", false),
+            ("tenant == ''", true),
+            ("size(message) == 0", true),
+        ] {
+            assert_eq!(holds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_can_never_be_told_is_refused_when_it_is_written() {
+        for (text, why) in [
+            ("", "it is empty"),
+            ("attempts >", "is not a condition"),
+            ("attempts", "neither true nor false"),
+            ("atempts > 3", "there is no 'atempts'"),
+            ("attempts > 'three'", "is not a condition"),
+            ("code.foo() == 1", "is not a condition"),
+        ] {
+            let told = Expression::parse(text).expect_err(text);
+            assert!(told.contains(why), "{text}: {told}");
+        }
+        let deep = format!("{}attempts > 1{}", "(".repeat(5000), ")".repeat(5000));
+        let long = format!("code == '{}'", "x".repeat(5000));
+        for text in [deep, long, "!".repeat(4000), "-".repeat(4000)] {
+            assert!(Expression::parse(&text).expect_err("bounded").contains("brackets"));
+        }
+    }
+
+    #[test]
+    fn it_is_written_as_it_is_read() {
+        let expression = Expression::parse("attempts > 3").expect("a condition");
+        assert_eq!(serde_json::to_string(&expression).expect("JSON"), "\"attempts > 3\"");
+    }
+}
