@@ -74,15 +74,42 @@ pub async fn catch_up(
     index: &Arc<dyn Quarantine>,
     deadline: Duration,
 ) -> Result<CaughtUp, FollowError> {
+    catch_up_with(config, index, Sources::of(config), deadline).await
+}
+
+async fn catch_up_with(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    sources: Sources,
+    deadline: Duration,
+) -> Result<CaughtUp, FollowError> {
     let cluster = reach(&config.kafka, "ops").await?;
     let next = index.positions().await?.into_iter();
     let start = Start::Offsets(next.map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect());
-    read_on(config, &cluster, index, start, deadline).await
+    read_on(config, &cluster, index, sources, start, deadline).await
 }
 
 /// The same before something is asked or done. What is wrong, when the time was up first: what is behind is not to be relied on.
 pub async fn refresh(config: &Config, index: &Arc<dyn Quarantine>) -> Result<Option<String>, FollowError> {
-    let caught = catch_up(config, index, REFRESH).await?;
+    refresh_with(config, index, Sources::of(config)).await
+}
+
+/// The same for somebody who asks for letters of one stage, again and again.
+pub async fn refresh_stage(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    pipeline: &str,
+    stage: &str,
+) -> Result<Option<String>, FollowError> {
+    refresh_with(config, index, Sources::of(config).only(pipeline, stage)).await
+}
+
+async fn refresh_with(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    sources: Sources,
+) -> Result<Option<String>, FollowError> {
+    let caught = catch_up_with(config, index, sources, REFRESH).await?;
     let late = || format!("the index of dead letters was not up to date within {}", Span(REFRESH));
     Ok((!caught.complete).then(late))
 }
@@ -96,17 +123,17 @@ pub async fn rebuild(
     // Nothing is forgotten while it cannot be filled again.
     let cluster = reach(&config.kafka, "ops").await?;
     index.clear().await?;
-    read_on(config, &cluster, index, Start::Beginning, deadline).await
+    read_on(config, &cluster, index, Sources::of(config), Start::Beginning, deadline).await
 }
 
 async fn read_on(
     config: &Config,
     cluster: &ClusterInfo,
     index: &Arc<dyn Quarantine>,
+    sources: Sources,
     start: Start,
     deadline: Duration,
 ) -> Result<CaughtUp, FollowError> {
-    let sources = Sources::of(config);
     let (topics, missing): (Vec<String>, Vec<String>) =
         sources.names().map(str::to_owned).partition(|topic| cluster.topics.contains_key(topic));
     if !missing.is_empty() {

@@ -165,6 +165,9 @@ pub trait Quarantine: Send + Sync {
     /// The latest runs of redrive, the latest plan first; at most `limit` (and 1,000).
     async fn runs(&self, limit: usize) -> Result<Vec<Run>, QuarantineError>;
 
+    /// Those that have begun and not ended, in the order of their plans.
+    async fn active_runs(&self) -> Result<Vec<Run>, QuarantineError>;
+
     /// Those whose id begins so, at most two.
     async fn run(&self, prefix: &str) -> Result<Vec<Run>, QuarantineError>;
 

@@ -36,6 +36,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../schemas/sql/sqlite/0003_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0004_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0005_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0009_quarantine.sql"),
     ],
 };
 
@@ -188,6 +189,10 @@ impl Quarantine for SqliteQuarantine {
 
     async fn runs(&self, limit: usize) -> Result<Vec<Run>, QuarantineError> {
         self.read(move |db| at_once(runs_of::latest(&mut SqliteShelf(db), limit))).await
+    }
+
+    async fn active_runs(&self) -> Result<Vec<Run>, QuarantineError> {
+        self.read(move |db| at_once(runs_of::active(&mut SqliteShelf(db)))).await
     }
 
     async fn run(&self, prefix: &str) -> Result<Vec<Run>, QuarantineError> {

@@ -37,6 +37,12 @@ impl Sources {
         Self { letters: others.chain(ours).collect(), operations, mask: Mask::of(&config.quarantine.masking) }
     }
 
+    /// The dead letters of this stage, and the topic of operations.
+    pub fn only(mut self, pipeline: &str, stage: &str) -> Self {
+        self.letters.retain(|_, owner| owner.pipeline == pipeline && owner.stage == stage);
+        self
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.letters.keys().chain(&self.operations).map(|topic| &**topic)
     }

@@ -92,7 +92,7 @@ pub async fn check(
 ) -> Result<Vec<Check>, RunError> {
     let stage = config.pipelines.get(&plan.pipeline);
     let stage = stage.and_then(|pipeline| pipeline.stages.iter().find(|stage| stage.name == plan.stage));
-    let runs = index.runs(1000).await?;
+    let runs = index.active_runs().await?;
     Ok(vec![
         changed(config, plan),
         provider(config, stage).await,

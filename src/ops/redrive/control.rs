@@ -13,7 +13,7 @@ use crate::kafka::client::reach;
 use crate::kafka::look::settled;
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::{self, Acts, REFRESH};
-use crate::quarantine::{Deed, Quarantine, Run, RunState, Tally};
+use crate::quarantine::{Deed, Plan, Quarantine, Run, RunState, Tally};
 
 /// What is to be done with a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,20 @@ pub async fn find(config: &Config, index: &Arc<dyn Quarantine>, prefix: &str) ->
 
 /// Brings the index up to date. What is behind is not acted upon.
 pub async fn refresh(config: &Config, index: &Arc<dyn Quarantine>) -> Result<(), RunError> {
-    match quarantine::refresh(config, index).await? {
+    in_time(quarantine::refresh(config, index).await?)
+}
+
+/// The same for whoever runs one, and asks again and again.
+pub async fn refresh_stage(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    plan: &Plan,
+) -> Result<(), RunError> {
+    in_time(quarantine::refresh_stage(config, index, &plan.pipeline, &plan.stage).await?)
+}
+
+fn in_time(late: Option<String>) -> Result<(), RunError> {
+    match late {
         None => Ok(()),
         Some(late) => Err(RunError::Late(Advice::new(late, "what was read is kept: try again"))),
     }

@@ -173,7 +173,7 @@ impl<'a> Executor<'a> {
     }
 
     async fn turn(&mut self) -> Result<Turn, RunError> {
-        control::refresh(self.config, self.index).await?;
+        control::refresh_stage(self.config, self.index, &self.run.plan).await?;
         self.run = known(self.index, &self.run.id).await?;
         if self.run.state != RunState::Running {
             self.tell().await?;
@@ -218,7 +218,7 @@ impl<'a> Executor<'a> {
     async fn earlier(&self) -> Result<Option<String>, RunError> {
         let (ours, plan) = ((self.run.started_at, &self.run.id), &self.run.plan);
         let is_earlier = |other: &Run| other.holds_stage_of(plan) && (other.started_at, &other.id) < ours;
-        Ok(self.index.runs(PAGE).await?.into_iter().find(is_earlier).map(|other| other.id))
+        Ok(self.index.active_runs().await?.into_iter().find(is_earlier).map(|other| other.id))
     }
 
     /// Asks the ledger what became of what was sent, and writes it down.
@@ -293,7 +293,7 @@ impl<'a> Executor<'a> {
     /// Waits until what was written down can be read, and reads it.
     async fn see(&self) -> Result<(), RunError> {
         settled(&self.config.kafka, &[&self.topic], Instant::now() + REFRESH).await?;
-        control::refresh(self.config, self.index).await
+        control::refresh_stage(self.config, self.index, &self.run.plan).await
     }
 
     /// Writes down what was done with letters, unless another process has taken the run over.

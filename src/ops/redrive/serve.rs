@@ -16,7 +16,7 @@ use crate::telemetry::metrics;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The latest runs; of older ones none is under way any more.
+/// The latest runs, which are counted.
 const RUNS: usize = 200;
 
 /// Runs what has to be run, until `stop` is cancelled. The index is kept up to date by somebody else.
@@ -35,7 +35,7 @@ pub async fn serve(config: &Config, index: &Arc<dyn Quarantine>, stop: Cancellat
                 Err(error) => tracing::error!(redrive = id, "the redrive was broken off: {error}"),
             }
         }
-        let runs = match index.runs(RUNS).await {
+        let (runs, active) = match tokio::try_join!(index.runs(RUNS), index.active_runs()) {
             Ok(runs) => runs,
             Err(error) => {
                 tracing::warn!("cannot look for redrives: {error}");
@@ -45,7 +45,7 @@ pub async fn serve(config: &Config, index: &Arc<dyn Quarantine>, stop: Cancellat
         for state in RunState::ALL {
             metrics::redrive_runs(state.as_str(), runs.iter().filter(|run| run.state == state).count());
         }
-        for run in silences.unheard(&runs, Instant::now()) {
+        for run in silences.unheard(&active, Instant::now()) {
             if ours.values().any(|id| *id == run.id) {
                 continue;
             }

@@ -24,8 +24,6 @@ use crate::quarantine::{Deed, LETTERS_MAX, Plan, Policy, Quarantine, Run, RunSta
 
 /// The transactional name of sweeps.
 const SWEEP: &str = "sweep";
-/// Runs that are looked at for those that stopped.
-const RUNS: usize = 1000;
 
 pub struct Sweeper<'a> {
     config: &'a Config,
@@ -177,7 +175,7 @@ impl<'a> Sweeper<'a> {
         let Some(hands) = &self.hands else { return Ok(()) };
         let is_ours = |run: &Run| run.driver.as_deref().is_some_and(|driver| driver.starts_with("rule:"));
         let stopped = |run: &Run| run.state == RunState::Stopped && run.holds_stage_of(plan) && is_ours(run);
-        for run in self.index.runs(RUNS).await?.into_iter().filter(stopped) {
+        for run in self.index.active_runs().await?.into_iter().filter(stopped) {
             let why = Some("it stopped itself, and the next sweep plans anew");
             command(self.config, self.index, &hands.producer, &run, &Command::Cancel, by, why).await?;
         }

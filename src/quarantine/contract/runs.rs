@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::{Open, at, letter};
 use crate::quarantine::{
-    Act, Batch, Deed, Fate, Outcome, Plan, Policy, Quarantine, Run, RunState, State, Tally,
+    Act, ActFilter, Batch, Deed, Fate, Outcome, Plan, Policy, Quarantine, Run, RunState, State, Tally,
 };
 
 pub async fn runs(open: &impl Open) {
     a_plan_is_complete_when_all_its_letters_are_there(open().await).await;
     what_became_of_the_letters_of_a_run_is_told_in_the_order_of_the_plan(open().await).await;
     runs_are_found_by_the_beginning_of_their_id_and_listed_latest_first(open().await).await;
+    what_is_under_way_is_known_however_old_its_plan_is(open().await).await;
+    of_what_a_run_tells_again_and_again_the_first_and_the_last_are_kept(open().await).await;
 }
 
 fn plan(letters: u64) -> Deed {
@@ -129,4 +131,59 @@ async fn runs_are_found_by_the_beginning_of_their_id_and_listed_latest_first(ind
     assert_eq!(index.run("run-").await.expect("works").len(), 2);
     assert_eq!(run(&*index, "run-2").await.id, "run-2");
     assert!(index.run("other").await.expect("works").is_empty());
+}
+
+async fn what_is_under_way_is_known_however_old_its_plan_is(index: Arc<dyn Quarantine>) {
+    let started = || Deed::Started { overridden: vec![], detached: false };
+    let mut acts = Vec::new();
+    for n in 1..=4 {
+        acts.push(act(&format!("run-{n}"), n * 10, &[], plan(0)));
+        acts.extend((n > 1).then(|| act(&format!("run-{n}"), n * 10 + 1, &[], started())));
+    }
+    apply(&*index, 0..0, acts).await;
+    let active = async || -> Vec<String> {
+        index.active_runs().await.expect("works").into_iter().map(|run| run.id).collect()
+    };
+    assert_eq!(active().await, ["run-2", "run-3", "run-4"], "one has not begun");
+    let over = |n: i64, deed| act(&format!("run-{n}"), n * 10 + 2, &[], deed);
+    let tally = Tally::default();
+    apply(
+        &*index,
+        0..0,
+        vec![over(2, Deed::Paused), over(3, Deed::Cancelled), over(4, Deed::Finished { tally })],
+    )
+    .await;
+    assert_eq!(active().await, ["run-2"], "what is paused may go on");
+    apply(&*index, 0..0, vec![act("run-2", 23, &[], Deed::Cancelled)]).await;
+    assert!(active().await.is_empty());
+}
+
+async fn of_what_a_run_tells_again_and_again_the_first_and_the_last_are_kept(index: Arc<dyn Quarantine>) {
+    let told = |offset: i64| {
+        let left = 100 - offset.unsigned_abs();
+        act("run-1", offset, &[], Deed::Progress { tally: Tally { left, ..Tally::default() } })
+    };
+    let mut acts = vec![
+        act("run-1", 0, &[], plan(0)),
+        act("run-1", 1, &[], Deed::Started { overridden: vec![], detached: false }),
+    ];
+    acts.extend((2..9).map(told));
+    acts.push(act("run-1", 9, &[], Deed::Paused));
+    acts.push(act("run-1", 10, &[], Deed::Resumed { detached: false }));
+    acts.extend((11..13).map(told));
+    let whole = Run::of(&acts.iter().map(|(_, act)| act.clone()).collect::<Vec<_>>(), 0);
+    // In whatever batches they come, and read twice.
+    for (at, acts) in acts.chunks(4).chain(acts.chunks(3)).enumerate() {
+        apply(&*index, 0..0, acts.to_vec()).await;
+        assert!(index.run("run-1").await.expect("works").len() == 1, "{at}");
+    }
+    let kept: Vec<i64> = super::audit(&*index, &ActFilter::default(), 100)
+        .await
+        .iter()
+        .rev()
+        .map(|act| act.at.as_millisecond())
+        .collect();
+    let expected: Vec<i64> = [0, 1, 2, 8, 9, 10, 11, 12].map(|n| at(n).as_millisecond()).into();
+    assert_eq!(kept, expected);
+    assert_eq!(Some(run(&*index, "run-1").await), whole, "the run is the same");
 }

@@ -36,6 +36,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../schemas/sql/postgres/0003_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0004_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0005_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0009_quarantine.sql"),
     ],
 };
 
@@ -178,6 +179,10 @@ impl Quarantine for PostgresQuarantine {
 
     async fn runs(&self, limit: usize) -> Result<Vec<Run>, QuarantineError> {
         self.within(READ, |mut shelf| Box::pin(async move { runs_of::latest(&mut shelf, limit).await })).await
+    }
+
+    async fn active_runs(&self) -> Result<Vec<Run>, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { runs_of::active(&mut shelf).await })).await
     }
 
     async fn run(&self, prefix: &str) -> Result<Vec<Run>, QuarantineError> {

@@ -11,6 +11,12 @@ const ENLISTED: &str =
     "SELECT place, letter FROM run_letters WHERE run = $1 AND place >= $2 ORDER BY place LIMIT $3";
 const COUNT: &str = "SELECT run, count(*) FROM run_letters WHERE run = ANY($1::text[]) GROUP BY run";
 const LATEST: &str = "SELECT run FROM runs ORDER BY run DESC LIMIT $1";
+const REST: &str = "UPDATE runs SET rests = new.rests
+    FROM (SELECT * FROM unnest($1::text[], $2::boolean[])) AS new (run, rests) WHERE runs.run = new.run";
+const ACTIVE: &str = "SELECT run FROM runs WHERE NOT rests ORDER BY run";
+const FORGET_OF_RUNS: &str = "DELETE FROM acts_on_runs r USING acts a
+    WHERE a.id = ANY($1::text[]) AND r.run = a.operation AND r.act = a.key";
+const FORGET: &str = "DELETE FROM acts WHERE id = ANY($1::text[])";
 // What follows is greater than every character.
 const BEGINNING: &str =
     "SELECT run FROM runs WHERE run >= $1 AND run < $1 || chr(1114111) ORDER BY run LIMIT 2";
@@ -45,6 +51,27 @@ impl Runs for PostgresShelf {
     async fn latest_runs(&mut self, limit: usize) -> Result<Vec<String>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(self.rows(LATEST, &[&limit]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn rest(&mut self, runs: &[(String, bool)]) -> Result<(), Error> {
+        let (runs, rests): (Vec<&str>, Vec<bool>) =
+            runs.iter().map(|(run, rests)| (run.as_str(), *rests)).unzip();
+        if !runs.is_empty() {
+            self.run(REST, &[&runs, &rests]).await?;
+        }
+        Ok(())
+    }
+
+    async fn active_runs(&mut self) -> Result<Vec<String>, Error> {
+        Ok(self.rows(ACTIVE, &[]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn forget_acts(&mut self, ids: &[String]) -> Result<(), Error> {
+        if !ids.is_empty() {
+            self.run(FORGET_OF_RUNS, &[&ids]).await?;
+            self.run(FORGET, &[&ids]).await?;
+        }
+        Ok(())
     }
 
     async fn runs_beginning(&mut self, prefix: &str) -> Result<Vec<String>, Error> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::answer::letters_of;
 use super::row::clean;
 use super::shelf::Shelf;
-use crate::quarantine::{Act, Fate, InRun, Known, Run, times_sent};
+use crate::quarantine::{Act, Deed, Fate, InRun, Known, Run, times_sent};
 
 /// Most runs, or letters of one, of one answer.
 const ANSWER_MAX: usize = 1000;
@@ -13,6 +13,35 @@ const ANSWER_MAX: usize = 1000;
 pub async fn latest<S: Shelf>(shelf: &mut S, limit: usize) -> Result<Vec<Run>, S::Error> {
     let ids = shelf.latest_runs(limit.min(ANSWER_MAX)).await?;
     runs(shelf, ids).await
+}
+
+pub async fn active<S: Shelf>(shelf: &mut S) -> Result<Vec<Run>, S::Error> {
+    let ids = shelf.active_runs().await?;
+    let mut runs = runs(shelf, ids).await?;
+    runs.retain(|run| run.state.is_active());
+    Ok(runs)
+}
+
+/// Something was heard of these runs: finds out whether they rest, and forgets what need not be known any more. Of what was told
+/// of how far a run is only the first and the last between two other acts count.
+pub async fn restate<S: Shelf>(shelf: &mut S, ids: Vec<String>) -> Result<(), S::Error> {
+    let is_progress = |act: &Act| matches!(act.deed, Deed::Progress { .. });
+    let mut acts: HashMap<String, Vec<Act>> = HashMap::new();
+    for (run, act) in shelf.acts_on_runs(&ids).await? {
+        acts.entry(run).or_default().push(act);
+    }
+    let between = |acts: &Vec<Act>| -> Vec<String> {
+        let between = acts.windows(3).filter(|three| three.iter().all(is_progress));
+        between.filter_map(|three| three.get(1)).map(|act| act.id.clone()).collect()
+    };
+    shelf.forget_acts(&acts.values().flat_map(between).collect::<Vec<_>>()).await?;
+    let runs: HashMap<String, Run> =
+        runs(shelf, ids.clone()).await?.into_iter().map(|run| (run.id.clone(), run)).collect();
+    let rest = |id: String| {
+        let is_active = runs.get(&id).is_some_and(|run| run.state.is_active());
+        (id, !is_active)
+    };
+    shelf.rest(&ids.into_iter().map(rest).collect::<Vec<_>>()).await
 }
 
 pub async fn find<S: Shelf>(shelf: &mut S, prefix: &str) -> Result<Vec<Run>, S::Error> {

@@ -195,6 +195,15 @@ pub trait Runs: Base {
     /// Ids of runs, the latest plan first; at most `limit`.
     async fn latest_runs(&mut self, limit: usize) -> Result<Vec<String>, Self::Error>;
 
+    /// Whether these runs rest: they have not begun, or are over.
+    async fn rest(&mut self, runs: &[(String, bool)]) -> Result<(), Self::Error>;
+
+    /// Ids of runs that may not rest, in their order.
+    async fn active_runs(&mut self) -> Result<Vec<String>, Self::Error>;
+
+    /// Forgets acts that say something of a run, by their ids.
+    async fn forget_acts(&mut self, ids: &[String]) -> Result<(), Self::Error>;
+
     /// Ids of runs that begin so, in their order; at most two.
     async fn runs_beginning(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error>;
 

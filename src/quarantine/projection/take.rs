@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::restate::{RESTATED, patch, restate};
 use super::row::{self, Name, Row, Subject, TOPIC, clean, whole};
+use super::runs;
 use super::shelf::{Noted, Shelf, Stripe};
 use super::stripes::{Column, Packed, STRIPE};
 use crate::quarantine::{Act, Batch, Deed, Entry};
@@ -153,6 +154,8 @@ async fn note<S: Shelf>(shelf: &mut S, acts: &[(i64, Act)]) -> Result<BTreeSet<S
     let lists = noted.iter().filter_map(|noted| Some((noted.run.as_deref()?, noted.enlisted.as_ref()?)));
     let lists: Vec<_> = lists.map(|(run, (from, ids))| (run, *from, ids.as_slice())).collect();
     shelf.enlist(&lists).await?;
+    let heard: BTreeSet<String> = noted.iter().filter_map(|noted| noted.run.clone()).collect();
+    runs::restate(shelf, heard.into_iter().collect()).await?;
     let news = noted.into_iter().zip(news).filter(|(_, is_new)| *is_new);
     Ok(news.flat_map(|(noted, _)| noted.letters).collect())
 }

@@ -43,6 +43,31 @@ impl Runs for SqliteShelf<'_> {
             .collect()
     }
 
+    async fn rest(&mut self, runs: &[(String, bool)]) -> rusqlite::Result<()> {
+        let mut statement = self.0.prepare_cached("UPDATE runs SET rests = ?2 WHERE run = ?1")?;
+        runs.iter().try_for_each(|(run, rests)| statement.execute(params![run, rests]).map(|_| ()))
+    }
+
+    async fn active_runs(&mut self) -> rusqlite::Result<Vec<String>> {
+        self.0
+            .prepare_cached("SELECT run FROM runs WHERE rests = 0 ORDER BY run")?
+            .query_map([], |row| row.get(0))?
+            .collect()
+    }
+
+    async fn forget_acts(&mut self, ids: &[String]) -> rusqlite::Result<()> {
+        let mut of_run = self.0.prepare_cached(
+            "DELETE FROM acts_on_runs WHERE act = (SELECT key FROM acts WHERE id = ?1)
+               AND run = (SELECT operation FROM acts WHERE id = ?1)",
+        )?;
+        let mut act = self.0.prepare_cached("DELETE FROM acts WHERE id = ?1")?;
+        for id in ids {
+            of_run.execute([id])?;
+            act.execute([id])?;
+        }
+        Ok(())
+    }
+
     async fn runs_beginning(&mut self, prefix: &str) -> rusqlite::Result<Vec<String>> {
         // What follows is greater than every character.
         self.0

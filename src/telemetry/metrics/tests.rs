@@ -29,6 +29,8 @@ fn everything() -> String {
         redrive_runs("running", 1);
         redrive_record("rag-ingest", "embed", "succeeded");
         redrive_gate_stop("rag-ingest", "embed");
+        sweep_ended("done", Some(jiff::Timestamp::UNIX_EPOCH));
+        swept("provider is back", "redrive", "started", 3);
         provider_call("main", "m", Operation::Chat, "429", Duration::from_secs(200));
         provider_tokens("main", "m", Usage { prompt_tokens: 5, completion_tokens: 7 });
         ledger_error("begin");

@@ -129,14 +129,19 @@ async fn a_rule_tries_again_with_one_letter_and_leaves_what_fails_again_to_a_per
         "rules: [{ name: again, do: { redrive: { redrives: 2, canary: [1], override: [changed], reason: a try } } }]",
     );
     // Nothing is mended: the first of each run dies again, and the run stops itself.
-    let mut outcomes = Vec::new();
-    for _ in 0..7 {
+    let (mut started, mut reports) = (Vec::new(), Vec::new());
+    loop {
         let (code, report) = sweep(&rig, &["--once"]).await;
-        let told = lines(&report);
-        outcomes.push((code, told.first().map_or(0, |(_, letters, ..)| *letters)));
+        let Some((_, letters, _, outcome)) = lines(&report).into_iter().next() else { break };
+        reports.push(report);
+        assert!(reports.len() < 20, "it goes in circles: {reports:?}");
+        // What is held back, since the stage is not quite ready, comes with the next.
+        if outcome == "started" {
+            started.push((code, letters));
+        }
     }
     // Three letters may be sent back twice each.
-    assert_eq!(outcomes, [(5, 3), (5, 3), (5, 2), (5, 2), (5, 1), (5, 1), (0, 0)]);
+    assert_eq!(started, [(5, 3), (5, 3), (5, 2), (5, 2), (5, 1), (5, 1)], "{reports:?}");
     assert_eq!(sent(&rig).await, of([("job-0", 2), ("job-1", 2), ("job-2", 2)]));
     assert_eq!(rig.ask(&["dlq", "count", "-o", "json"]).await["count"], 3);
     assert!(worker.terminate().await.success());

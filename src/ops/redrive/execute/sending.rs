@@ -47,7 +47,7 @@ impl Executor<'_> {
 
     /// The index does not know the letter at this place: true when it does now, since somebody builds it anew.
     async fn is_being_built(&self, place: u64) -> Result<bool, RunError> {
-        control::refresh(self.config, self.index).await?;
+        control::refresh_stage(self.config, self.index, &self.run.plan).await?;
         let again = self.index.in_run(&self.run.id, place, 1).await?;
         Ok(again.iter().any(|one| one.letter.is_some()))
     }
