@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::dlq::dead;
 use crate::rig::Rig;
 
-const PIPELINE: &str = "  {p}:
+pub const PIPELINE: &str = "  {p}:
     input: { topic: '{p}.in' }
     output: { topic: '{p}.out' }
     partitions: 2

@@ -16,11 +16,15 @@ use crate::support::{bootstrap, config, records, unique};
 const LONG_AGO: i64 = 1_000_000_000_000;
 
 pub fn dead(pipeline: &str, job: &str, code: Code) -> (DeadLetter, OutRecord) {
+    dead_of(pipeline, job, code, "it broke", "acme")
+}
+
+pub fn dead_of(pipeline: &str, job: &str, code: Code, text: &str, tenant: &str) -> (DeadLetter, OutRecord) {
     let origin =
         Coordinates { topic: "documents".into(), partition: 0, offset: 1, timestamp: Some(LONG_AGO) };
     let correlation = Correlation {
         job: JobId(job.into()),
-        tenant: Some("acme".into()),
+        tenant: Some(tenant.into()),
         resource: None,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
     };
@@ -37,7 +41,7 @@ pub fn dead(pipeline: &str, job: &str, code: Code) -> (DeadLetter, OutRecord) {
         last_failure: now,
         redrives: 0,
     };
-    let letter = DeadLetter::new(scene, &Fault::new(code, "it broke"));
+    let letter = DeadLetter::new(scene, &Fault::new(code, text));
     let record = OutRecord {
         topic: format!("{pipeline}.parse.dlq").into(),
         partition: None,

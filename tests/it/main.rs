@@ -15,6 +15,7 @@ mod extract;
 mod foreign;
 mod kafka;
 mod library;
+mod many;
 mod postgres;
 mod quarantine;
 mod real;
