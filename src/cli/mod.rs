@@ -15,6 +15,7 @@ mod exit;
 mod failure;
 pub mod global;
 mod job;
+mod lag;
 mod log;
 mod ops;
 pub mod output;
@@ -68,6 +69,8 @@ pub enum Verb {
     Sweep(sweep::Args),
     /// Keep the index of dead letters up to date with Kafka, or build it anew.
     Ops(ops::Args),
+    /// Say how far each stage is behind, in records and in time.
+    Lag(lag::Args),
     /// Say for every record of every input where it is, and what is missing or stands twice.
     Verify(verify::Args),
     /// List the failure codes, or show the page of one: what happened, cause, remedy.
@@ -126,6 +129,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Redrive(args) => redrive::run(args, global).await,
         Verb::Sweep(args) => sweep::run(args, global).await,
         Verb::Ops(args) => ops::run(args, global).await,
+        Verb::Lag(args) => lag::run(args, global).await,
         Verb::Verify(args) => verify::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,
         Verb::Check(args) => check::run(args, global).await,

@@ -19,7 +19,7 @@ use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
-use crate::ops::{quarantine, redrive, sweep};
+use crate::ops::{lag, quarantine, redrive, sweep};
 use crate::quarantine::Quarantine;
 use crate::telemetry::http::Readiness;
 
@@ -160,6 +160,10 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
     let redriving = tokio::spawn({
         let (config, index, stop) = (config.clone(), index.clone(), stop.clone());
         async move { redrive::serve(&config, &index, stop).await }
+    });
+    let _watching = tokio::spawn({
+        let (config, stop) = (config.clone(), stop.clone());
+        async move { lag::serve(&config, stop).await }
     });
     let sweeping = tokio::spawn({
         let (config, index, stop) = (config.clone(), index.clone(), stop.clone());

@@ -41,6 +41,27 @@ impl Picker {
         Self { consumer: None, kafka: kafka.clone(), verb: verb.to_owned(), message_max }
     }
 
+    /// The first record of this partition that stands at this offset or beyond. `None` when there is none.
+    pub async fn first(
+        &mut self,
+        name: &TopicPartition,
+        offset: i64,
+    ) -> Result<Option<Record>, KafkaProblem> {
+        let consumer = match self.consumer.take() {
+            Some(consumer) => consumer,
+            None => connect(&self.kafka, &self.verb, self.message_max)?,
+        };
+        let name = name.clone();
+        let work = move || {
+            let first = first_of(&consumer, &name, offset);
+            let _ = consumer.unassign();
+            (consumer, first)
+        };
+        let (consumer, first) = tokio::task::spawn_blocking(work).await.map_err(broken)?;
+        self.consumer = Some(consumer);
+        first
+    }
+
     /// The records at these places; one that Kafka no longer has is not among them. All are held in memory: whoever asks
     /// knows how large they are.
     pub async fn pick(
@@ -64,15 +85,14 @@ impl Picker {
             let _ = consumer.unassign();
             (consumer, picked.map(|()| found))
         };
-        let ended = tokio::task::spawn_blocking(work).await;
-        let other = |e: tokio::task::JoinError| KafkaProblem::Other {
-            what: "read records".into(),
-            cause: e.to_string(),
-        };
-        let (consumer, picked) = ended.map_err(other)?;
+        let (consumer, picked) = tokio::task::spawn_blocking(work).await.map_err(broken)?;
         self.consumer = Some(consumer);
         picked
     }
+}
+
+fn broken(error: tokio::task::JoinError) -> KafkaProblem {
+    KafkaProblem::Other { what: "read records".into(), cause: error.to_string() }
 }
 
 impl Drop for Picker {
@@ -143,4 +163,32 @@ fn of_topic(
     }
     let _ = consumer.unassign();
     Ok(())
+}
+
+fn first_of(
+    consumer: &BaseConsumer<Context>,
+    name: &TopicPartition,
+    offset: i64,
+) -> Result<Option<Record>, KafkaProblem> {
+    let what = || format!("read the first record of '{name}'");
+    let failed = |error: &KafkaError| KafkaProblem::from_error(what(), error);
+    let mut assignment = TopicPartitionList::new();
+    assignment
+        .add_partition_offset(&name.topic, name.partition, Offset::Offset(offset))
+        .map_err(|e| failed(&e))?;
+    consumer.assign(&assignment).map_err(|e| failed(&e))?;
+    let begin = Instant::now();
+    while begin.elapsed() < DEADLINE {
+        match consumer.poll(POLL) {
+            Some(Ok(message)) if message.topic() == &*name.topic && message.partition() == name.partition => {
+                return Ok(Some(convert::record(&message, name.topic.clone())));
+            }
+            None | Some(Ok(_)) => {}
+            Some(Err(KafkaError::PartitionEOF(partition))) if partition == name.partition => return Ok(None),
+            Some(Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(error)) if is_passing(&error) => {}
+            Some(Err(error)) => return Err(failed(&error)),
+        }
+    }
+    Err(KafkaProblem::TimedOut { what: what(), waited: DEADLINE })
 }

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod dlq;
 pub mod job;
+pub mod lag;
 pub mod offsets;
 pub mod quarantine;
 pub mod redrive;

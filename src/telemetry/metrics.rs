@@ -269,6 +269,39 @@ pub fn swept(rule: &str, action: &'static str, outcome: &'static str, letters: u
     .increment(letters);
 }
 
+/// What a stage has not ended of a partition, and how long the oldest of it waits.
+pub fn lag(
+    pipeline: &str,
+    stage: &str,
+    topic: &str,
+    partition: i32,
+    lane: &'static str,
+    records: u64,
+    behind: Duration,
+) {
+    let labels = [
+        ("pipeline", pipeline.to_owned()),
+        ("stage", stage.to_owned()),
+        ("topic", topic.to_owned()),
+        ("partition", partition.to_string()),
+        ("lane", lane.to_owned()),
+    ];
+    gauge!(Metric::Lag.name(), &labels).set(records as f64);
+    gauge!(Metric::LagSeconds.name(), &labels).set(behind.as_secs_f64());
+}
+
+/// Whether this is how a stage gets on.
+pub fn lag_state(pipeline: &str, stage: &str, state: &'static str, is_so: bool) {
+    gauge!(Metric::LagState.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "state" => state)
+    .set(f64::from(u8::from(is_so)));
+}
+
+/// Members of a stage's consumer group.
+pub fn lag_members(pipeline: &str, stage: &str, members: usize) {
+    gauge!(Metric::LagMembers.name(), &stage_labels(pipeline, stage)).set(members as f64);
+}
+
 /// Dead letters of a stage that are late; `sla` is what is: `look` or `resolve`.
 pub fn dlq_late(pipeline: &str, stage: &str, sla: &'static str, records: u64) {
     gauge!(Metric::DlqSlaBreaches.name(),

@@ -5,6 +5,7 @@ mod crash;
 mod dead;
 mod fairness;
 mod ladder;
+mod lag;
 mod map;
 mod ops;
 mod order;

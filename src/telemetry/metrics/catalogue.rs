@@ -56,6 +56,11 @@ catalogue! {
     TransactionSize "transaction_records" Histogram Count "Records that left the stage in one transaction.";
     ConsumerLag "consumer_lag_records" Gauge Count "Records between the committed offset and the end of the partition.";
 
+    Lag "lag_records" Gauge Count "Records that a stage has not ended, by partition of all that it reads, as `lazaret ops` finds it on the broker: known when nobody runs the stage, too.";
+    LagSeconds "lag_seconds" Gauge Seconds "How long the oldest of these has waited; of a rung, how long it is overdue.";
+    LagState "lag_state" Gauge Count "1 for how the stage gets on, otherwise 0: ok, warn (falls behind), stall (stands still), stop (nobody runs it), rewind (what was committed went back).";
+    LagMembers "lag_members" Gauge Count "How many members the consumer group of a stage has.";
+
     RetryWaiting "retry_waiting_records" Gauge Count "Records held until they are due, by rung.";
     RetryLateness "retry_lateness_seconds" Histogram Seconds "Time from a record's due time to the start of its next attempt.";
 

@@ -29,6 +29,9 @@ fn everything() -> String {
         redrive_runs("running", 1);
         redrive_record("rag-ingest", "embed", "succeeded");
         redrive_gate_stop("rag-ingest", "embed");
+        lag("rag-ingest", "embed", "documents", 0, "input", 3, Duration::from_secs(2));
+        lag_state("rag-ingest", "embed", "ok", true);
+        lag_members("rag-ingest", "embed", 2);
         sweep_ended("done", Some(jiff::Timestamp::UNIX_EPOCH));
         swept("provider is back", "redrive", "started", 3);
         provider_call("main", "m", Operation::Chat, "429", Duration::from_secs(200));

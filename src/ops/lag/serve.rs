@@ -1,0 +1,46 @@
+//! How far the stages are behind, as metrics.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{History, Part, StageLag, State, look};
+use crate::config::Config;
+use crate::flow::Topology;
+use crate::telemetry::metrics;
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// Until `stop` is cancelled.
+pub async fn serve(config: &Config, stop: CancellationToken) {
+    let topology = Topology::derive(config);
+    let mut history = History::default();
+    while !stop.is_cancelled() {
+        match look(&config.kafka, &topology).await {
+            Ok(stages) => {
+                let now = Timestamp::now();
+                for stage in &stages {
+                    show(stage, history.take(stage, now), now);
+                }
+            }
+            Err(problem) => tracing::warn!("cannot say how far the stages are behind: {problem}"),
+        }
+        let _ = tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await;
+    }
+}
+
+fn show(stage: &StageLag, state: State, now: Timestamp) {
+    let StageLag { pipeline, stage: name, members, parts, .. } = stage;
+    for one in State::ALL {
+        metrics::lag_state(pipeline, name, one.as_str(), one == state);
+    }
+    if let Some(members) = members {
+        metrics::lag_members(pipeline, name, *members);
+    }
+    for part in parts {
+        let Part { topic, partition, lane, lag, .. } = part;
+        metrics::lag(pipeline, name, topic, *partition, lane, *lag, part.behind(now));
+    }
+}
