@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The real servers that the tests run against: Apache Kafka (KRaft), a schema registry, PostgreSQL, promtool.
+# The real servers that the tests run against: Apache Kafka (KRaft), a schema registry, PostgreSQL, an S3-compatible
+# store, promtool.
 #
 #   scripts/parts.sh kafka install            fetch Apache Kafka from Maven Central
 #   scripts/parts.sh kafka start [1|3]        start one broker or a cluster of three
@@ -10,9 +11,10 @@
 #   scripts/parts.sh postgres install|stop
 #   scripts/parts.sh postgres start [durable] without that word it does not wait for the disk
 #   scripts/parts.sh postgres kill|restart|pause|resume
+#   scripts/parts.sh s3 install|start|stop
 #   scripts/parts.sh prometheus install       promtool only
 #   scripts/parts.sh foreign install          what others write dead letters with
-#   scripts/parts.sh kafka|registry|postgres|prometheus|foreign home    where the programs are, for prometheus the
+#   scripts/parts.sh kafka|registry|postgres|s3|prometheus|foreign home    where the programs are, for prometheus the
 #                                             promtool itself
 #
 # Programs live below $LAZARET_PARTS (default ~/.cache/lazaret/parts) and are fetched once. A run lives in the folder
@@ -36,6 +38,8 @@ jvm=(-Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 . scripts/parts/registry.sh
 # shellcheck source=scripts/parts/postgres.sh
 . scripts/parts/postgres.sh
+# shellcheck source=scripts/parts/s3.sh
+. scripts/parts/s3.sh
 # shellcheck source=scripts/parts/prometheus.sh
 . scripts/parts/prometheus.sh
 # shellcheck source=scripts/parts/foreign.sh
@@ -98,8 +102,8 @@ forget() {
 
 mkdir -p "$run"
 case "${1:-} ${2:-}" in
-"kafka install" | "registry install" | "postgres install" | "prometheus install" | "foreign install") "$1_$2" ;;
-"registry start" | "kafka stop" | "registry stop" | "postgres stop") "$1_$2" ;;
+"kafka install" | "registry install" | "postgres install" | "s3 install" | "prometheus install" | "foreign install") "$1_$2" ;;
+"registry start" | "s3 start" | "kafka stop" | "registry stop" | "postgres stop" | "s3 stop") "$1_$2" ;;
 "postgres start") postgres_start "${3:-}" ;;
 "postgres kill" | "postgres restart" | "postgres pause" | "postgres resume") "$1_$2" ;;
 "kafka start") kafka_start "${3:-1}" "${4:-}" ;;
@@ -107,7 +111,8 @@ case "${1:-} ${2:-}" in
 "kafka home") echo "$kafka_home" ;;
 "registry home") echo "$registry_home" ;;
 "postgres home") echo "$postgres_home" ;;
+"s3 home") echo "$s3_home" ;;
 "prometheus home") promtool_path ;;
 "foreign home") echo "$foreign_home" ;;
-*) fail "usage: scripts/parts.sh kafka|registry|postgres|prometheus|foreign install|start|stop|home; the head of the script says more" 64 ;;
+*) fail "usage: scripts/parts.sh kafka|registry|postgres|s3|prometheus|foreign install|start|stop|home; the head of the script says more" 64 ;;
 esac

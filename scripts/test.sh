@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Runs everything that must hold before a change is merged: format, lint, all tests against a real Kafka, a real
-# schema registry and a real PostgreSQL, and the checks of files that are not Rust. Starts what it needs and stops it again.
+# schema registry, a real PostgreSQL and a real S3 store, and the checks of files that are not Rust. Starts what it needs and stops it again.
 #
 #   scripts/test.sh                 everything
 #   scripts/test.sh kafka::ladder   everything, but only the tests whose names contain this
 #
-# LAZARET_TEST_KAFKA=host:port, LAZARET_TEST_REGISTRY=url and LAZARET_TEST_POSTGRES=url, when given, are used instead of
-# own servers.
+# LAZARET_TEST_KAFKA=host:port, LAZARET_TEST_REGISTRY=url, LAZARET_TEST_POSTGRES=url and LAZARET_TEST_S3=url (with
+# LAZARET_TEST_S3_BUCKET, LAZARET_TEST_S3_ACCESS_KEY and LAZARET_TEST_S3_SECRET_KEY), when given, are used instead of own
+# servers.
 # LAZARET_TEST_CLUSTER, LAZARET_TEST_CLUSTER_RUN and LAZARET_TEST_PROXIES likewise name a cluster of three that
 # `scripts/parts.sh kafka start 3 proxied` has started, for the tests that break brokers; LAZARET_CHAOS_SEED=n repeats
 # their dice.
@@ -45,6 +46,7 @@ finish() {
 	[[ -z ${started_kafka:-} ]] || scripts/parts.sh kafka stop
 	[[ -z ${started_registry:-} ]] || scripts/parts.sh registry stop
 	[[ -z ${started_postgres:-} ]] || scripts/parts.sh postgres stop
+	[[ -z ${started_s3:-} ]] || scripts/parts.sh s3 stop
 	[[ -z ${started_cluster:-} ]] || scripts_of_cluster kafka stop
 	if [[ -n ${LAZARET_TEST_KEEP:-} ]]; then
 		say "the run folder is $LAZARET_RUN"
@@ -74,6 +76,10 @@ start_servers() {
 	if [[ -z ${LAZARET_TEST_POSTGRES:-} ]]; then
 		started_postgres=1
 		must "start PostgreSQL" scripts/parts.sh postgres start
+	fi
+	if [[ -z ${LAZARET_TEST_S3:-} ]]; then
+		started_s3=1
+		must "start the S3 store" scripts/parts.sh s3 start
 	fi
 	if [[ -f $LAZARET_RUN/env ]]; then
 		# shellcheck disable=SC1091
@@ -125,6 +131,7 @@ find_cargo
 must "fetch Kafka" scripts/parts.sh kafka install
 must "fetch the schema registry" scripts/parts.sh registry install
 must "fetch PostgreSQL" scripts/parts.sh postgres install
+must "fetch the S3 store" scripts/parts.sh s3 install
 must "fetch promtool" scripts/parts.sh prometheus install
 must "fetch what others use" scripts/parts.sh foreign install
 LAZARET_TEST_PROMTOOL=$(scripts/parts.sh prometheus home)
