@@ -65,6 +65,8 @@ pub mod ledger;
 
 pub mod quarantine;
 
+pub mod archive;
+
 pub mod extract;
 pub mod index;
 pub mod llm;

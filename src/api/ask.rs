@@ -83,6 +83,7 @@ impl Ask {
                 .condition
                 .clone()
                 .map(|expression| Condition { expression, now: Timestamp::now() }),
+            ..Filter::default()
         };
         scope.narrow(filter)
     }

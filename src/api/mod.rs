@@ -6,6 +6,7 @@
 
 mod acts;
 mod admit;
+mod archive;
 mod ask;
 mod groups;
 mod letters;
@@ -90,6 +91,7 @@ fn routes() -> Vec<Route> {
         letters::routes(),
         groups::routes(),
         acts::routes(),
+        archive::routes(),
         redrives::routes(),
         rules::routes(),
         openapi::routes(),

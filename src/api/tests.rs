@@ -12,7 +12,7 @@ use crate::quarantine::sqlite::SqliteQuarantine;
 use crate::quarantine::{Batch, Deed, Entry};
 
 /// What the least role may do that may do something: the table that a new route has to be written into.
-const RIGHTS: [(&str, &str, Least); 29] = [
+const RIGHTS: [(&str, &str, Least); 31] = [
     ("GET", "/v1/dlq", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/count", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/trend", Least::Role(Role::Viewer)),
@@ -28,6 +28,8 @@ const RIGHTS: [(&str, &str, Least); 29] = [
     ("POST", "/v1/acts/assign", Least::Role(Role::Operator)),
     ("POST", "/v1/acts/link", Least::Role(Role::Operator)),
     ("POST", "/v1/acts/resolve", Least::Role(Role::Operator)),
+    ("GET", "/v1/archive", Least::Role(Role::Viewer)),
+    ("POST", "/v1/archive/restore", Least::Role(Role::Operator)),
     ("GET", "/v1/redrives", Least::Role(Role::Viewer)),
     ("POST", "/v1/redrives", Least::Role(Role::Operator)),
     ("GET", "/v1/redrives/{id}", Least::Role(Role::Viewer)),

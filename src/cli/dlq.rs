@@ -120,7 +120,7 @@ fn shortened(message: &str) -> String {
 }
 
 /// Refuses what cannot be the id of a dead letter, or the beginning of one.
-fn ensure_id(id: &str) -> Result<(), Failure> {
+pub fn ensure_id(id: &str) -> Result<(), Failure> {
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         let message = format!("'{}' is not the id of a dead letter", printable(id));
         return Err(Failure::new(ExitCode::Usage, message).hint("`lazaret dlq ls` lists the ids"));

@@ -4,6 +4,7 @@
 //!
 //! Data goes to stdout, everything else to stderr. What a verb does is in `ops`; here it is only asked and shown.
 
+mod archive;
 mod check;
 mod codes;
 mod completions;
@@ -67,6 +68,8 @@ pub enum Verb {
     Redrive(redrive::Args),
     /// Do with dead letters what the rules of the configuration say: once, or whenever their schedule says so.
     Sweep(sweep::Args),
+    /// Keep dead letters that Kafka is about to delete: archive, list, verify, restore.
+    Archive(archive::Args),
     /// Keep the index of dead letters up to date with Kafka, or build it anew.
     Ops(ops::Args),
     /// Say how far each stage is behind, in records and in time.
@@ -128,6 +131,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Dlq(args) => dlq::run(*args, global).await,
         Verb::Redrive(args) => redrive::run(args, global).await,
         Verb::Sweep(args) => sweep::run(args, global).await,
+        Verb::Archive(args) => archive::run(args, global).await,
         Verb::Ops(args) => ops::run(args, global).await,
         Verb::Lag(args) => lag::run(args, global).await,
         Verb::Verify(args) => verify::run(args, global).await,

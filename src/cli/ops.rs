@@ -19,7 +19,7 @@ use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
-use crate::ops::{lag, quarantine, redrive, sweep};
+use crate::ops::{archive, lag, quarantine, redrive, sweep};
 use crate::quarantine::Quarantine;
 use crate::telemetry::http::Readiness;
 
@@ -169,10 +169,15 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
         let (config, index, stop) = (config.clone(), index.clone(), stop.clone());
         async move { sweep::serve(&config, &index, stop).await }
     });
+    let archiving = tokio::spawn({
+        let (config, index, stop) = (config.clone(), index.clone(), stop.clone());
+        let producer = Producer::new(&config.kafka, &Topology::derive(&config), "archive")?;
+        async move { archive::serve(&config, &index, &producer, stop).await }
+    });
     let ended = follow(config, &index, &readiness, &mut signals, &stop, settling).await;
     // What is being redriven says how far it is, so that somebody else goes on with it.
     stop.cancel();
-    let _ = tokio::time::timeout(LAST_WORDS, futures::future::join(redriving, sweeping)).await;
+    let _ = tokio::time::timeout(LAST_WORDS, futures::future::join3(redriving, sweeping, archiving)).await;
     ended
 }
 

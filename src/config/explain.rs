@@ -46,7 +46,8 @@ fn lacks_settings(field: &str, path: Option<&str>) -> bool {
 
 /// What stands at or below these keys must not be quoted, however wrong it is.
 fn is_secret(path: &str) -> bool {
-    path.split('.').any(|key| ["password", "api_key"].contains(&key)) || path.contains(".postgres.url")
+    path.split('.').any(|key| ["password", "api_key", "access_key", "secret_key"].contains(&key))
+        || path.contains(".postgres.url")
 }
 
 fn in_words(error: &Error) -> (String, Option<String>) {

@@ -1,6 +1,7 @@
 //! What `lazaret.yaml` may say, with its defaults: the file and what all pipelines share. `pipeline` has what a pipeline
 //! may say, `kinds` what a stage may do. Unknown keys are errors everywhere.
 
+mod archive;
 mod kinds;
 mod links;
 mod masking;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::archive::*;
 pub use self::kinds::*;
 pub use self::links::*;
 pub use self::masking::*;

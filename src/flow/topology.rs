@@ -298,7 +298,13 @@ fn plans_of(pipeline: &Pipeline, stages: &[StageTopics]) -> Vec<TopicPlan> {
         if let Some(park) = &topics.park {
             plans.push(plan(park, Purpose::Park, stage.partitions, waiting, roomy));
         }
-        plans.push(plan(&topics.dlq, Purpose::Dlq, stage.partitions, pipeline.dlq_retention, roomy));
+        plans.push(plan(
+            &topics.dlq,
+            Purpose::Dlq,
+            stage.partitions,
+            stage.dlq_retention.or(pipeline.dlq_retention),
+            roomy,
+        ));
     }
     plans
 }

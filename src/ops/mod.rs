@@ -1,6 +1,7 @@
 //! What operators do. One implementation behind every surface: nothing here prints or parses arguments.
 
 pub mod advice;
+pub mod archive;
 pub mod dlq;
 pub mod job;
 pub mod lag;

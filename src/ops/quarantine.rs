@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 
 pub use self::acts::{Acts, act_record};
 pub use self::follow::follow;
-use self::gather::{Gathering, Sources, apply};
+pub use self::gather::Sources;
+use self::gather::{Gathering, apply};
 pub use self::measure::measure;
 pub use self::settle::{SettleError, Settled, rows, settle, settled_of};
 use crate::config::{Config, Span};
@@ -27,6 +28,8 @@ use crate::kafka::KafkaProblem;
 use crate::kafka::client::{ClusterInfo, reach};
 use crate::kafka::read::{End, Reading, Start, read};
 use crate::kafka::tail::bounds;
+use crate::ops::archive::VaultError;
+use crate::ops::archive::refill::refill;
 use crate::quarantine::{self, Mask, Quarantine, QuarantineError};
 
 /// Most records, and about as many bytes, that are applied together.
@@ -45,6 +48,15 @@ pub enum FollowError {
     Kafka(#[from] KafkaProblem),
     #[error(transparent)]
     Index(#[from] QuarantineError),
+    /// Letters that only the archive has are not known.
+    #[error("{0}; once it can be read, `lazaret ops rebuild` finds what is missing")]
+    Archive(String),
+}
+
+impl FollowError {
+    pub fn archive(error: VaultError) -> Self {
+        Self::Archive(error.to_string())
+    }
 }
 
 /// What a reading to the end has brought.
@@ -157,8 +169,10 @@ async fn read_on(
         Ok::<_, KafkaProblem>(report)
     };
     let (report, applied) = futures::future::join(reading, apply(index, received)).await;
-    applied?;
+    let objects = applied?;
     let report = report?;
+    // What Kafka has is known now.
+    refill(config, index, objects).await?;
     let bounds = bounds(&config.kafka, "ops", topics).await?;
     let first = bounds.into_iter().map(|(name, (first, _))| (name, first)).collect();
     let expired = index.expire(first).await?;

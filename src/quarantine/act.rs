@@ -6,7 +6,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::parcel::Parcel;
 use super::run::{Plan, Tally};
+
 /// Letters of one act, at most. More are several acts of one operation.
 pub const LETTERS_MAX: usize = 1000;
 
@@ -76,6 +78,18 @@ pub enum Deed {
     },
     /// Somebody has seen what is masked of the letters.
     Unmasked,
+    /// A copy of each stands in this object of the archive, in this order.
+    Archived {
+        parcel: Box<Parcel>,
+    },
+    /// The object is about to be deleted.
+    Unarchived {
+        object: String,
+    },
+    /// Read out of the archive, byte for byte, and written there: to their dead letter topic, another one, or a file.
+    Recalled {
+        to: String,
+    },
     /// The cause is taken to be removed: a letter of the group that dies later makes it regressed.
     Resolved,
     /// A redrive is planned; the operation of this act is its run. The letters of the plan follow.
@@ -136,6 +150,9 @@ impl Deed {
             Deed::Assigned { .. } => "assigned",
             Deed::Linked { .. } => "linked",
             Deed::Unmasked => "unmasked",
+            Deed::Archived { .. } => "archived",
+            Deed::Unarchived { .. } => "unarchived",
+            Deed::Recalled { .. } => "recalled",
             Deed::Resolved => "resolved",
             Deed::Planned { .. } => "planned",
             Deed::Enlisted { .. } => "enlisted",
@@ -147,6 +164,15 @@ impl Deed {
             Deed::Stopped { .. } => "stopped",
             Deed::Finished { .. } => "finished",
             Deed::Swept { .. } => "swept",
+        }
+    }
+
+    /// The object of the archive that it says something of.
+    pub fn object(&self) -> Option<&str> {
+        match self {
+            Deed::Archived { parcel } => Some(&parcel.object),
+            Deed::Unarchived { object } => Some(object),
+            _ => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What every index of dead letters must do, as tests over the trait. Each test gets an empty index.
 
+mod archive;
 mod looks;
 mod model;
 mod order;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Act, ActFilter, Batch, Bucket, By, Cursor, Deed, Entry, Filter, Group, Known, Origin, Page, Quarantine,
-    Remarks, Share, State, Stretch, Writer,
+    Act, ActFilter, Batch, Bucket, By, Cursor, Deed, Entry, Filter, Group, Kept, Known, Origin, Page, Parcel,
+    Quarantine, Remarks, Share, State, Stretch, Writer,
 };
 use crate::message::{Coordinates, TopicPartition};
 
@@ -25,7 +26,7 @@ impl<F: AsyncFn() -> Arc<dyn Quarantine>> Open for F {}
 pub async fn contract(open: impl Open) {
     a_letter_comes_back_with_all_it_had(open().await).await;
     a_letter_without_anything_that_may_be_missing_comes_back_so(open().await).await;
-    copies_count_once_and_the_first_place_is_kept(open().await).await;
+    copies_count_once_and_the_last_place_is_kept(open().await).await;
     the_same_batch_again_changes_nothing(open().await).await;
     letters_are_kept_by_one_set_of_masking_rules(open().await).await;
     positions_move_with_the_batch_and_never_back(open().await).await;
@@ -38,6 +39,7 @@ pub async fn contract(open: impl Open) {
     an_empty_index_has_empty_answers(open().await).await;
     nothing_from_outside_is_too_long_or_strange(open().await).await;
     standing::standing(&open).await;
+    archive::archive(&open).await;
     looks::looks(&open).await;
     order::order(&open).await;
     runs::runs(&open).await;
@@ -98,6 +100,24 @@ pub fn act(offset: i64, letters: &[&str], deed: Deed) -> (i64, Act) {
     (offset, act)
 }
 
+/// An object of the archive.
+pub fn parcel(object: &str) -> Parcel {
+    Parcel {
+        object: object.into(),
+        sha256: "ab".repeat(32),
+        bytes: 7,
+        letters: 1,
+        pipeline: "rag".into(),
+        stage: "embed".into(),
+        topic: "rag.embed.dlq".into(),
+        partition: 0,
+        first_offset: 1,
+        last_offset: 1,
+        from: at(0),
+        to: at(1),
+    }
+}
+
 pub fn on_group(offset: i64, group: &str, deed: Deed) -> (i64, Act) {
     let (offset, act) = act(offset, &[], deed);
     (offset, Act { group: Some(group.into()), ..act })
@@ -153,7 +173,8 @@ async fn a_letter_comes_back_with_all_it_had(index: Arc<dyn Quarantine>) {
     let entry = Entry { redrives: 3, ..letter(1) };
     apply(&*index, std::slice::from_ref(&entry), &[]).await;
     let remarks = Remarks::default();
-    let expected = [Known { entry, state: State::Open, looked_at: false, remarks }];
+    let (state, kept) = (State::Open, Kept::Kafka);
+    let expected = [Known { entry, state, looked_at: false, remarks, kept, archived: None }];
     assert_eq!(all(&*index, &Filter::default(), 10).await, expected);
     assert_eq!(index.find("id-").await.expect("the index works"), expected);
 }
@@ -190,7 +211,7 @@ async fn a_letter_without_anything_that_may_be_missing_comes_back_so(index: Arc<
     assert_eq!(groups(&*index).await[0].tenants, 0);
 }
 
-async fn copies_count_once_and_the_first_place_is_kept(index: Arc<dyn Quarantine>) {
+async fn copies_count_once_and_the_last_place_is_kept(index: Arc<dyn Quarantine>) {
     let copy = |partition: i32, offset: i64| {
         let mut copy = letter(1);
         (copy.at.partition, copy.at.offset) = (partition, offset);
@@ -198,10 +219,10 @@ async fn copies_count_once_and_the_first_place_is_kept(index: Arc<dyn Quarantine
     };
     for (copy, kept) in [
         (copy(1, 50), (1, 50)),
-        (copy(1, 60), (1, 50)),
-        (copy(1, 7), (1, 7)),
-        (copy(0, 90), (0, 90)),
-        (copy(2, 1), (0, 90)),
+        (copy(1, 7), (1, 50)),
+        (copy(1, 60), (1, 60)),
+        (copy(0, 90), (1, 60)),
+        (copy(2, 1), (2, 1)),
     ] {
         apply(&*index, &[copy], &[]).await;
         let letters = all(&*index, &Filter::default(), 10).await;
@@ -210,8 +231,8 @@ async fn copies_count_once_and_the_first_place_is_kept(index: Arc<dyn Quarantine
         assert_eq!(count(&*index, &Filter::default()).await, 1);
         assert_eq!(groups(&*index).await[0].count, 1);
     }
-    apply(&*index, &[copy(0, 8), copy(0, 6), copy(0, 7)], &[]).await;
-    assert_eq!(index.find("id-0001").await.expect("works")[0].entry.at.offset, 6);
+    apply(&*index, &[copy(2, 6), copy(2, 8), copy(2, 7)], &[]).await;
+    assert_eq!(index.find("id-0001").await.expect("works")[0].entry.at.offset, 8);
 }
 
 async fn the_same_batch_again_changes_nothing(index: Arc<dyn Quarantine>) {

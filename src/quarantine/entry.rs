@@ -29,7 +29,7 @@ pub enum Writer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {
     /// `dlq.id`; for what others wrote, derived from where it stands. One entry each: of several copies, that which
-    /// stands first.
+    /// stands last.
     pub id: String,
     pub writer: Writer,
     /// Where it stands, with the time that Kafka counts its retention from.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Known, State, operand};
+use super::{Kept, Known, State, operand};
 use crate::config::expression::Expression;
 
 /// Absent conditions let everything through; all that are there must hold.
@@ -23,6 +23,8 @@ pub struct Filter {
     pub trace: Option<String>,
     /// Any of these; all, when empty.
     pub states: Vec<State>,
+    /// Any of these; wherever, when empty.
+    pub kept: Vec<Kept>,
     /// Whether a person has done something with it, or with its group.
     pub looked_at: Option<bool>,
     /// Text that the message contains, whatever its case.
@@ -31,6 +33,8 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Died before this time.
     pub until: Option<Timestamp>,
+    /// Kafka counts its retention from a time before this one.
+    pub logged_before: Option<Timestamp>,
     /// What no other field can state. Letters are held against it one by one.
     pub condition: Option<Condition>,
 }
@@ -71,6 +75,8 @@ impl Filter {
             && self.since.is_none_or(|since| entry.last_failure >= since)
             && self.until.is_none_or(|until| entry.last_failure < until)
             && self.condition.as_ref().is_none_or(|condition| condition.holds(letter))
+            && (self.kept.is_empty() || self.kept.contains(&letter.kept))
+            && self.logged_before.is_none_or(|before| entry.logged() < before.as_millisecond())
     }
 }
 

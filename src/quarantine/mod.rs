@@ -13,6 +13,7 @@ mod group;
 mod mask;
 mod open;
 mod operand;
+mod parcel;
 pub mod postgres;
 mod projection;
 mod read;
@@ -32,6 +33,7 @@ pub use group::{Bucket, Group, GroupState, Share, Stretch};
 pub use mask::Mask;
 pub use open::open;
 pub use operand::operand;
+pub use parcel::{Kept, Parcel, parcels};
 pub use read::Owner;
 pub use remarks::Remarks;
 pub use run::{Fate, InRun, Plan, Policy, Preview, Run, RunState, Tally};
@@ -68,6 +70,10 @@ pub struct Known {
     pub looked_at: bool,
     /// What was said of this letter; of its group more may have been.
     pub remarks: Remarks,
+    pub kept: Kept,
+    /// Its latest copy in the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<Box<Parcel>>,
 }
 
 /// A page of dead letters, the latest death first.
@@ -113,10 +119,12 @@ pub trait Quarantine: Send + Sync {
     /// by other masking rules is refused.
     async fn apply(&self, batch: Batch) -> Result<(), QuarantineError>;
 
-    /// Everything of these partitions below these offsets is gone from Kafka: open letters there are expired, and how many
-    /// they were. A letter that turns up later stays what it is; nothing brings one that is gone back.
+    /// Everything of these partitions below these offsets is gone from Kafka: open letters there that are not archived are
+    /// expired, and how many they were. A letter that turns up later stays what it is; only a copy that stands later brings
+    /// one that is gone back.
     ///
-    /// Here a rebuild gives something else, and cannot give the same: what Kafka no longer has is not there at all then.
+    /// Here a rebuild gives something else, and cannot give the same: what neither Kafka nor the archive has is not there at
+    /// all then.
     async fn expire(&self, first: BTreeMap<TopicPartition, i64>) -> Result<u64, QuarantineError>;
 
     /// Dead letters that pass the filter, the latest first; at most `limit` (and 1,000).
@@ -152,6 +160,15 @@ pub trait Quarantine: Send + Sync {
         filter: &Filter,
         stretch: &Stretch,
     ) -> Result<BTreeMap<String, Vec<u64>>, QuarantineError>;
+
+    /// Bytes of the records of what passes.
+    async fn bytes(&self, filter: &Filter) -> Result<u64, QuarantineError>;
+
+    /// What stands in the archive, by the names of the objects, from after this one on; at most `limit` (and 1,000).
+    async fn parcels(&self, after: &str, limit: usize) -> Result<Vec<Parcel>, QuarantineError>;
+
+    /// What this object is, with the ids of its letters in its order; `None` when it does not stand in the archive.
+    async fn parcel(&self, object: &str) -> Result<Option<(Parcel, Vec<String>)>, QuarantineError>;
 
     /// The earliest of the times that Kafka counts the retention of these letters from.
     async fn oldest_record(&self, filter: &Filter) -> Result<Option<Timestamp>, QuarantineError>;

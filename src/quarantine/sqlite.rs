@@ -6,6 +6,7 @@
 mod acts;
 mod letters;
 mod names;
+mod objects;
 mod runs;
 mod stripes;
 
@@ -19,9 +20,9 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::projection::shelf::{Base, Stripes as _};
-use super::projection::{answer, restate, runs as runs_of, take};
+use super::projection::{answer, objects as objects_of, restate, runs as runs_of, take};
 use super::{
-    Act, ActCursor, ActFilter, ActPage, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page,
+    Act, ActCursor, ActFilter, ActPage, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page, Parcel,
     Quarantine, QuarantineError, Run, Share, Stretch,
 };
 use crate::message::TopicPartition;
@@ -36,6 +37,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../schemas/sql/sqlite/0003_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0004_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0005_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0007_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0009_quarantine.sql"),
     ],
 };
@@ -175,6 +177,21 @@ impl Quarantine for SqliteQuarantine {
     async fn oldest_record(&self, filter: &Filter) -> Result<Option<Timestamp>, QuarantineError> {
         let filter = filter.clone();
         self.read(move |db| at_once(answer::oldest_record(&mut SqliteShelf(db), &filter))).await
+    }
+
+    async fn bytes(&self, filter: &Filter) -> Result<u64, QuarantineError> {
+        let filter = filter.clone();
+        self.read(move |db| at_once(answer::bytes(&mut SqliteShelf(db), &filter))).await
+    }
+
+    async fn parcels(&self, after: &str, limit: usize) -> Result<Vec<Parcel>, QuarantineError> {
+        let after = after.to_owned();
+        self.read(move |db| at_once(objects_of::parcels_after(&mut SqliteShelf(db), &after, limit))).await
+    }
+
+    async fn parcel(&self, object: &str) -> Result<Option<(Parcel, Vec<String>)>, QuarantineError> {
+        let object = object.to_owned();
+        self.read(move |db| at_once(objects_of::parcel(&mut SqliteShelf(db), &object))).await
     }
 
     async fn group_acts(&self, fingerprint: &str) -> Result<Vec<Act>, QuarantineError> {

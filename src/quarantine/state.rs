@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::act::{Act, Deed, Outcome};
+use super::parcel::parcels;
 
 /// See the module.
 #[derive(
@@ -21,7 +22,7 @@ pub enum State {
     Superseded,
     /// Given up by a named person or rule.
     Discarded,
-    /// Kafka deleted it before anybody did anything.
+    /// Kafka deleted it before anybody did anything, and it is not in the archive.
     Expired,
 }
 
@@ -47,8 +48,13 @@ impl State {
 
     /// `acts` are those on this letter, in the order of their topic. `died_again`: the index has a later letter of the
     /// same job and stage, one that was redriven more often. `gone`: it is no longer on its topic.
-    pub fn of<'a>(acts: impl IntoIterator<Item = &'a Act>, died_again: bool, gone: bool) -> Self {
-        let state = acts.into_iter().fold(State::Open, |state, act| match (&act.deed, state) {
+    pub fn of<'a>(
+        acts: impl IntoIterator<Item = &'a Act, IntoIter: Clone>,
+        died_again: bool,
+        gone: bool,
+    ) -> Self {
+        let acts = acts.into_iter();
+        let state = acts.clone().fold(State::Open, |state, act| match (&act.deed, state) {
             (Deed::Redriven, _) => State::Redriving,
             (Deed::Settled { outcome: Outcome::Succeeded | Outcome::Skipped }, _) => State::Resolved,
             (Deed::Settled { outcome: Outcome::FailedAgain }, _) => State::Superseded,
@@ -61,7 +67,7 @@ impl State {
         match state {
             // That it died again is known from Kafka, whatever was noted or not.
             State::Open | State::Redriving | State::Resolved if died_again => State::Superseded,
-            State::Open if gone => State::Expired,
+            State::Open if gone && parcels(acts).is_empty() => State::Expired,
             state => state,
         }
     }
@@ -70,6 +76,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quarantine::contract::parcel;
 
     fn acts(deeds: &[Deed]) -> Vec<Act> {
         let act = |deed: &Deed| Act {
@@ -161,6 +168,20 @@ mod tests {
         ] {
             assert_eq!(State::of(&acts(&deeds), false, true), state, "{deeds:?}");
         }
+    }
+
+    #[test]
+    fn what_is_open_and_archived_does_not_expire_as_long_as_a_copy_is_there() {
+        let archived = |object: &str| Deed::Archived { parcel: Box::new(parcel(object)) };
+        let unarchived = |object: &str| Deed::Unarchived { object: object.into() };
+        let gone = |deeds: &[Deed]| State::of(&acts(deeds), false, true);
+        assert_eq!(gone(&[archived("a")]), State::Open);
+        assert_eq!(gone(&[archived("a"), unarchived("a")]), State::Expired);
+        assert_eq!(gone(&[archived("a"), archived("b"), unarchived("a")]), State::Open);
+        assert_eq!(gone(&[archived("a"), unarchived("a"), archived("a")]), State::Open);
+        assert_eq!(gone(&[archived("a"), Deed::Redriven]), State::Redriving);
+        assert_eq!(gone(&[archived("a"), Deed::Discarded, unarchived("a")]), State::Discarded);
+        assert_eq!(of(&[archived("a"), unarchived("a")]), State::Open, "Kafka has it");
     }
 
     #[test]

@@ -314,6 +314,35 @@ pub fn dlq_headroom(pipeline: &str, stage: &str, seconds: f64) {
     gauge!(Metric::DlqRetentionHeadroom.name(), &stage_labels(pipeline, stage)).set(seconds);
 }
 
+/// Bytes of the dead letters of a stage that Kafka has, and how many there may be.
+pub fn dlq_room(pipeline: &str, stage: &str, bytes: u64, budget: Option<u64>) {
+    let labels = stage_labels(pipeline, stage);
+    gauge!(Metric::DlqStandingBytes.name(), &labels).set(bytes as f64);
+    if let Some(budget) = budget {
+        gauge!(Metric::DlqBudgetBytes.name(), &labels).set(budget as f64);
+    }
+}
+
+/// Dead letters of a stage that only the archive has.
+pub fn dlq_archived(pipeline: &str, stage: &str, records: u64) {
+    gauge!(Metric::DlqArchivedRecords.name(), &stage_labels(pipeline, stage)).set(records as f64);
+}
+
+/// Dead letters went into the archive, as an object of so many bytes.
+pub fn archived(pipeline: &str, stage: &str, letters: u64, bytes: u64) {
+    let labels = stage_labels(pipeline, stage);
+    counter!(Metric::ArchiveRecords.name(), &labels).increment(letters);
+    counter!(Metric::ArchiveBytes.name(), &labels).increment(bytes);
+}
+
+/// A pass over what is to be archived has ended: when, if it succeeded.
+pub fn archive_pass(succeeded: Option<jiff::Timestamp>) {
+    match succeeded {
+        Some(at) => gauge!(Metric::ArchiveLastSuccess.name()).set(at.as_millisecond() as f64 / 1000.0),
+        None => counter!(Metric::ArchiveFailures.name()).increment(1),
+    }
+}
+
 /// The index of dead letters took records in.
 pub fn dlq_index_applied(at: jiff::Timestamp) {
     gauge!(Metric::DlqIndexLastApplied.name()).set(at.as_millisecond() as f64 / 1000.0);

@@ -5,6 +5,7 @@
 
 mod acts;
 mod api;
+mod archive;
 mod chaos;
 mod config_cli;
 mod demo;

@@ -93,6 +93,9 @@ fn deed(deed: &Deed) -> String {
         Deed::Linked { ticket } => format!("linked: {ticket}"),
         Deed::Planned { plan } => format!("planned: a redrive of {} letters", plan.letters),
         Deed::Enlisted { from, .. } => format!("enlisted: letters of a plan from {from} on"),
+        Deed::Archived { parcel } => format!("archived: {}", parcel.object),
+        Deed::Unarchived { object } => format!("unarchived: {object}"),
+        Deed::Recalled { to } => format!("recalled: to {to}"),
         Deed::Started { overridden, .. } if !overridden.is_empty() => {
             format!("started, whatever was found of: {}", overridden.join(", "))
         }

@@ -13,6 +13,7 @@ use crate::cli::{ExitCode, Failure, Format as Output, Global, output};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
+use crate::ops::archive::find::FindError;
 use crate::ops::quarantine::Acts;
 use crate::ops::quarantine::change::{Change, operations_topic};
 use crate::ops::quarantine::content::{ContentError, Contents};
@@ -175,10 +176,8 @@ impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::Index(error) => error.into(),
-            ExportError::Content(ContentError::Kafka(problem)) => problem.into(),
-            ExportError::Content(error @ ContentError::Unnoted(_)) => {
-                Failure::new(ExitCode::Failed, error.to_string())
-            }
+            ExportError::Content(ContentError::Unread(FindError::Kafka(problem))) => problem.into(),
+            ExportError::Content(error) => Failure::new(ExitCode::Failed, error.to_string()),
             ExportError::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Failure::reader_gone(),
             ExportError::Write(error) => Failure::new(ExitCode::Failed, format!("cannot write: {error}")),
         }

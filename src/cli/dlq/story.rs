@@ -118,6 +118,7 @@ fn facts(text: &mut String, account: &Account, now: Timestamp) {
         ("resolve by", care.resolve_by.map(time)),
         ("late", Some(late(care)).filter(|late| late != "-")),
         ("kept until", care.kept_until.map(|until| format!("{}, when Kafka may delete it", time(until)))),
+        ("archived in", account.letter.known.archived.as_ref().map(|parcel| printable(&parcel.object))),
     ];
     for (name, value) in rows {
         if let Some(value) = value {

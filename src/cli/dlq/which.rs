@@ -85,6 +85,7 @@ impl Which {
             since: at("--since", &self.since)?,
             until: at("--until", &self.until)?,
             condition: self.condition.clone().map(|expression| Condition { expression, now }),
+            ..Filter::default()
         })
     }
 

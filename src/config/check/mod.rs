@@ -1,6 +1,7 @@
 //! Rules that no single field can state: what fits together, what Kafka allows, what would go wrong later.
 //! Pure: no files, no network, no clock. Every rule is checked, so that all problems are reported together.
 
+mod archive;
 mod care;
 mod connections;
 mod models;
@@ -36,6 +37,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     models::check(config, &mut found);
     care::check(config, &mut found);
     sweep::check(config, &mut found);
+    archive::check(config, &mut found);
     found.0
 }
 

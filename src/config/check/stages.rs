@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Findings, retry};
 use crate::config::model::{Chunk, Config, Fairness, Format, Kind, Pipeline, Stage, Subject};
 use crate::config::suggest;
+use crate::config::units::Span;
 
 pub fn check(config: &Config, pipeline: &Pipeline, path: &str, found: &mut Findings) {
     if pipeline.stages.is_empty() {
@@ -170,15 +171,18 @@ fn numbers(pipeline: &Pipeline, path: &str, found: &mut Findings) {
         }
     }
     found.not_zero(&format!("{path}.retention"), pipeline.retention);
-    dlq_retention(pipeline, &format!("{path}.dlq_retention"), found);
+    dlq_retention(pipeline.dlq_retention, pipeline, &format!("{path}.dlq_retention"), found);
+    for (n, stage) in pipeline.stages.iter().enumerate() {
+        dlq_retention(stage.dlq_retention, pipeline, &format!("{path}.stages[{n}].dlq_retention"), found);
+    }
     if pipeline.record_max.0 == 0 {
         found.error(format!("{path}.record_max"), "no record would fit", "write a size such as 8MiB");
     }
 }
 
 /// Kafka counts a dead letter's retention from the original record's timestamp, and that record may be old.
-fn dlq_retention(pipeline: &Pipeline, path: &str, found: &mut Findings) {
-    let Some(dlq) = pipeline.dlq_retention else { return };
+fn dlq_retention(keep: Option<Span>, pipeline: &Pipeline, path: &str, found: &mut Findings) {
+    let Some(dlq) = keep else { return };
     found.not_zero(path, dlq);
     if dlq <= pipeline.retention && !dlq.0.is_zero() {
         found.warning(

@@ -35,6 +35,15 @@ pub struct Pipeline {
     /// absent.
     #[serde(default)]
     pub dlq_retention: Option<Span>,
+    /// Archive them before Kafka deletes them: yes, when absent and there is a `quarantine.archive`.
+    #[serde(default)]
+    pub dlq_archive: Option<bool>,
+    /// How long they are kept in the archive, counted from their death.
+    #[serde(default)]
+    pub dlq_delete_after: Option<Span>,
+    /// How much room the dead letters of one stage may take in Kafka before somebody is told.
+    #[serde(default)]
+    pub dlq_budget: Option<Size>,
     /// Largest record of a stage topic. Dead letter topics get room for the error headers on top.
     #[serde(default = "defaults::record_max")]
     pub record_max: Size,
@@ -67,6 +76,9 @@ impl Pipeline {
             replication: None,
             retention: defaults::retention(),
             dlq_retention: None,
+            dlq_archive: None,
+            dlq_delete_after: None,
+            dlq_budget: None,
             record_max: defaults::record_max(),
             owner: None,
             runbook: None,
@@ -103,6 +115,10 @@ impl Stage {
             owner: None,
             runbook: None,
             sla: None,
+            dlq_retention: None,
+            dlq_archive: None,
+            dlq_delete_after: None,
+            dlq_budget: None,
             classify: Vec::new(),
         }
     }
@@ -246,6 +262,15 @@ pub struct Stage {
     pub runbook: Option<String>,
     #[serde(default)]
     pub sla: Option<Sla>,
+    /// As for the pipeline, when absent; so are the next three.
+    #[serde(default)]
+    pub dlq_retention: Option<Span>,
+    #[serde(default)]
+    pub dlq_archive: Option<bool>,
+    #[serde(default)]
+    pub dlq_delete_after: Option<Span>,
+    #[serde(default)]
+    pub dlq_budget: Option<Size>,
     /// Rules that give a failure another class; the first that matches wins.
     #[serde(default)]
     pub classify: Vec<ClassRule>,

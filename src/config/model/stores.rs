@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::sweep::Sweep;
-use super::{Links, Masking, Secret};
+use super::{Archive, Links, Masking, Secret};
 use crate::config::units::Span;
 
 /// The job ledger.
@@ -78,6 +78,8 @@ pub struct QuarantineStore {
     pub masking: Masking,
     /// What is done with dead letters by rule, from time to time.
     pub sweep: Sweep,
+    /// Where dead letters are kept that Kafka is about to delete; nowhere when absent.
+    pub archive: Option<Archive>,
 }
 
 impl QuarantineStore {
@@ -100,6 +102,7 @@ impl Default for QuarantineStore {
             links: Links::default(),
             masking: Masking::default(),
             sweep: Sweep::default(),
+            archive: None,
         }
     }
 }

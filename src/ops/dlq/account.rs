@@ -78,7 +78,7 @@ pub async fn account(
     let record = async {
         match told {
             Told::Nothing => None,
-            Told::Lengths | Told::Contents => Some(standing(config, entry).await),
+            Told::Lengths | Told::Contents => Some(standing(config, &known).await),
         }
     };
     let (life, standing) = tokio::join!(Life::of(config, entry), record);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{Config, Sla, Span};
-use crate::quarantine::{Group, Known, State};
+use crate::quarantine::{Group, Kept, Known, State};
 
 /// What the configuration says about the stage of a dead letter, and what follows for it; what it does not say is absent.
 /// Of a group: what follows for the letter that stands worst.
@@ -63,10 +63,11 @@ struct Waiting {
 
 impl Care {
     pub fn of_letter(config: &Config, letter: &Known, now: Timestamp) -> Self {
-        let Known { entry, state, looked_at, .. } = letter;
+        let Known { entry, state, looked_at, kept, .. } = letter;
         let open = matches!(state, State::Open | State::Redriving).then_some(entry.last_failure);
         let logged = Timestamp::from_millisecond(entry.logged()).ok();
-        let logged = logged.filter(|_| *state == State::Open);
+        // What is archived is not lost when Kafka deletes it.
+        let logged = logged.filter(|_| *state == State::Open && *kept == Kept::Kafka);
         let waiting = Waiting { unseen: open.filter(|_| !looked_at), open, logged };
         Self::of(config, &entry.pipeline, &entry.stage, &waiting, now)
     }
@@ -92,7 +93,7 @@ impl Care {
             look_by,
             resolve_by,
             overdue: times.into_iter().filter(|(_, by)| is_over(*by)).map(|(due, _)| due).collect(),
-            kept_until: after(waiting.logged, settings.dlq_retention),
+            kept_until: after(waiting.logged, config.retention(pipeline, stage).keep),
         }
     }
 }

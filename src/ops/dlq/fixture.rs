@@ -6,7 +6,7 @@ use crate::flow::{Code, Fault};
 use crate::ledger::Event;
 use crate::message::deadletter::{Detail, Scene};
 use crate::message::{Coordinates, Correlation, DeadLetter, Headers, JobId, Record};
-use crate::quarantine::{Entry, Known, Owner, State};
+use crate::quarantine::{Entry, Kept, Known, Owner, State};
 
 pub fn time(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).expect("a time")
@@ -80,5 +80,7 @@ pub fn known(second: i64) -> Known {
         state: State::Open,
         looked_at: false,
         remarks: Default::default(),
+        kept: Kept::Kafka,
+        archived: None,
     }
 }

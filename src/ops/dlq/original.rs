@@ -1,4 +1,4 @@
-//! The record that died, as it stands in Kafka: key, headers, and the payload by its schema.
+//! The record that died, as it stands in Kafka or in the archive: key, headers, and the payload by its schema.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,20 +9,20 @@ use serde_json::Value;
 use crate::config::{Config, Format};
 use crate::flow::Topology;
 use crate::kafka::client::reach;
-use crate::kafka::pick::Picker;
 use crate::message::payload::Usage;
-use crate::message::{DeadLetter, Record, TopicPartition};
-use crate::quarantine::{Entry, Mask, Owner, Writer};
+use crate::message::{DeadLetter, Record};
+use crate::ops::archive::find::Finder;
+use crate::quarantine::{Entry, Known, Mask, Writer};
 use crate::schema::{Plan, Registry, Shape, shown};
 
-/// What Kafka has of a dead letter.
+/// What Kafka, or the archive, has of a dead letter.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Standing {
     There(Box<Original>),
     /// It was deleted; what the index knows is all there is.
     Gone,
-    /// Kafka did not tell.
+    /// Kafka, or the archive, did not tell.
     Unread {
         why: String,
     },
@@ -80,20 +80,18 @@ pub enum Content {
 }
 
 /// Reads the record of a letter.
-pub async fn standing(config: &Config, entry: &Entry) -> Standing {
-    let place = (TopicPartition::new(entry.at.topic.clone(), entry.at.partition), entry.at.offset);
+pub async fn standing(config: &Config, known: &Known) -> Standing {
+    let entry = &known.entry;
     // Who asks for one record does not wait as long as who asks for many.
     if let Err(problem) = reach(&config.kafka, "dlq").await {
         return Standing::Unread { why: problem.to_string() };
     }
-    let mut picker = Picker::new(&config.kafka, "dlq", Topology::derive(config).message_max());
-    let record = match picker.pick([place.clone()]).await {
-        Ok(mut found) => found.remove(&place),
+    let found = Finder::new(config, "dlq").find([(entry, known.archived.as_deref())]).await;
+    let record = match found {
+        Ok(mut found) => found.remove(&entry.id),
         Err(problem) => return Standing::Unread { why: problem.to_string() },
     };
-    // In a topic that was deleted and made anew something else may stand there.
-    let owner = Owner { pipeline: entry.pipeline.clone(), stage: entry.stage.clone() };
-    match record.filter(|record| Entry::read(record, &owner).id == entry.id) {
+    match record {
         Some(record) => Standing::There(Box::new(original(config, entry, &record).await)),
         None => Standing::Gone,
     }

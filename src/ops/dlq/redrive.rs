@@ -126,7 +126,7 @@ async fn weigh(
 ) -> Result<(Vec<Outgoing>, Vec<Advice>), RedriveError> {
     let ledger = LedgerReader::find(&config.ledger)?;
     let (mut outgoing, mut refused) = (Vec::new(), Vec::new());
-    for Known { entry, state, .. } in letters {
+    for Known { entry, state, archived, .. } in letters {
         let revision = revision_of(config, &entry.pipeline, &entry.stage);
         let Some(revision) = revision.filter(|_| entry.writer == Writer::Lazaret) else {
             refused.push(no_stage(&entry));
@@ -146,7 +146,7 @@ async fn weigh(
                 let before = index.acts(&entry.id).await.map_err(FollowError::from)?;
                 let known = row.map_or(0, |row| row.redrives);
                 let known = known.max(entry.redrives.saturating_add(times_sent(&before)));
-                outgoing.push(Outgoing { letter: entry, redrives: known.saturating_add(1) });
+                outgoing.push(Outgoing { letter: entry, redrives: known.saturating_add(1), archived });
             }
         }
     }
@@ -177,7 +177,7 @@ async fn send(
             Err(error) => return Err(RedriveError::Unwritten { sent, left, error }),
         };
         left -= done.sent.len();
-        sent.extend(done.sent.into_iter().map(|(Outgoing { letter, redrives }, at)| SentBack {
+        sent.extend(done.sent.into_iter().map(|(Outgoing { letter, redrives, .. }, at)| SentBack {
             id: letter.id,
             pipeline: letter.pipeline,
             stage: letter.stage,
@@ -186,7 +186,7 @@ async fn send(
             at: at.to_string(),
         }));
         if let Some(gone) = done.gone.first() {
-            let cause = "Kafka has it no longer, or it is not one of Lazaret's".to_owned();
+            let cause = "neither Kafka nor the archive has it, or it is not one of Lazaret's".to_owned();
             let error = SendError::Letter { id: gone.letter.id.clone(), cause };
             return Err(RedriveError::Unwritten { sent, left, error });
         }

@@ -5,11 +5,10 @@ use serde::{Serialize, Serializer};
 
 use super::Acts;
 use crate::config::Config;
-use crate::flow::Topology;
-use crate::kafka::pick::Picker;
-use crate::kafka::{KafkaProblem, ProduceError};
+use crate::kafka::ProduceError;
 use crate::message::Record;
 use crate::message::deadletter::DeadLetter;
+use crate::ops::archive::find::{FindError, Finder};
 use crate::quarantine::{Deed, Entry, Known, Mask, Owner};
 
 /// About as many bytes are read together, so that memory stays as it is however many letters there are.
@@ -91,14 +90,14 @@ pub fn base64(bytes: &[u8]) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
     #[error(transparent)]
-    Kafka(#[from] KafkaProblem),
+    Unread(#[from] FindError),
     #[error("it cannot be written down who sees what is masked, and so nobody does: {0}")]
     Unnoted(ProduceError),
 }
 
 /// Reads what records had, without what is masked. Holds one connection.
 pub struct Contents<'a> {
-    picker: Picker,
+    finder: Finder,
     mask: Mask,
     unmasked: Option<Acts<'a>>,
 }
@@ -106,9 +105,8 @@ pub struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Connects to nothing yet.
     pub fn new(config: &Config, verb: &str) -> Self {
-        let message_max = Topology::derive(config).message_max();
-        let picker = Picker::new(&config.kafka, verb, message_max);
-        Self { picker, mask: Mask::of(&config.quarantine.masking), unmasked: None }
+        let finder = Finder::new(config, verb);
+        Self { finder, mask: Mask::of(&config.quarantine.masking), unmasked: None }
     }
 
     /// With everything that is masked, in somebody's name. It is written down which letters these are, before anything of them
@@ -117,20 +115,17 @@ impl<'a> Contents<'a> {
         Self { mask: Mask::default(), unmasked: Some(acts), ..self }
     }
 
-    /// These letters with what their records had; `None` for one that Kafka no longer has.
+    /// These letters with what their records had; `None` for one that neither Kafka nor the archive has.
     pub async fn of(&mut self, letters: Vec<Known>) -> Result<Vec<(Known, Option<Content>)>, ContentError> {
         if let Some(acts) = &self.unmasked {
             let ids: Vec<String> = letters.iter().map(|letter| letter.entry.id.clone()).collect();
             acts.note(&ids, &Deed::Unmasked).await.map_err(ContentError::Unnoted)?;
         }
-        let mut found = self.picker.pick(letters.iter().map(|letter| letter.entry.place())).await?;
+        let wanted = letters.iter().map(|letter| (&letter.entry, letter.archived.as_deref()));
+        let mut found = self.finder.find(wanted).await?;
         let content = |mut letter: Known| {
-            let Some(record) = found.remove(&letter.entry.place()) else { return (letter, None) };
+            let Some(record) = found.remove(&letter.entry.id) else { return (letter, None) };
             let entry = Entry::read(&record, &Owner::default());
-            // Where a topic was deleted and made anew, another record stands there.
-            if entry.id != letter.entry.id {
-                return (letter, None);
-            }
             if self.unmasked.is_some() {
                 (letter.entry.message, letter.entry.chain) = (entry.message, entry.chain);
             }
@@ -160,7 +155,7 @@ pub fn portions<T>(letters: Vec<T>, most: usize, size: impl Fn(&T) -> u64) -> Ve
 mod tests {
     use super::*;
     use crate::quarantine::contract::letter;
-    use crate::quarantine::{Remarks, State};
+    use crate::quarantine::{Kept, Remarks, State};
 
     #[test]
     fn bytes_are_text_where_they_are_and_nothing_is_lost_where_they_are_not() {
@@ -186,6 +181,8 @@ mod tests {
             state: State::Open,
             looked_at: false,
             remarks: Remarks::default(),
+            kept: Kept::Kafka,
+            archived: None,
         };
         let sizes = [1, BYTES_MAX - 1, 1, BYTES_MAX + 1, 5, 5];
         let letters: Vec<Known> = (0..).zip(sizes).map(|(n, size)| sized(n, size)).collect();

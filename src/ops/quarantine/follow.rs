@@ -5,16 +5,19 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::gather::{Gathering, Sources, apply};
+use super::gather::{Gathering, Sources};
 use super::{BATCHES, FollowError};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::tail::{Heard, Tailing, tail};
 use crate::message::TopicPartition;
-use crate::quarantine::Quarantine;
+use crate::ops::archive::refill::{objects, refill};
+use crate::quarantine::{Batch, Quarantine};
+use crate::telemetry::metrics;
 
 /// A record waits as long for others at most before it is applied.
 const GATHER: Duration = Duration::from_millis(200);
@@ -56,9 +59,33 @@ pub async fn follow(
     // When the reading fails no more batches come: its error is what counts, and not that the last one was applied.
     let reading = async { Ok(reading.await?) };
     tokio::select! {
-        ended = futures::future::try_join(reading, apply(index, received)) => ended.map(|_| ()),
+        ended = futures::future::try_join(reading, refilling(config, index, received)) => ended.map(|_| ()),
         expired = expire(index, gone) => expired,
     }
+}
+
+/// Applies batches as they come. What only the archive has is taken from there before it counts as read.
+async fn refilling(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    mut batches: mpsc::Receiver<Batch>,
+) -> Result<(), FollowError> {
+    while let Some(batch) = batches.recv().await {
+        let named: Vec<String> = objects(&batch.acts).collect();
+        let positions = (!named.is_empty()).then(|| batch.positions.clone());
+        let held = match &positions {
+            Some(_) => Batch { positions: BTreeMap::new(), ..batch },
+            None => batch,
+        };
+        let rules = held.rules.clone();
+        index.apply(held).await?;
+        if let Some(positions) = positions {
+            refill(config, index, named).await?;
+            index.apply(Batch { positions, rules, ..Batch::default() }).await?;
+        }
+        metrics::dlq_index_applied(Timestamp::now());
+    }
+    Ok(())
 }
 
 /// What Kafka has deleted meanwhile.

@@ -11,6 +11,7 @@ use super::{BATCH_BYTES, BATCH_RECORDS, FollowError};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::message::{Record, Topic};
+use crate::ops::archive::refill::objects;
 use crate::quarantine::{Act, Batch, Entry, Mask, Owner, Quarantine};
 use crate::telemetry::metrics;
 
@@ -43,6 +44,19 @@ impl Sources {
         self
     }
 
+    /// By these masking rules something of it is hidden.
+    pub fn rules(&self) -> String {
+        self.mask.name()
+    }
+
+    /// What is known of a record of a dead letter topic, which need not be one of those that are followed.
+    pub fn entry(&self, record: &Record) -> Entry {
+        let nobody = Owner::default();
+        let mut entry = Entry::read(record, self.letters.get(&record.at.topic).unwrap_or(&nobody));
+        self.mask.entry(&mut entry);
+        entry
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.letters.keys().chain(&self.operations).map(|topic| &**topic)
     }
@@ -67,10 +81,8 @@ impl Gathering {
             if let Some(act) = act(record) {
                 self.batch.acts.push((record.at.offset, act));
             }
-        } else if let Some(owner) = self.sources.letters.get(&record.at.topic) {
-            let mut entry = Entry::read(record, owner);
-            self.sources.mask.entry(&mut entry);
-            self.batch.entries.push(entry);
+        } else if self.sources.letters.contains_key(&record.at.topic) {
+            self.batch.entries.push(self.sources.entry(record));
         }
         self.batch.positions.insert(record.topic_partition(), record.at.offset + 1);
         self.records += 1;
@@ -87,7 +99,7 @@ impl Gathering {
 
     pub fn take(&mut self) -> Batch {
         (self.records, self.bytes) = (0, 0);
-        Batch { rules: self.sources.mask.name(), ..std::mem::take(&mut self.batch) }
+        Batch { rules: self.sources.rules(), ..std::mem::take(&mut self.batch) }
     }
 
     /// Puts the record in, and sends the batch on when it is full. Breaks off when nobody takes it.
@@ -112,14 +124,16 @@ fn act(record: &Record) -> Option<Act> {
     }
 }
 
-/// Applies batches as they come, until no more will.
+/// Applies batches as they come, until no more will; the objects of the archive that they name.
 pub async fn apply(
     index: &Arc<dyn Quarantine>,
     mut batches: mpsc::Receiver<Batch>,
-) -> Result<(), FollowError> {
+) -> Result<Vec<String>, FollowError> {
+    let mut named = Vec::new();
     while let Some(batch) = batches.recv().await {
+        named.extend(objects(&batch.acts));
         index.apply(batch).await?;
         metrics::dlq_index_applied(Timestamp::now());
     }
-    Ok(())
+    Ok(named)
 }

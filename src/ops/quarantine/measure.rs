@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::ops::dlq::care::{Due, sla_of};
-use crate::quarantine::{By, Filter, Quarantine, QuarantineError, State};
+use crate::quarantine::{By, Filter, Kept, Quarantine, QuarantineError, State};
 use crate::telemetry::metrics;
 
 /// Sets the gauges of open and of late dead letters, of every stage and, as a stage without a name, of the topics of others. A
@@ -31,6 +31,7 @@ pub async fn measure(
         metrics::dlq_open(&pipeline, &stage, share.map_or(0, |share| share.count), oldest);
         late(config, index, &filter, now).await?;
         headroom(config, index, &open, now).await?;
+        room(config, index, &filter).await?;
     }
     Ok(())
 }
@@ -58,7 +59,7 @@ async fn late(
     Ok(())
 }
 
-/// How long Kafka keeps the oldest open one, where it does not keep them for ever.
+/// How long Kafka keeps the oldest open one that is not archived, where it does not keep them for ever.
 async fn headroom(
     config: &Config,
     index: &Arc<dyn Quarantine>,
@@ -66,9 +67,20 @@ async fn headroom(
     now: Timestamp,
 ) -> Result<(), QuarantineError> {
     let (Some(pipeline), Some(stage)) = (&open.pipeline, &open.stage) else { return Ok(()) };
-    let settings = config.pipelines.get(pipeline);
-    let Some(retention) = settings.and_then(|settings| settings.dlq_retention) else { return Ok(()) };
-    let age = index.oldest_record(open).await?.map(|oldest| now.duration_since(oldest).as_secs_f64());
+    let Some(retention) = config.retention(pipeline, stage).keep else { return Ok(()) };
+    let only_there = Filter { kept: vec![Kept::Kafka], ..open.clone() };
+    let age = index.oldest_record(&only_there).await?.map(|oldest| now.duration_since(oldest).as_secs_f64());
     metrics::dlq_headroom(pipeline, stage, retention.0.as_secs_f64() - age.unwrap_or_default());
+    Ok(())
+}
+
+/// How much room those that Kafka has take there, of how much they may; and how many only the archive has.
+async fn room(config: &Config, index: &Arc<dyn Quarantine>, stage: &Filter) -> Result<(), QuarantineError> {
+    let (Some(pipeline), Some(name)) = (&stage.pipeline, &stage.stage) else { return Ok(()) };
+    let there = Filter { kept: Kept::IN_KAFKA.to_vec(), ..stage.clone() };
+    let budget = config.retention(pipeline, name).budget;
+    metrics::dlq_room(pipeline, name, index.bytes(&there).await?, budget.map(|budget| budget.0));
+    let archived = Filter { kept: vec![Kept::Archive], ..stage.clone() };
+    metrics::dlq_archived(pipeline, name, index.count(&archived).await?);
     Ok(())
 }

@@ -253,9 +253,9 @@ fn ledger(config: &Config, plan: &Plan) -> Check {
 /// The oldest letter must still be there when its turn comes.
 fn retention(config: &Config, plan: &Plan, now: Timestamp) -> Check {
     const NAME: &str = "retention";
-    let keeps = config.pipelines.get(&plan.pipeline).and_then(|pipeline| pipeline.dlq_retention);
+    let keeps = config.retention(&plan.pipeline, &plan.stage).keep;
     let (Some(Span(keeps)), Some(oldest)) = (keeps, plan.oldest) else {
-        return holds(NAME, "dead letters are kept for ever");
+        return holds(NAME, "dead letters are kept for ever, or archived");
     };
     let age = Duration::try_from(now.duration_since(oldest)).unwrap_or_default();
     let left = keeps.saturating_sub(age);

@@ -16,7 +16,7 @@ use crate::ledger::{LedgerReader, State as JobState};
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::Acts;
 use crate::ops::quarantine::selection::one;
-use crate::quarantine::{Deed, Entry, Filter, Plan, Policy, Preview, Quarantine, State, Writer};
+use crate::quarantine::{Deed, Entry, Filter, Kept, Known, Plan, Policy, Preview, Quarantine, State, Writer};
 
 /// Letters of one act: their ids are some 40 bytes each.
 const ENLISTED_MAX: usize = 1000;
@@ -73,8 +73,8 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
                 return Err(too_many(wish.most));
             }
             for id in ids {
-                let entry = open(index, id).await?;
-                gathered.take(entry, ledger.as_ref()).await?;
+                let known = open(index, id).await?;
+                gathered.take(known, ledger.as_ref()).await?;
             }
             if ids.len() <= IDS_SHOWN { ids.join(" ") } else { format!("{} ids", ids.len()) }
         }
@@ -82,7 +82,7 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
             for ids in ids.chunks(PAGE) {
                 let letters = index.get(ids).await?.into_iter();
                 for known in letters.filter(|known| known.state == State::Open) {
-                    gathered.take(known.entry, ledger.as_ref()).await?;
+                    gathered.take(known, ledger.as_ref()).await?;
                 }
             }
             format!("rule '{name}'")
@@ -93,7 +93,7 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
             loop {
                 let page = index.list(&filter, after.as_ref(), PAGE).await?;
                 for known in page.letters {
-                    gathered.take(known.entry, ledger.as_ref()).await?;
+                    gathered.take(known, ledger.as_ref()).await?;
                 }
                 if gathered.places.len() as u64 > wish.most {
                     return Err(too_many(wish.most));
@@ -136,11 +136,11 @@ fn too_many(most: u64) -> RunError {
 }
 
 /// The open letter of this id.
-async fn open(index: &Arc<dyn Quarantine>, id: &str) -> Result<Entry, RunError> {
+async fn open(index: &Arc<dyn Quarantine>, id: &str) -> Result<Known, RunError> {
     let known =
         one(&**index, id, "`lazaret dlq ls` lists what is there; it may be past its retention").await?;
     if known.state == State::Open {
-        return Ok(known.entry);
+        return Ok(known);
     }
     let message = format!("dead letter {} is {}, not open", known.entry.id, known.state.as_str());
     let hint = format!("`lazaret dlq show {}` says what was done with it", known.entry.id);
@@ -164,7 +164,8 @@ struct Gathered {
 }
 
 impl Gathered {
-    async fn take(&mut self, entry: Entry, ledger: Option<&LedgerReader>) -> Result<(), RunError> {
+    async fn take(&mut self, known: Known, ledger: Option<&LedgerReader>) -> Result<(), RunError> {
+        let entry = known.entry;
         if entry.writer != Writer::Lazaret {
             self.foreign += 1;
             return Ok(());
@@ -183,7 +184,9 @@ impl Gathered {
             *self.permanent.entry(entry.revision.clone().unwrap_or_default()).or_default() += 1;
         }
         self.bytes += entry.size;
-        self.oldest = [self.oldest, entry.at.timestamp].into_iter().flatten().min();
+        // What is archived is not lost when Kafka deletes it.
+        let at_risk = entry.at.timestamp.filter(|_| known.kept == Kept::Kafka);
+        self.oldest = [self.oldest, at_risk].into_iter().flatten().min();
         self.most_redriven = self.most_redriven.max(entry.redrives);
         if let Some(ledger) = ledger {
             self.ask(&entry, ledger).await?;

@@ -14,12 +14,13 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::flow::topology::StageTopics;
 use crate::kafka::client::ClusterInfo;
-use crate::kafka::pick::Picker;
 use crate::kafka::{KafkaProblem, Piece, TransactError, Writer};
 use crate::message::deadletter::DeadLetter;
 use crate::message::{OutRecord, Record, TopicPartition, Trail, trail};
+use crate::ops::archive::VaultError;
+use crate::ops::archive::find::{FindError, Finder};
 use crate::ops::quarantine::act_record;
-use crate::quarantine::{Act, Deed, Entry};
+use crate::quarantine::{Act, Deed, Entry, Parcel};
 
 /// The tag of the act; letters are tagged by their number.
 const ACT: u64 = u64::MAX;
@@ -48,6 +49,8 @@ pub enum What {
 pub struct Outgoing {
     pub letter: Entry,
     pub redrives: u32,
+    /// Where it is read when Kafka has it no longer.
+    pub archived: Option<Box<Parcel>>,
 }
 
 /// What became of letters that were to be sent.
@@ -55,7 +58,7 @@ pub struct Outgoing {
 pub struct Sent {
     /// Those that were sent, with the partition of the redrive topic.
     pub sent: Vec<(Outgoing, TopicPartition)>,
-    /// Kafka no longer has them.
+    /// Neither Kafka nor the archive has them.
     pub gone: Vec<Outgoing>,
 }
 
@@ -77,12 +80,22 @@ pub enum SendError {
     TakenOver(String),
 }
 
+impl From<FindError> for SendError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Kafka(problem) => Self::Kafka(problem),
+            FindError::Vault { error: error @ VaultError::Store(_), .. } => Self::Again(error.to_string()),
+            FindError::Vault { id, error } => Self::Letter { id, cause: error.to_string() },
+        }
+    }
+}
+
 /// Sends letters of any stages, in the name of one operation. Whoever opens the same operation later takes it over.
 pub struct Sender {
     topology: Topology,
     partitions: BTreeMap<String, usize>,
     operation: String,
-    picker: Picker,
+    finder: Finder,
     writer: Writer,
 }
 
@@ -103,17 +116,18 @@ impl Sender {
         let topology = Topology::derive(config);
         let id = format!("{}redrive.{name}", config.kafka.group_prefix);
         let writer = Writer::open(&config.kafka, &topology, &id).await?;
-        let picker = Picker::new(&config.kafka, "redrive", topology.message_max());
-        Ok(Self { topology, partitions: cluster.topics, operation: operation.to_owned(), picker, writer })
+        let finder = Finder::new(config, "redrive");
+        Ok(Self { topology, partitions: cluster.topics, operation: operation.to_owned(), finder, writer })
     }
 
     /// Sends these together, at most [`LETTERS_MAX`]; all that are still there, or none.
     pub async fn send(&mut self, letters: Vec<Outgoing>, order: &Order) -> Result<Sent, SendError> {
-        let mut found = self.picker.pick(letters.iter().map(|one| one.letter.place())).await?;
+        let wanted = letters.iter().map(|one| (&one.letter, one.archived.as_deref()));
+        let mut found = self.finder.find(wanted).await?;
         let (mut done, mut pieces, mut ids) = (Sent::default(), Vec::new(), Vec::new());
         for one in letters {
             let record =
-                found.remove(&one.letter.place()).and_then(|record| record_of(&one, &record, order, self));
+                found.remove(&one.letter.id).and_then(|record| record_of(&one, &record, order, self));
             match record {
                 None => done.gone.push(one),
                 Some(record) => {

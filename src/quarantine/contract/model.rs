@@ -6,7 +6,7 @@ use super::{
     Act, ActFilter, By, Entry, Filter, Group, Known, Quarantine, Share, State, Stretch, all, at, audit,
 };
 use crate::message::TopicPartition;
-use crate::quarantine::{Bucket, Deed, Remarks};
+use crate::quarantine::{Bucket, Deed, Kept, Remarks, parcels};
 
 /// Every record that was read, in any order.
 #[derive(Clone, Default)]
@@ -28,6 +28,7 @@ impl Model {
     pub fn letters(&self) -> Vec<Known> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
         entries.sort_by_key(|entry| (entry.at.topic.clone(), entry.at.partition, entry.at.offset));
+        entries.reverse();
         let mut seen = BTreeSet::new();
         entries.retain(|entry| seen.insert(&entry.id));
         let acts = self.acts_in_order();
@@ -45,7 +46,9 @@ impl Model {
             let gone = self.gone.get(&place).is_some_and(|first| entry.at.offset < *first);
             let looked_at = acts.iter().any(|act| act.is_by_person()) || self.looked_at(&entry);
             let state = State::of(acts.iter().copied(), again, gone);
-            Known { state, looked_at, entry, remarks: remarks(&acts) }
+            let parcel = parcels(acts.iter().copied()).pop().cloned().map(Box::new);
+            let kept = Kept::of(gone, parcel.is_some());
+            Known { state, looked_at, entry, remarks: remarks(&acts), kept, archived: parcel }
         };
         let mut letters: Vec<Known> = entries.iter().map(|entry| known(entry)).collect();
         letters.sort_by(|a, b| {
@@ -80,6 +83,8 @@ impl Model {
             let trends = index.trends(filter, &stretch).await.expect("works");
             assert_eq!(trends, self::trends(&letters, &stretch), "{told} {stretch:?}");
         }
+        let bytes = letters.iter().map(|known| known.entry.size).sum::<u64>();
+        assert_eq!(index.bytes(filter).await.expect("works"), bytes, "{told}");
         let oldest = letters.iter().map(|known| known.entry.logged()).min();
         let oldest = oldest.map(|logged| jiff::Timestamp::from_millisecond(logged).expect("a time"));
         assert_eq!(index.oldest_record(filter).await.expect("works"), oldest, "{told}");
@@ -139,7 +144,7 @@ impl Model {
                 .min(),
             oldest_record: letters
                 .iter()
-                .filter(|known| known.state == State::Open)
+                .filter(|known| known.state == State::Open && known.kept == Kept::Kafka)
                 .map(|known| known.entry.logged())
                 .min()
                 .map(|logged| jiff::Timestamp::from_millisecond(logged).expect("a time")),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::model::{Model, answers};
-use super::{Act, ActFilter, Batch, Deed, Entry, Filter, Open, Quarantine, State, at, letter};
+use super::{Act, ActFilter, Batch, Deed, Entry, Filter, Kept, Open, Quarantine, State, at, letter, parcel};
 use crate::config::expression::Expression;
 use crate::message::{Coordinates, TopicPartition};
 use crate::quarantine::{Condition, Outcome};
@@ -113,6 +113,8 @@ fn deed(n: i64, entries: &[Entry], random: &mut Random) -> Act {
         Deed::Assigned { owner: String::new() },
         Deed::Linked { ticket: format!("T-{n}") },
         Deed::Resolved,
+        Deed::Archived { parcel: Box::new(parcel(random.pick(&["a", "b"]))) },
+        Deed::Unarchived { object: "a".into() },
     ];
     let letters = (0..random.below(5)).map(|_| random.pick(entries).id).collect();
     let (_, act) = super::act(n, &[], random.pick(&deeds));
@@ -173,7 +175,7 @@ fn filters(random: &mut Random) -> Vec<Filter> {
     for _ in 0..25 {
         let mut filter = Filter::default();
         for _ in 0..=random.below(3) {
-            match random.below(14) {
+            match random.below(16) {
                 0 => filter.code = random.name(&["llm", "llm.timeout", "parse", "llmx", "none"]),
                 1 => filter.class = random.name(&["transient", "permanent"]),
                 2 => filter.fingerprint = random.name(&["f0", "f1", "f2"]),
@@ -186,6 +188,8 @@ fn filters(random: &mut Random) -> Vec<Filter> {
                 9 => filter.until = Some(at(random.below(40) as i64 * 900_000)),
                 10 => filter.looked_at = Some(random.below(2) == 0),
                 12 => filter.condition = Some(condition(random.pick(&CONDITIONS))),
+                13 => filter.kept = vec![random.pick(&Kept::ALL), random.pick(&Kept::ALL)],
+                14 => filter.logged_before = Some(jiff::Timestamp::from_millisecond(6).expect("a time")),
                 11 => filter.stage = random.name(&["parse", "embed"]),
                 _ => filter.states = vec![random.pick(&State::ALL), random.pick(&State::ALL)],
             }
@@ -248,4 +252,7 @@ async fn the_same_records_in_any_order_give_the_same_answers(index: &Arc<dyn Qua
     model.gone = gone;
     model.check(&**index, &Filter::default()).await;
     model.check(&**index, &Filter { states: vec![State::Expired], ..Filter::default() }).await;
+    for kept in Kept::ALL {
+        model.check(&**index, &Filter { kept: vec![kept], ..Filter::default() }).await;
+    }
 }

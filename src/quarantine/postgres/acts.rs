@@ -23,6 +23,8 @@ const ADD_GROUPS: &str =
 const ADD_RUNS: &str = "INSERT INTO runs SELECT DISTINCT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING";
 const ADD_ON_RUNS: &str =
     "INSERT INTO acts_on_runs (run, act) SELECT * FROM unnest($1::text[], $2::bigint[])";
+const ADD_OBJECTS: &str =
+    "INSERT INTO acts_on_objects (object, act) SELECT * FROM unnest($1::text[], $2::bigint[])";
 const ON_LETTERS: &str = "SELECT l.letter, a.key, a.act
     FROM acts_on_letters l JOIN acts a ON a.key = l.act WHERE l.letter = ANY($1::text[])
     ORDER BY a.at_offset, a.id";
@@ -92,6 +94,7 @@ impl PostgresShelf {
         let (mut letters, mut letter_acts) = (Vec::new(), Vec::new());
         let (mut groups, mut group_acts) = (Vec::new(), Vec::new());
         let (mut runs, mut run_acts) = (Vec::new(), Vec::new());
+        let (mut objects, mut object_acts) = (Vec::new(), Vec::new());
         for act in acts {
             let Some(key) = keys.get(act.id.as_str()).copied() else { continue };
             letters.extend(act.letters.iter().map(String::as_str));
@@ -100,6 +103,8 @@ impl PostgresShelf {
             group_acts.resize(groups.len(), key);
             runs.extend(act.run.as_deref().filter(|_| act.enlisted.is_none()));
             run_acts.resize(runs.len(), key);
+            objects.extend(act.object.as_deref());
+            object_acts.resize(objects.len(), key);
         }
         if !letters.is_empty() {
             self.run(ADD_LETTERS, &[&letters, &letter_acts]).await?;
@@ -110,6 +115,9 @@ impl PostgresShelf {
         if !runs.is_empty() {
             self.run(ADD_RUNS, &[&runs]).await?;
             self.run(ADD_ON_RUNS, &[&runs, &run_acts]).await?;
+        }
+        if !objects.is_empty() {
+            self.run(ADD_OBJECTS, &[&objects, &object_acts]).await?;
         }
         Ok(())
     }

@@ -25,7 +25,8 @@ macro_rules! facts {
     ($type:literal) => {
         facts!(
             $type, "state", "pipeline", "stage", "code", "class", "fingerprint", "tenant", "resource", "feature",
-            "model", "producer", "version", "message", "died", "size", "trace_hash", "looked", "logged"
+            "model", "producer", "version", "message", "died", "size", "trace_hash", "looked", "logged",
+            "kept"
         )
     };
     ($type:literal, $first:literal $(, $more:literal)*) => {
@@ -61,12 +62,12 @@ const INSERT: &str = concat!(
         $7::bigint[], $8::bigint[], $9::boolean[], $10::boolean[], $11::text[], $12::bigint[], $13::bigint[],
         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
         $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[],
-        $28::bigint[], $29::bigint[])"
+        $28::bigint[], $29::bigint[], $30::bigint[])"
 );
 const RESTATE: &str = "UPDATE letters l
-    SET state = n.state, code = n.code, class = n.class, looked = n.looked, again = n.again, gone = n.gone
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[])
-      AS n (key, state, code, class, looked, again, gone)
+    SET state = n.state, code = n.code, class = n.class, looked = n.looked, kept = n.kept, again = n.again, gone = n.gone
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[],
+        $8::boolean[]) AS n (key, state, code, class, looked, kept, again, gone)
     WHERE l.key = n.key";
 const FACTS: &str =
     concat!("SELECT key, ", facts!("::bigint"), " FROM letters WHERE key = ANY($1::bigint[]) ORDER BY key");
@@ -196,10 +197,10 @@ impl Letters for PostgresShelf {
             return Ok(());
         }
         let fact = |column: Column| all(rows, |row| row.facts.get(column));
-        let [state, code, class, looked] = RESTATED.map(fact);
+        let [state, code, class, looked, kept] = RESTATED.map(fact);
         let (keys, again, gone) =
             (all(rows, |row| row.key), all(rows, |row| row.again), all(rows, |row| row.gone));
-        self.run(RESTATE, &[&keys, &state, &code, &class, &looked, &again, &gone]).await?;
+        self.run(RESTATE, &[&keys, &state, &code, &class, &looked, &kept, &again, &gone]).await?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 mod acts;
 mod letters;
 mod names;
+mod objects;
 mod runs;
 mod stripes;
 
@@ -18,9 +19,9 @@ use tokio_postgres::Row as Sql;
 use tokio_postgres::types::ToSql;
 
 use super::projection::shelf::{Base, Stripes as _};
-use super::projection::{answer, restate, runs as runs_of, take};
+use super::projection::{answer, objects as objects_of, restate, runs as runs_of, take};
 use super::{
-    Act, ActCursor, ActFilter, ActPage, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page,
+    Act, ActCursor, ActFilter, ActPage, Batch, Bucket, By, Cursor, Filter, Group, InRun, Known, Page, Parcel,
     Quarantine, QuarantineError, Run, Share, Stretch,
 };
 use crate::config::Postgres;
@@ -36,6 +37,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../schemas/sql/postgres/0003_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0004_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0005_quarantine.sql"),
+        include_str!("../../../schemas/sql/postgres/0007_quarantine.sql"),
         include_str!("../../../schemas/sql/postgres/0009_quarantine.sql"),
     ],
 };
@@ -166,6 +168,21 @@ impl Quarantine for PostgresQuarantine {
     async fn oldest_record(&self, filter: &Filter) -> Result<Option<Timestamp>, QuarantineError> {
         let oldest = |mut shelf| Box::pin(async move { answer::oldest_record(&mut shelf, filter).await });
         self.within(READ, oldest).await
+    }
+
+    async fn bytes(&self, filter: &Filter) -> Result<u64, QuarantineError> {
+        self.within(READ, |mut shelf| Box::pin(async move { answer::bytes(&mut shelf, filter).await })).await
+    }
+
+    async fn parcels(&self, after: &str, limit: usize) -> Result<Vec<Parcel>, QuarantineError> {
+        let parcels =
+            |mut shelf| Box::pin(async move { objects_of::parcels_after(&mut shelf, after, limit).await });
+        self.within(READ, parcels).await
+    }
+
+    async fn parcel(&self, object: &str) -> Result<Option<(Parcel, Vec<String>)>, QuarantineError> {
+        let parcel = |mut shelf| Box::pin(async move { objects_of::parcel(&mut shelf, object).await });
+        self.within(READ, parcel).await
     }
 
     async fn group_acts(&self, fingerprint: &str) -> Result<Vec<Act>, QuarantineError> {

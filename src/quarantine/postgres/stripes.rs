@@ -20,7 +20,7 @@ const ADVANCE: &str = "INSERT INTO letter_positions AS p (topic, part, next)
     SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[])
     ON CONFLICT (topic, part) DO UPDATE SET next = greatest(p.next, excluded.next)";
 const CLEAR: &str =
-    "TRUNCATE runs, acts_on_runs, run_letters, acts, acts_on_letters, acts_on_groups, letters, letter_stripes, letter_messages,
+    "TRUNCATE acts_on_objects, runs, acts_on_runs, run_letters, acts, acts_on_letters, acts_on_groups, letters, letter_stripes, letter_messages,
     letter_names, letter_positions";
 
 impl Stripes for PostgresShelf {

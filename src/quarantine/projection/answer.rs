@@ -11,12 +11,12 @@ use super::scan::scan;
 use super::shelf::Shelf;
 use super::standing::resolved_at;
 use super::stripes::Column;
-use super::tally::{Count, HOUR, Keys, Latest, Oldest, Shares, Sum, Trend};
+use super::tally::{Bytes, Count, HOUR, Keys, Latest, Oldest, Shares, Sum, Trend};
 use super::trends::Trends;
 use super::wish::Wish;
 use crate::quarantine::{
     Act, ActCursor, ActFilter, ActPage, Bucket, By, Cursor, Filter, Group, Known, Page, Remarks, Share,
-    State, Stretch,
+    State, Stretch, parcels,
 };
 
 /// Most letters, groups or values of one answer.
@@ -96,6 +96,13 @@ pub async fn count<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<u64, S::E
     let mut count = Count::default();
     scan(shelf, &wish, &mut count).await?;
     Ok(count.0)
+}
+
+pub async fn bytes<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<u64, S::Error> {
+    let wish = wish(shelf, filter).await?;
+    let mut bytes = Bytes::default();
+    scan(shelf, &wish, &mut bytes).await?;
+    Ok(bytes.0)
 }
 
 pub async fn trend<S: Shelf>(shelf: &mut S, filter: &Filter) -> Result<Vec<Bucket>, S::Error> {
@@ -349,8 +356,9 @@ async fn bare_letters<S: Shelf>(shelf: &mut S, keys: &[i64]) -> Result<Vec<Known
         let name = |what: &'static str, number: i64| names.get(&(what, number)).cloned();
         let letter = row::known(row, message, name);
         let letter = letter.ok_or_else(|| shelf.damaged("a letter that cannot be read"))?;
-        let said = Remarks::of(acts.get(&letter.entry.id).into_iter().flatten());
-        letters.push(Known { remarks: said, ..letter });
+        let acts = acts.get(&letter.entry.id).map(Vec::as_slice).unwrap_or_default();
+        let archived = parcels(acts).pop().cloned().map(Box::new);
+        letters.push(Known { remarks: Remarks::of(acts), archived, ..letter });
     }
     Ok(letters)
 }

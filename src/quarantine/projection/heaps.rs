@@ -6,7 +6,7 @@ use super::scan::Tally;
 use super::seen::Seen;
 use super::stripes::{Block, Column};
 use super::tally::{Sum, place};
-use crate::quarantine::State;
+use crate::quarantine::{Kept, State};
 
 /// What is counted of one group. Times are `i64::MAX` where there is none.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Heap {
     /// The earliest death among those that are open or being redriven, and among those of them that nobody has looked at.
     pub oldest_open: i64,
     pub oldest_unseen: i64,
-    /// The earliest time that Kafka counts the retention of open ones from.
+    /// The earliest time that Kafka counts the retention of open ones from that are not archived.
     pub oldest_record: i64,
     /// Keys of those that died last, in the same millisecond.
     pub latest: Vec<i64>,
@@ -35,6 +35,7 @@ struct Counted {
     size: i64,
     logged: i64,
     is_looked_at: bool,
+    is_only_in_kafka: bool,
 }
 
 impl Heap {
@@ -71,7 +72,7 @@ impl Heap {
         self.states[state as usize] += 1;
         self.tenants.add(letter.tenant);
         self.resources.add(letter.resource);
-        if state == State::Open {
+        if state == State::Open && letter.is_only_in_kafka {
             self.oldest_record = self.oldest_record.min(letter.logged);
         }
         if matches!(state, State::Open | State::Redriving) {
@@ -115,6 +116,7 @@ impl Tally for Heaps {
                     Some(size),
                     Some(looked),
                     Some(logged),
+                    Some(kept),
                 ],
             ) = (block.keys.get(n).copied(), values)
             else {
@@ -122,13 +124,15 @@ impl Tally for Heaps {
             };
             let is_looked_at = looked != 0 || self.looks.has(print, died);
             let state = row::state(state);
-            let letter = Counted { key, died, state, tenant, resource, size, logged, is_looked_at };
+            let is_only_in_kafka = kept == Kept::Kafka as i64;
+            let letter =
+                Counted { key, died, state, tenant, resource, size, logged, is_looked_at, is_only_in_kafka };
             place(&mut self.heaps, print, None).get_or_insert_with(|| Box::new(Heap::EMPTY)).add(&letter);
         }
     }
 }
 
-const COUNTED: [Column; 8] = [
+const COUNTED: [Column; 9] = [
     Column::State,
     Column::Fingerprint,
     Column::Tenant,
@@ -137,4 +141,5 @@ const COUNTED: [Column; 8] = [
     Column::Size,
     Column::Looked,
     Column::Logged,
+    Column::Kept,
 ];

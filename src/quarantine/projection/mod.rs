@@ -8,6 +8,7 @@
 pub mod answer;
 mod heaps;
 mod looks;
+pub mod objects;
 pub mod restate;
 pub mod row;
 pub mod runs;

@@ -28,13 +28,14 @@ pub async fn restate<S: Shelf>(shelf: &mut S, rows: &mut [Row]) -> Result<(), S:
             (Name::of(Column::Code.name(), &code), Name::of(Column::Class.name(), &class))
         });
         names.extend(verdict.iter().flat_map(|(code, class)| [code.clone(), class.clone()]));
-        standings.push((standing.state, standing.looked_at, verdict));
+        standings.push((standing.state, standing.looked_at, standing.kept, verdict));
     }
     let names: Vec<Name> = names.into_iter().collect();
     let numbers: HashMap<&Name, i64> = names.iter().zip(shelf.number(&names).await?).collect();
-    for (row, (state, looked_at, verdict)) in rows.iter_mut().zip(&standings) {
+    for (row, (state, looked_at, kept, verdict)) in rows.iter_mut().zip(&standings) {
         row.facts.set(Column::State, number(*state));
         row.facts.set(Column::Looked, i64::from(*looked_at));
+        row.facts.set(Column::Kept, *kept as i64);
         let Some((code, class)) = verdict else { continue };
         for (column, name) in [(Column::Code, code), (Column::Class, class)] {
             if let Some(number) = numbers.get(name) {
@@ -46,7 +47,7 @@ pub async fn restate<S: Shelf>(shelf: &mut S, rows: &mut [Row]) -> Result<(), S:
 }
 
 /// What becomes another when something is done with a letter.
-pub const RESTATED: [Column; 4] = [Column::State, Column::Code, Column::Class, Column::Looked];
+pub const RESTATED: [Column; 5] = [Column::State, Column::Code, Column::Class, Column::Looked, Column::Kept];
 
 /// Brings these columns of the stripes up to what these rows are now. Those that had no key before this one are in none.
 pub async fn patch<S: Shelf>(

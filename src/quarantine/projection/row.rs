@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stripes::{Column, Facts};
 use crate::message::Coordinates;
-use crate::quarantine::{Entry, Known, Origin, Remarks, State, Writer};
+use crate::quarantine::{Entry, Kept, Known, Origin, Remarks, State, Writer};
 
 /// Longest name or id, in bytes. What is longer is cut: an index of a database takes no more than some 2,700.
 const NAME_MAX: usize = 1024;
@@ -148,6 +148,7 @@ pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Opti
     };
     let rest: Rest = serde_json::from_str(&row.rest).ok()?;
     let (state, looked_at) = (row.state(), row.facts.get(Column::Looked) != 0);
+    let kept = kept(row.facts.get(Column::Kept));
     let entry = Entry {
         writer: rest.writer,
         at: Coordinates {
@@ -179,7 +180,7 @@ pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Opti
         id: row.id,
         job: row.job,
     };
-    Some(Known { entry, state, looked_at, remarks: Remarks::default() })
+    Some(Known { entry, state, looked_at, remarks: Remarks::default(), kept, archived: None })
 }
 
 /// What a trace is found by. Two traces that share it would be needed among 2^63.
@@ -196,6 +197,10 @@ pub fn time(milliseconds: i64) -> Timestamp {
 
 pub fn state(number: i64) -> State {
     usize::try_from(number).ok().and_then(|n| State::ALL.get(n)).copied().unwrap_or(State::Open)
+}
+
+fn kept(number: i64) -> Kept {
+    usize::try_from(number).ok().and_then(|n| Kept::ALL.get(n)).copied().unwrap_or(Kept::Kafka)
 }
 
 pub fn number(state: State) -> i64 {

@@ -133,6 +133,8 @@ pub struct Noted {
     pub group: Option<String>,
     /// The run that it says something of.
     pub run: Option<String>,
+    /// The object of the archive that it says something of.
+    pub object: Option<String>,
     /// Letters of a plan, with the place of the first.
     pub enlisted: Option<(i64, Vec<String>)>,
     pub operation: String,
@@ -211,7 +213,19 @@ pub trait Runs: Base {
     async fn acts_on_runs(&mut self, runs: &[String]) -> Result<Vec<(String, Act)>, Self::Error>;
 }
 
-/// All of it.
-pub trait Shelf: Names + Letters + Stripes + Acts + Runs {}
+/// Objects of the archive.
+pub trait Objects: Base {
+    /// Names of objects after this one, in their order, whether they stand or not; at most `limit`.
+    async fn objects_after(&mut self, after: &str, limit: usize) -> Result<Vec<String>, Self::Error>;
 
-impl<T: Names + Letters + Stripes + Acts + Runs> Shelf for T {}
+    /// The acts that say something of these objects, in order, without the letters they name.
+    async fn acts_on_objects(&mut self, objects: &[String]) -> Result<Vec<(String, Act)>, Self::Error>;
+
+    /// The acts that say something of an object, in order, with all letters they name.
+    async fn acts_on_object(&mut self, object: &str) -> Result<Vec<Act>, Self::Error>;
+}
+
+/// All of it.
+pub trait Shelf: Names + Letters + Stripes + Acts + Runs + Objects {}
+
+impl<T: Names + Letters + Stripes + Acts + Runs + Objects> Shelf for T {}

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::quarantine::{Act, Deed, State};
+use crate::quarantine::{Act, Deed, Kept, State, parcels};
 
 /// What acts make of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub struct Standing {
     pub verdict: Option<(String, String)>,
     /// A person has done something with it.
     pub looked_at: bool,
+    pub kept: Kept,
 }
 
 impl Standing {
@@ -22,7 +23,8 @@ impl Standing {
             _ => None,
         });
         let looked_at = acts.iter().any(Act::is_by_person);
-        Self { state: State::of(acts, again, gone), verdict, looked_at }
+        let kept = Kept::of(gone, !parcels(acts).is_empty());
+        Self { state: State::of(acts, again, gone), verdict, looked_at, kept }
     }
 }
 

@@ -30,9 +30,11 @@ pub enum Column {
     Looked,
     /// The time that Kafka counts its retention from.
     Logged,
+    /// Where it can be read.
+    Kept,
 }
 
-pub const COLUMNS: usize = 18;
+pub const COLUMNS: usize = 19;
 /// Room for columns in the place that a store gives a column of a stripe: stripe * ROOM + the column's number.
 pub const ROOM: i64 = 32;
 
@@ -57,6 +59,7 @@ impl Column {
         Column::Trace,
         Column::Looked,
         Column::Logged,
+        Column::Kept,
     ];
 
     pub fn name(self) -> &'static str {
@@ -79,6 +82,7 @@ impl Column {
             Column::Trace => "trace_hash",
             Column::Looked => "looked",
             Column::Logged => "logged",
+            Column::Kept => "kept",
         }
     }
 

@@ -26,22 +26,18 @@ pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<bool, S::Err
         return Ok(false);
     }
     let acted = note(shelf, &batch.acts).await?;
-    let letters = first_copies(&batch.entries);
+    let letters = last_copies(&batch.entries);
     let ids: BTreeSet<String> = letters.iter().map(|(id, _)| id.clone()).chain(acted).collect();
     let ids: Vec<String> = ids.into_iter().collect();
     let before = shelf.next_key().await?;
     let mut known: HashMap<String, Row> =
         shelf.by_id(&ids).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
 
-    let wanted = unknown_or_earlier(shelf, letters, &known).await?;
+    let wanted = unknown_or_later(shelf, letters, &known).await?;
     let mut arrived = rows(shelf, &wanted, before, &known).await?;
-    // A copy that stands earlier than the one that is known takes its place and its key.
+    // A copy that stands later than the one that is known takes its place and its key; whatever became of that, it is there.
     let moved: Vec<Row> = arrived.iter().filter_map(|row| known.remove(&row.id)).collect();
     let mut touched: BTreeMap<i64, Row> = known.into_values().map(|row| (row.key, row)).collect();
-    let gone: HashMap<i64, bool> = moved.iter().map(|row| (row.key, row.gone)).collect();
-    for row in &mut arrived {
-        row.gone = gone.get(&row.key).copied().unwrap_or_default();
-    }
     let died_again = follow(shelf, &mut arrived, &mut touched, &moved).await?;
 
     let originals: Vec<Row> = touched.values().cloned().collect();
@@ -65,30 +61,30 @@ pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<bool, S::Err
     Ok(true)
 }
 
-/// Of each letter the copy that stands first, in the order in which they came.
-fn first_copies(entries: &[Entry]) -> Vec<(String, &Entry)> {
+/// Of each letter the copy that stands last, in the order in which they came: Kafka deletes it last.
+fn last_copies(entries: &[Entry]) -> Vec<(String, &Entry)> {
     let mut places: HashMap<String, usize> = HashMap::with_capacity(entries.len());
-    let mut firsts: Vec<(String, &Entry)> = Vec::with_capacity(entries.len());
+    let mut lasts: Vec<(String, &Entry)> = Vec::with_capacity(entries.len());
     for entry in entries {
         let id = clean(&entry.id).into_owned();
-        match places.get(&id).and_then(|n| firsts.get_mut(*n)) {
+        match places.get(&id).and_then(|n| lasts.get_mut(*n)) {
             None => {
-                places.insert(id.clone(), firsts.len());
-                firsts.push((id, entry));
+                places.insert(id.clone(), lasts.len());
+                lasts.push((id, entry));
             }
-            Some((_, first)) if place(entry) < place(first) => *first = entry,
+            Some((_, last)) if place(entry) > place(last) => *last = entry,
             Some(_) => {}
         }
     }
-    firsts
+    lasts
 }
 
 fn place(entry: &Entry) -> (&str, i32, i64) {
     (&entry.at.topic, entry.at.partition, entry.at.offset)
 }
 
-/// Those that are new, or stand earlier than what is known of them.
-async fn unknown_or_earlier<'a, S: Shelf>(
+/// Those that are new, or stand later than what is known of them.
+async fn unknown_or_later<'a, S: Shelf>(
     shelf: &mut S,
     letters: Vec<(String, &'a Entry)>,
     known: &HashMap<String, Row>,
@@ -97,13 +93,13 @@ async fn unknown_or_earlier<'a, S: Shelf>(
     let topics: Vec<_> = topics.into_iter().map(|topic| (TOPIC, topic)).collect();
     let topics: HashMap<i64, String> =
         shelf.names(&topics).await?.into_iter().map(|(_, number, name)| (number, name)).collect();
-    let stands_first = |(id, entry): &(String, &Entry)| {
+    let stands_last = |(id, entry): &(String, &Entry)| {
         let Some(row) = known.get(id) else { return true };
         let topic = topics.get(&row.topic).map_or("", String::as_str);
         let (new_topic, partition, offset) = place(entry);
-        (&*clean(new_topic), partition, offset) < (topic, row.partition, row.offset)
+        (&*clean(new_topic), partition, offset) > (topic, row.partition, row.offset)
     };
-    Ok(letters.into_iter().filter(stands_first).map(|(_, entry)| entry).collect())
+    Ok(letters.into_iter().filter(stands_last).map(|(_, entry)| entry).collect())
 }
 
 /// Rows of entries, the new ones with keys from this one on.
@@ -181,6 +177,7 @@ fn noted(id: String, offset: i64, act: &Act) -> Noted {
         letters: letters.into_iter().collect(),
         group: act.group.as_deref().map(|group| clean(group).into_owned()),
         run,
+        object: act.deed.object().map(|object| clean(object).into_owned()),
         enlisted,
         operation: clean(&act.operation).into_owned(),
         by: clean(&act.by).into_owned(),

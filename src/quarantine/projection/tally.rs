@@ -50,6 +50,22 @@ impl Tally for Oldest {
     }
 }
 
+/// Bytes of records.
+#[derive(Default)]
+pub struct Bytes(pub u64);
+
+impl Tally for Bytes {
+    fn columns(&self) -> Vec<Column> {
+        vec![Column::Size]
+    }
+
+    fn take(&mut self, block: &Block, chosen: &[usize]) {
+        let sizes = block.column(Column::Size);
+        let sum = chosen.iter().filter_map(|n| sizes.get(*n)).map(|size| size.unsigned_abs()).sum::<u64>();
+        self.0 = self.0.saturating_add(sum);
+    }
+}
+
 /// How many, and when the first and the last died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sum {

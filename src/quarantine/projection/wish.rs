@@ -90,6 +90,10 @@ impl Wish {
             let states: Vec<i64> = filter.states.iter().copied().map(number).collect();
             wish.demand(Column::State, &states);
         }
+        if !filter.kept.is_empty() {
+            let kept: Vec<i64> = filter.kept.iter().map(|kept| *kept as i64).collect();
+            wish.demand(Column::Kept, &kept);
+        }
         if let Some(trace) = &filter.trace {
             wish.demand(Column::Trace, &[trace_hash(trace)]);
         }
@@ -127,6 +131,9 @@ impl Wish {
         if from.is_some() || to.is_some() {
             let test = Test::Within(from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
             self.tests.push((Column::Died, test));
+        }
+        if let Some(before) = filter.logged_before {
+            self.tests.push((Column::Logged, Test::Within(i64::MIN, before.as_millisecond())));
         }
     }
 

@@ -66,6 +66,8 @@ impl Acts for SqliteShelf<'_> {
             self.0.prepare_cached("INSERT INTO acts_on_groups (fingerprint, act) VALUES (?1, ?2)")?;
         let mut runs = self.0.prepare_cached("INSERT OR IGNORE INTO runs (run) VALUES (?1)")?;
         let mut on_runs = self.0.prepare_cached("INSERT INTO acts_on_runs (run, act) VALUES (?1, ?2)")?;
+        let mut objects =
+            self.0.prepare_cached("INSERT INTO acts_on_objects (object, act) VALUES (?1, ?2)")?;
         let mut news = Vec::with_capacity(acts.len());
         for act in acts {
             let offset: Option<i64> = known.query_row([&act.id], |row| row.get(0)).optional()?;
@@ -84,6 +86,9 @@ impl Acts for SqliteShelf<'_> {
                     if let (Some(run), None) = (&act.run, &act.enlisted) {
                         runs.execute([run])?;
                         on_runs.execute(params![run, key])?;
+                    }
+                    if let Some(object) = &act.object {
+                        objects.execute(params![object, key])?;
                     }
                 }
                 Some(offset) if act.offset < offset => {

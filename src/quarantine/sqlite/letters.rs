@@ -20,7 +20,7 @@ macro_rules! columns {
 macro_rules! facts {
     () => {
         "state, pipeline, stage, code, class, fingerprint, tenant, resource, feature, model, producer, version, \
-         message, died, size, trace_hash, looked, logged"
+         message, died, size, trace_hash, looked, logged, kept"
     };
 }
 
@@ -139,7 +139,7 @@ impl Letters for SqliteShelf<'_> {
             "INSERT INTO letters (",
             columns!(),
             ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-              ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)"
+              ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)"
         );
         let mut statement = self.0.prepare_cached(sql)?;
         for row in rows {
@@ -173,12 +173,13 @@ impl Letters for SqliteShelf<'_> {
 
     async fn restate(&mut self, rows: &[Row]) -> rusqlite::Result<()> {
         let mut statement = self.0.prepare_cached(
-            "UPDATE letters SET state = ?2, code = ?3, class = ?4, looked = ?5, again = ?6, gone = ?7 WHERE key = ?1",
+            "UPDATE letters SET state = ?2, code = ?3, class = ?4, looked = ?5, kept = ?6, again = ?7, gone = ?8
+             WHERE key = ?1",
         )?;
         for row in rows {
             let fact = |column| row.facts.get(column);
-            let [state, code, class, looked] = RESTATED.map(fact);
-            statement.execute(params![row.key, state, code, class, looked, row.again, row.gone])?;
+            let [state, code, class, looked, kept] = RESTATED.map(fact);
+            statement.execute(params![row.key, state, code, class, looked, kept, row.again, row.gone])?;
         }
         Ok(())
     }

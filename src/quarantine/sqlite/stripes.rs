@@ -91,7 +91,7 @@ impl Stripes for SqliteShelf<'_> {
 
     async fn clear(&mut self) -> rusqlite::Result<()> {
         self.0.execute_batch(
-            "DELETE FROM run_letters; DELETE FROM acts_on_runs; DELETE FROM runs;
+            "DELETE FROM acts_on_objects; DELETE FROM run_letters; DELETE FROM acts_on_runs; DELETE FROM runs;
              DELETE FROM acts_on_letters; DELETE FROM acts_on_groups; DELETE FROM acts; DELETE FROM letters;
              DELETE FROM letter_stripes; DELETE FROM letter_messages; DELETE FROM letter_names; DELETE FROM letter_positions;",
         )

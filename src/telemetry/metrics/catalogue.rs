@@ -70,8 +70,16 @@ catalogue! {
     DlqOpenRecords "dlq_open_records" Gauge Count "Dead letters that somebody has to look at, as the index has them.";
     DlqOldestOpenAge "dlq_oldest_open_age_seconds" Gauge Seconds "Time since the death of the oldest open dead letter; 0 when none is open.";
     DlqSlaBreaches "dlq_sla_breaches" Gauge Count "Dead letters that are late, by what is: look, when nobody has looked at them; resolve, when they are not over.";
-    DlqRetentionHeadroom "dlq_retention_headroom_seconds" Gauge Seconds "Time until Kafka may delete the oldest open dead letter, of stages with a dlq_retention; all of it when none is open, negative when it is over.";
+    DlqRetentionHeadroom "dlq_retention_headroom_seconds" Gauge Seconds "Time until Kafka may delete the oldest open dead letter, of stages with a dlq_retention; all of it when none is open, negative when it is over. What is archived does not count.";
+    DlqStandingBytes "dlq_standing_bytes" Gauge Bytes "Bytes of the records of all dead letters that Kafka has, before compression.";
+    DlqBudgetBytes "dlq_budget_bytes" Gauge Bytes "How many of them there may be, of stages with a dlq_budget.";
+    DlqArchivedRecords "dlq_archived_records" Gauge Count "Dead letters that only the archive has.";
     DlqIndexLastApplied "dlq_index_last_applied_timestamp_seconds" Gauge Seconds "When the index of dead letters took records in last, since 1970.";
+
+    ArchiveRecords "archive_records_total" Counter Count "Dead letters that went into the archive.";
+    ArchiveBytes "archive_bytes_total" Counter Bytes "Bytes of the objects that were written into the archive.";
+    ArchiveFailures "archive_failures_total" Counter Count "Passes over what is to be archived that did not succeed.";
+    ArchiveLastSuccess "archive_last_success_timestamp_seconds" Gauge Seconds "When a pass over what is to be archived succeeded last, since 1970.";
 
     RedriveRuns "redrive_runs" Gauge Count "The latest 200 redrives, by state.";
     RedriveRecords "redrive_records_total" Counter Count "Dead letters whose redrive this process has followed to its end, by result.";

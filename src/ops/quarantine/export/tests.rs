@@ -8,7 +8,7 @@ use super::*;
 use crate::ops::quarantine::content::Header;
 use crate::quarantine::contract::{act, letter};
 use crate::quarantine::sqlite::SqliteQuarantine;
-use crate::quarantine::{Batch, Deed, Remarks, State};
+use crate::quarantine::{Batch, Deed, Kept, Remarks, State};
 
 /// An index with so many letters, of which one was given up.
 async fn index(letters: i64) -> (Arc<dyn Quarantine>, tempfile::TempDir) {
@@ -39,8 +39,14 @@ fn row(payload: Option<&'static [u8]>) -> Row {
         headers: vec![header("tenant-id", b"acme")],
         payload: payload.map(Bytes::from_static),
     };
-    let letter =
-        Known { entry: letter(1), state: State::Open, looked_at: false, remarks: Remarks::default() };
+    let letter = Known {
+        entry: letter(1),
+        kept: Kept::Kafka,
+        archived: None,
+        state: State::Open,
+        looked_at: false,
+        remarks: Remarks::default(),
+    };
     Row { letter, record: Some(record) }
 }
 

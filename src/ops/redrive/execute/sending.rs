@@ -8,7 +8,7 @@ use crate::ops::quarantine::content::BYTES_MAX;
 use crate::ops::quarantine::rows;
 use crate::ops::redrive::RunError;
 use crate::ops::redrive::send::{LETTERS_MAX, Order, Outgoing, What};
-use crate::quarantine::{Deed, Entry, Fate, InRun, Outcome};
+use crate::quarantine::{Deed, Entry, Fate, InRun, Known, Outcome};
 
 impl Executor<'_> {
     /// Sends at most so many of those that are next. False: there are none.
@@ -31,7 +31,7 @@ impl Executor<'_> {
                     if is_full {
                         break 'pages;
                     }
-                    chosen.push((place, known.entry, sent_before));
+                    chosen.push((place, known, sent_before));
                 } else {
                     // Somebody else has done something with it since it was counted.
                     self.move_on(place, fate);
@@ -52,21 +52,22 @@ impl Executor<'_> {
         Ok(again.iter().any(|one| one.letter.is_some()))
     }
 
-    async fn send_these(&mut self, chosen: Vec<(u64, Entry, u32)>) -> Result<(), RunError> {
-        let entries: Vec<&Entry> = chosen.iter().map(|(_, entry, _)| entry).collect();
+    async fn send_these(&mut self, chosen: Vec<(u64, Known, u32)>) -> Result<(), RunError> {
+        let entries: Vec<&Entry> = chosen.iter().map(|(_, known, _)| &known.entry).collect();
         let rows = match &self.ledger {
             Some(ledger) => rows(ledger, &entries).await?,
             None => vec![None; chosen.len()],
         };
         let (mut outgoing, mut places) = (Vec::new(), BTreeMap::new());
         let (mut done, mut under_way) = (Vec::new(), Vec::new());
-        for ((place, entry, sent_before), row) in chosen.into_iter().zip(rows) {
+        for ((place, known, sent_before), row) in chosen.into_iter().zip(rows) {
+            let (entry, archived) = (known.entry, known.archived);
             match Way::of(&entry, sent_before, row.as_ref()) {
                 Way::Skip => done.push((place, entry)),
                 Way::Adopt => under_way.push((place, entry)),
                 Way::Send(redrives) => {
                     places.insert(entry.id.clone(), place);
-                    outgoing.push(Outgoing { letter: entry, redrives });
+                    outgoing.push(Outgoing { letter: entry, redrives, archived });
                 }
             }
         }

@@ -1,0 +1,155 @@
+//! `/v1/archive`: what stands in the archive, and letters out of it back to their dead letter topic.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::acts::read;
+use super::ask::{Ask, cursor, limit, query, read_cursor};
+use super::letters::find;
+use super::{Api, Problem, Right, Route, Who};
+use crate::ops::archive::recall::{Prepared, Recall, Recalled, To};
+use crate::ops::archive::{self, ArchiveError};
+use crate::ops::quarantine::selection::Target;
+use crate::quarantine::Parcel;
+
+/// Letters that one request touches unless it allows more.
+const MAX: usize = 1000;
+
+/// Which part of the list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AskObjects {
+    /// At most this many, 1 to 1000; 50 when absent.
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Objects, by their names.
+#[derive(Serialize, JsonSchema)]
+struct Objects {
+    objects: Vec<Parcel>,
+    /// The cursor of the next page; absent at the end.
+    next: Option<String>,
+}
+
+/// What is to be written back. One of `letters` and `filter` says what.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Order {
+    /// Ids, or as much of their beginning as tells them from the others.
+    letters: Option<Vec<String>>,
+    /// All that pass, in whatever state when it names none.
+    filter: Option<Ask>,
+    /// Why.
+    reason: Option<String>,
+    /// Only says what would be done.
+    dry_run: bool,
+    /// Touch at most this many; 1000 when absent.
+    max: Option<u32>,
+    /// Do it only if it is this many: what was seen before.
+    count: Option<usize>,
+}
+
+/// What was done, or would be.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the answer, which is one of the two")]
+enum Answer {
+    Done(Recalled),
+    Prepared(Prepared),
+}
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/archive", Right::View, "List the objects of the archive", list)
+            .query::<AskObjects>()
+            .answer::<Objects>(),
+        Route::post(
+            "/v1/archive/restore",
+            Right::Restore,
+            "Write archived dead letters back to their topic, byte for byte",
+            restore,
+        )
+        .body::<Order>()
+        .answer::<Answer>(),
+    ]
+}
+
+async fn list(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Objects>, Problem> {
+    if !who.scope.is_all() {
+        let detail = "this token is for a part of the dead letters, and an object may hold others";
+        return Err(Problem::forbidden(detail, "`/v1/dlq/{id}` says whether one is archived"));
+    }
+    let ask: AskObjects = query(&uri)?;
+    let after = read_cursor(ask.cursor.as_deref())?.map(|(_, object)| object).unwrap_or_default();
+    let limit = limit(ask.limit)?;
+    // A full page may be the last one: the next is empty then.
+    let objects = api.index.parcels(&after, limit).await?;
+    let next = objects.last().filter(|_| objects.len() == limit).map(|last| cursor(0, &last.object));
+    Ok(Json(Objects { objects, next }))
+}
+
+async fn restore(
+    State(api): State<Api>,
+    who: Extension<Arc<Who>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let order: Order = read(&headers, body)?;
+    let target = target(&api, &who, &order).await?;
+    let Order { reason, dry_run, max, count, .. } = order;
+    let recall = Recall { to: To::Own, by: who.name.clone(), reason };
+    let max = max.map_or(MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+    let mut vault = archive::open(&api.config)?;
+    let prepared = recall.prepare(&api.config, &*api.index, &target, max).await?;
+    if let Some(count) = count.filter(|count| *count != prepared.count()) {
+        let detail = format!("it would be done with {}, not with {count}", prepared.count());
+        return Err(Problem::new(StatusCode::CONFLICT, detail).hint("look again: some have come or gone"));
+    }
+    if dry_run {
+        return Ok(Json(prepared).into_response());
+    }
+    Ok(Json(prepared.carry_out(&api.config, &mut vault).await?).into_response())
+}
+
+/// What is meant, within what whoever orders it may know of.
+async fn target(api: &Api, who: &Who, order: &Order) -> Result<Target, Problem> {
+    match (&order.letters, &order.filter) {
+        (Some(letters), None) => {
+            let mut ids = Vec::with_capacity(letters.len());
+            for id in letters {
+                ids.push(find(api, who, id).await?.entry.id);
+            }
+            Ok(Target::Letters(ids))
+        }
+        (None, Some(ask)) => {
+            if ask.limit.is_some() || ask.cursor.is_some() || ask.by.is_some() {
+                return Err(Problem::wrong("a filter has no pages", "leave out limit, cursor and by"));
+            }
+            Ok(Target::Those(Box::new(ask.filter(&who.scope, &[])?)))
+        }
+        _ => Err(Problem::wrong("it is not said what", "give one of letters and filter")),
+    }
+}
+
+impl From<ArchiveError> for Problem {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Wrong(advice) => Self::wrong(advice.message, advice.hint),
+            ArchiveError::NotFound(advice) => Self::not_found(advice.message, advice.hint),
+            ArchiveError::Refused(advice) => {
+                Self::new(StatusCode::CONFLICT, advice.message).hint(advice.hint)
+            }
+            error => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        }
+    }
+}

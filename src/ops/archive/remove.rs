@@ -1,0 +1,122 @@
+//! Objects whose time is over leave the archive. What is still open in them never leaves in silence: it is kept, or, where the
+//! configuration says so, given up first, in the name of a rule.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{ArchiveError, BY_RETENTION, Vault};
+use crate::config::{Config, Span};
+use crate::kafka::Producer;
+use crate::kafka::client::reach;
+use crate::ops::quarantine::Acts;
+use crate::ops::quarantine::content::portions;
+use crate::ops::redrive::send::{LETTERS_MAX, Order, Outgoing, Sender, What};
+use crate::quarantine::{Deed, Known, Parcel, Quarantine, State, Writer, times_sent};
+
+/// Objects that are asked for together.
+const PAGE: usize = 100;
+
+/// What left the archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    pub objects: u64,
+    pub letters: u64,
+    /// Of them, those that were open and were given up.
+    pub discarded: u64,
+    /// Objects whose time is over, and which are kept because of what is open in them.
+    pub held: u64,
+}
+
+/// Removes what is to be removed. The index is up to date.
+pub async fn remove(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    vault: &Vault,
+    producer: &Producer,
+    topic: &str,
+    now: Timestamp,
+) -> Result<Removed, ArchiveError> {
+    let Some(archive) = &config.quarantine.archive else { return Ok(Removed::default()) };
+    let (mut removed, mut after) = (Removed::default(), String::new());
+    loop {
+        let parcels = index.parcels(&after, PAGE).await?;
+        let Some(last) = parcels.last() else { return Ok(removed) };
+        after.clone_from(&last.object);
+        for parcel in parcels {
+            let delete_after = config.retention(&parcel.pipeline, &parcel.stage).delete_after;
+            let Some(span) = delete_after.filter(|span| is_over(&parcel, *span, now)) else { continue };
+            let Some((_, ids)) = index.parcel(&parcel.object).await? else { continue };
+            let open = |known: &Known| matches!(known.state, State::Open | State::Redriving);
+            let known = index.get(&ids).await?;
+            // Nobody knows whether one is open that the index does not have.
+            if known.len() < ids.len() {
+                removed.held += 1;
+                continue;
+            }
+            let open: Vec<Known> = known.into_iter().filter(open).collect();
+            let reason = format!("{span} after it died its time in the archive is over");
+            if !open.is_empty() {
+                // What is being redriven is waited for.
+                let may = archive.delete_open && open.iter().all(|known| known.state == State::Open);
+                if !may {
+                    removed.held += 1;
+                    continue;
+                }
+                removed.discarded += open.len() as u64;
+                discard(config, index, producer, topic, open, &reason).await?;
+            }
+            let acts = Acts::new(producer, topic, BY_RETENTION, Some(&reason));
+            acts.note(&ids, &Deed::Unarchived { object: parcel.object.clone() }).await?;
+            vault.delete(&parcel.object).await?;
+            removed.objects += 1;
+            removed.letters += ids.len() as u64;
+        }
+    }
+}
+
+fn is_over(parcel: &Parcel, delete_after: Span, now: Timestamp) -> bool {
+    parcel.to.checked_add(delete_after.0).is_ok_and(|end| end < now)
+}
+
+/// Gives up what is open: the stage settles it, as if a person had. What others wrote, or what no stage of the
+/// configuration is named for, is only written down as given up.
+async fn discard(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    producer: &Producer,
+    topic: &str,
+    letters: Vec<Known>,
+    reason: &str,
+) -> Result<(), ArchiveError> {
+    let has_stage = |known: &Known| {
+        let pipeline = config.pipelines.get(&known.entry.pipeline);
+        let is_there = pipeline.is_some_and(|p| p.stages.iter().any(|one| one.name == known.entry.stage));
+        is_there && known.entry.writer == Writer::Lazaret
+    };
+    let (ours, others): (Vec<Known>, Vec<Known>) = letters.into_iter().partition(has_stage);
+    let mut left: Vec<String> = others.into_iter().map(|known| known.entry.id).collect();
+    if !ours.is_empty() {
+        let cluster = reach(&config.kafka, "archive").await?;
+        let mut sender = Sender::open(config, cluster, &Uuid::now_v7().to_string()).await?;
+        let order = Order { what: What::Discard, by: BY_RETENTION.into(), reason: Some(reason.to_owned()) };
+        let mut outgoing = Vec::with_capacity(ours.len());
+        for known in ours {
+            let before = index.acts(&known.entry.id).await?;
+            let sent = known.entry.redrives.saturating_add(times_sent(&before));
+            outgoing.push(Outgoing {
+                letter: known.entry,
+                redrives: sent.saturating_add(1),
+                archived: known.archived,
+            });
+        }
+        for together in portions(outgoing, LETTERS_MAX, |one| one.letter.size) {
+            let sent = sender.send(together, &order).await?;
+            left.extend(sent.gone.into_iter().map(|one| one.letter.id));
+        }
+    }
+    let acts = Acts::new(producer, topic, BY_RETENTION, Some(reason));
+    Ok(acts.note(&left, &Deed::Discarded).await?)
+}
