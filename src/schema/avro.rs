@@ -38,6 +38,11 @@ impl Mismatch {
 /// silence is an error.
 pub fn from_json(value: &Json, schema: &Schema) -> Result<Avro, Mismatch> {
     let resolved = ResolvedSchema::new(schema).map_err(|e| Mismatch::new(format!("the schema: {e}")))?;
+    from_json_in(value, schema, &resolved)
+}
+
+/// The same with names that are resolved already.
+pub fn from_json_in(value: &Json, schema: &Schema, resolved: &ResolvedSchema<'_>) -> Result<Avro, Mismatch> {
     Writer { names: resolved.get_names() }.write(value, schema)
 }
 
@@ -69,8 +74,22 @@ impl Writer<'_> {
                 let decoded = STANDARD.decode(text);
                 return decoded.map(Avro::Bytes).map_err(|e| Mismatch::new(format!("not base64: {e}")));
             }
+            (Schema::Map(map), Json::Object(entries)) => {
+                let write = |(name, value): (&String, &Json)| {
+                    let written = self.write(value, &map.types).map_err(|e| e.below(name))?;
+                    Ok((name.clone(), written))
+                };
+                return entries.iter().map(write).collect::<Result<_, _>>().map(Avro::Map);
+            }
+            (Schema::Fixed(fixed), Json::String(text)) => {
+                let decoded = STANDARD.decode(text).ok().filter(|bytes| bytes.len() == fixed.size);
+                decoded.map(|bytes| Avro::Fixed(bytes.len(), bytes))
+            }
             (Schema::Null, Json::Null) => Some(Avro::Null),
             (Schema::Boolean, Json::Bool(flag)) => Some(Avro::Boolean(*flag)),
+            (Schema::Int, Json::Number(number)) => {
+                number.as_i64().and_then(|n| i32::try_from(n).ok()).map(Avro::Int)
+            }
             (Schema::Long, Json::Number(number)) => number.as_i64().map(Avro::Long),
             (Schema::Double, Json::Number(number)) => number.as_f64().map(Avro::Double),
             (Schema::Float, Json::Number(number)) => float(number),

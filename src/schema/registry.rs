@@ -15,7 +15,7 @@ use schema_registry_converter::schema_registry_common::{
     RegisteredReference, RegisteredSchema, SchemaType, SrCall, SuppliedSchema,
 };
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use url::Url;
 
 use crate::config::{self, Config, Secret, SecretError};
@@ -88,16 +88,27 @@ impl Registry {
     /// Reads a value in the wire format with the schema it was written with.
     pub async fn read(&self, value: &[u8]) -> Result<Avro, Fault> {
         let (id, datum) = wire::split(value)?;
+        self.writer(id).await?.read(datum).map_err(|e| undecodable(id, &e.to_string()))
+    }
+
+    /// Writes a value in the wire format with the schema of this id.
+    pub async fn write(&self, id: u32, value: &Json) -> Result<Vec<u8>, Fault> {
+        let datum = self.writer(id).await?.write(value).map_err(|e| {
+            let cause = one_line(&e.to_string(), CAUSE_MAX);
+            let message = format!("the value does not fit schema {id} of the registry: {cause}");
+            Fault::new(Code::RecordSchemaViolation, message)
+        })?;
+        Ok(wire::join(id, &datum))
+    }
+
+    async fn writer(&self, id: u32) -> Result<Arc<WriterSchema>, Fault> {
         let known = self.writers.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        let writer = match known {
-            Some(writer) => writer,
-            None => {
-                let writer = Arc::new(self.fetch(id).await?);
-                self.writers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, writer.clone());
-                writer
-            }
-        };
-        writer.read(datum).map_err(|e| undecodable(id, &e.to_string()))
+        if let Some(writer) = known {
+            return Ok(writer);
+        }
+        let writer = Arc::new(self.fetch(id).await?);
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, writer.clone());
+        Ok(writer)
     }
 
     async fn fetch(&self, id: u32) -> Result<WriterSchema, Fault> {

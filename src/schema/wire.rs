@@ -10,7 +10,10 @@ use std::io::{Error, ErrorKind, Read};
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema::{Name, NamespaceRef, ResolvedSchema, Schema};
 use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
+use serde_json::Value as Json;
 
+use super::avro::{self, Mismatch};
 use crate::flow::{Code, Fault};
 
 /// Largest value of Avro's type `fixed`; its memory is taken before a byte is read.
@@ -49,6 +52,8 @@ pub enum WireError {
     Fixed(String),
     #[error("{0} bytes are left after the data")]
     Left(usize),
+    #[error("{0}")]
+    Mismatch(#[from] Mismatch),
 }
 
 /// A schema that others wrote with, checked.
@@ -76,6 +81,14 @@ impl WriterSchema {
         let mut rest = Strict(datum);
         let value = reader.read_value(&mut rest)?;
         if rest.0.is_empty() { Ok(value) } else { Err(WireError::Left(rest.0.len())) }
+    }
+
+    /// Writes what [`read`](Self::read) reads.
+    pub fn write(&self, value: &Json) -> Result<Vec<u8>, WireError> {
+        let resolved = self.resolved()?;
+        let value = avro::from_json_in(value, &self.schema, &resolved)?;
+        let writer = GenericDatumWriter::builder(&self.schema).resolved_schemata(resolved).build()?;
+        Ok(writer.write_value_to_vec(value)?)
     }
 
     fn resolved(&self) -> Result<ResolvedSchema<'_>, apache_avro::Error> {

@@ -40,6 +40,37 @@ fn data_that_were_cut_off_anywhere_are_never_taken_for_whole() {
 }
 
 #[test]
+fn what_was_read_is_written_again_byte_for_byte_from_its_json_and_other_json_is_refused() {
+    let writer = WriterSchema::parse(DOCUMENT, &[]).unwrap();
+    let (_, datum) = document(Some("Press the button."));
+    let json =
+        serde_json::json!({ "id": "manual", "pages": [0, 700], "text": "Press the button.", "draft": false });
+    assert_eq!(writer.write(&json).unwrap(), datum);
+    for wrong in
+        [r#"{"id": 7, "draft": false}"#, r#"{"id": "a"}"#, r#"{"id": "a", "draft": true, "more": 1}"#]
+    {
+        let wrong = serde_json::from_str(wrong).unwrap();
+        assert!(matches!(writer.write(&wrong).unwrap_err(), WireError::Mismatch(_)), "{wrong}");
+    }
+}
+
+#[test]
+fn types_that_only_others_use_are_written_too() {
+    let schema = r#"{"type": "record", "name": "Other", "fields": [
+        {"name": "n", "type": "int"}, {"name": "map", "type": {"type": "map", "values": "long"}},
+        {"name": "hash", "type": {"type": "fixed", "name": "Hash", "size": 2}}]}"#;
+    let writer = WriterSchema::parse(schema, &[]).unwrap();
+    let json = serde_json::json!({ "n": -3, "map": { "k": 5 }, "hash": "AP8=" });
+    let value = writer.read(&writer.write(&json).unwrap()).unwrap();
+    let Value::Record(fields) = value else { panic!("a record") };
+    assert_eq!(fields[0].1, Value::Int(-3));
+    assert_eq!(fields[1].1, Value::Map([("k".to_owned(), Value::Long(5))].into()));
+    assert_eq!(fields[2].1, Value::Fixed(2, vec![0, 255]));
+    let wrong = serde_json::json!({ "n": 3_000_000_000_i64, "map": {}, "hash": "AP8=" });
+    assert!(writer.write(&wrong).is_err());
+}
+
+#[test]
 fn data_with_something_behind_them_are_refused() {
     let (_, mut datum) = document(None);
     datum.extend([1, 2]);
