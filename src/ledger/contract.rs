@@ -36,6 +36,7 @@ pub fn claim(job: &str) -> Claim {
         },
         attempt: 0,
         redrives: 0,
+        edited: false,
         at: at("in", 2, 7),
         origin: at("in", 2, 7),
         order: None,
@@ -101,6 +102,8 @@ pub async fn contract(open: impl Open) {
     a_result_is_not_replayed_by_a_copy_from_another_partition_while_it_may_be_out(&open).await;
     a_result_that_is_withheld_is_not_taken_for_produced(open("a").await).await;
     a_stored_result_is_replayed_after_a_restart(&open).await;
+    an_edited_redrive_runs_anew_once_and_replays_from_then_on(&open).await;
+    an_edit_drops_nothing_while_somebody_else_has_the_job(open("a").await).await;
     a_released_job_runs_again_or_replays(open("a").await).await;
     an_attempt_that_was_sent_to_a_rung_is_finished(open("a").await).await;
     a_dead_job_runs_again_by_a_redrive_only(open("a").await).await;
@@ -226,6 +229,47 @@ async fn a_stored_result_is_replayed_after_a_restart(open: &impl Open) {
     assert!(fenced(again.settle(&lease, End::Done, second(2)).await));
     again.settle(&last, End::Done, second(3)).await.expect("held");
     assert_eq!(begin(&*again, claim("replay")).await, Begin::Finished(State::Done));
+}
+
+/// What was stored for the value before is no answer to the new one; what is stored for the new one is, once and for all.
+async fn an_edited_redrive_runs_anew_once_and_replays_from_then_on(open: &impl Open) {
+    let ledger = open("edited").await;
+    let edited = || Claim { edited: true, ..attempt("edited", 1, 0) };
+    let lease = fresh(&*ledger, claim("edited")).await;
+    ledger.store(&lease, b"before".to_vec(), second(1)).await.expect("held");
+    ledger.settle(&lease, dead(0), second(2)).await.expect("held");
+    let _lost = fresh(&*ledger, edited()).await;
+    drop(ledger);
+    // Whoever claimed it died before he had an answer, and the next one after he had stored it.
+    let ledger = open("edited").await;
+    let lease = fresh(&*ledger, edited()).await;
+    ledger.store(&lease, b"after".to_vec(), second(3)).await.expect("held");
+    drop(ledger);
+    let ledger = open("edited").await;
+    let lease = replayed(&*ledger, edited(), b"after").await;
+    ledger.settle(&lease, waiting(1), second(4)).await.expect("held");
+    let on_a_rung = Claim { attempt: 1, ..edited() };
+    let lease = replayed(&*ledger, on_a_rung, b"after").await;
+    ledger.settle(&lease, dead(1), second(5)).await.expect("held");
+    // It died again, and is sent back as it is.
+    let lease = replayed(&*ledger, attempt("edited", 2, 0), b"after").await;
+    ledger.settle(&lease, dead(2), second(6)).await.expect("held");
+    let lease = fresh(&*ledger, Claim { edited: true, ..attempt("edited", 3, 0) }).await;
+    ledger.settle(&lease, End::Done, second(7)).await.expect("held");
+    assert_eq!(
+        begin(&*ledger, Claim { edited: true, ..attempt("edited", 4, 0) }).await,
+        Begin::Finished(State::Done)
+    );
+}
+
+/// An old copy of the edited record changes nothing of what came after it.
+async fn an_edit_drops_nothing_while_somebody_else_has_the_job(ledger: Arc<dyn Ledger>) {
+    let lease = fresh(&*ledger, claim("edit-held")).await;
+    ledger.store(&lease, b"before".to_vec(), second(1)).await.expect("held");
+    let edited = Claim { edited: true, ..attempt("edit-held", 1, 0) };
+    assert_eq!(begin(&*ledger, edited).await, Begin::Busy);
+    ledger.settle(&lease, waiting(1), second(2)).await.expect("held");
+    replayed(&*ledger, attempt("edit-held", 0, 1), b"before").await;
 }
 
 async fn a_released_job_runs_again_or_replays(ledger: Arc<dyn Ledger>) {

@@ -39,6 +39,8 @@ pub struct Claim {
     pub attempt: u32,
     /// How often the record was redriven, as its headers say.
     pub redrives: u32,
+    /// Its value or headers are other ones since that redrive: what was stored before is no answer.
+    pub edited: bool,
     pub at: Coordinates,
     /// Where the record stood on the stage's input topic.
     pub origin: Coordinates,

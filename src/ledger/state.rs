@@ -18,7 +18,8 @@
 //! | condemned: void          | finished    | bury             | bury             | run or replay    |
 //!
 //! *Run or replay*: replay when a result is stored, otherwise run. A result outlives failure, restart and
-//! redrive until the stage is done, because it may have cost money. *Bury*: write the dead letter and do not run,
+//! redrive until the stage is done, because it may have cost money; but not an edit, after which it answers another
+//! question: the first claim of an edited redrive drops it. *Bury*: write the dead letter and do not run,
 //! because it may stand in the topic already and the job must not end in two places. The copy on the parking
 //! topic has the attempt of the record that was parked, so a parked job runs for the same claim.
 
@@ -96,6 +97,15 @@ pub struct Known {
     pub held: bool,
     /// A result is stored.
     pub result: bool,
+}
+
+impl Known {
+    /// The same as the first claim of an edited record finds it: what was stored is the answer to the value before. Whether
+    /// there was something to forget. Later claims of the same redrive find what was stored for the new value.
+    pub fn without_outdated(self, redrives: u32, edited: bool) -> (Self, bool) {
+        let is_outdated = self.result && edited && redrives > self.redrives;
+        (Self { result: self.result && !is_outdated, ..self }, is_outdated)
+    }
 }
 
 /// What the claim gets.

@@ -17,6 +17,7 @@ const FIRST_FAILURE: &str = "lazaret.first.failure.at";
 const LAST_FAILURE: &str = "lazaret.last.failure.at";
 const REDRIVES: &str = "lazaret.redrives";
 const ERROR_CODE: &str = "lazaret.error.code";
+const EDIT: &str = "lazaret.edit";
 const DISCARD_BY: &str = "lazaret.discard.by";
 const DISCARD_REASON: &str = "lazaret.discard.reason";
 const ORIGIN_TOPIC: &str = "lazaret.origin.topic";
@@ -43,6 +44,9 @@ pub struct Trail {
     pub redrives: u32,
     /// Why the last attempt failed.
     pub code: Option<Code>,
+    /// The act by which a person gave it another value, or other headers, for this redrive: what was stored for the one
+    /// before is no answer to it.
+    pub edit: Option<String>,
     /// Who gave it up, and why: it is ended without being run.
     pub discard: Option<(String, String)>,
     /// Where the record stood on the stage's input topic.
@@ -59,6 +63,7 @@ impl Trail {
             last_failure: None,
             redrives: 0,
             code: None,
+            edit: None,
             discard: None,
             origin: at.clone(),
         }
@@ -99,6 +104,9 @@ pub fn seal(original: &Headers, trail: &Trail, correlation: &Correlation) -> Hea
     headers.push_text(REDRIVES, trail.redrives.to_string());
     if let Some(code) = trail.code {
         headers.push_text(ERROR_CODE, code.as_str());
+    }
+    if let Some(edit) = &trail.edit {
+        headers.push_text(EDIT, edit.clone());
     }
     if let Some((by, reason)) = &trail.discard {
         headers.push_text(DISCARD_BY, by.clone());
@@ -149,6 +157,7 @@ fn parse(block: &Headers) -> Option<Trail> {
         last_failure: time(LAST_FAILURE),
         redrives: block.text(REDRIVES)?.parse().ok()?,
         code: block.text(ERROR_CODE).and_then(|c| c.parse().ok()),
+        edit: block.text(EDIT).filter(|edit| is_id(edit)).map(str::to_owned),
         discard: block
             .text(DISCARD_BY)
             .map(|by| (by.to_owned(), block.text(DISCARD_REASON).unwrap_or_default().to_owned())),

@@ -110,6 +110,7 @@ pub fn claim(kit: &Kit, work: &Work) -> Claim {
         correlation: work.envelope.correlation.clone(),
         attempt: trail.attempt,
         redrives: trail.redrives,
+        edited: trail.edit.is_some(),
         at: work.record.at.clone(),
         origin: trail.origin.clone(),
         order: work.order.map(|key| key.0),

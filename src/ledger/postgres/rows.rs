@@ -77,6 +77,10 @@ impl Row<'_> {
         matches!(self.state, State::Running | State::Stored | State::Condemned)
     }
 
+    fn drop_result(&mut self) {
+        (self.result, self.kept) = (false, Kept::Dropped);
+    }
+
     fn note(&self, kind: &'static str, at: i64) -> Note {
         let Self { id: row, attempt, redrives, .. } = *self;
         Note { row, at, kind, attempt, redrives, ..Note::default() }
@@ -140,7 +144,9 @@ impl<'a> Book<'a> {
             held: row.is_held(who, claim, now, nobodys(row.token)),
             result: row.result,
         });
-        let ruling = rule(known, claim.redrives, claim.attempt);
+        let known = known.map(|known| known.without_outdated(claim.redrives, claim.edited));
+        let outdated = known.is_some_and(|(_, outdated)| outdated);
+        let ruling = rule(known.map(|(known, _)| known), claim.redrives, claim.attempt);
         match (ruling, found) {
             (Ruling::Busy, _) => Begun::Is(Begin::Busy),
             (Ruling::Finished, Some(row)) => {
@@ -148,6 +154,9 @@ impl<'a> Book<'a> {
                 Begun::Is(if row.is_of(claim) { Begin::Finished(row.state) } else { Begin::Repeated })
             }
             _ => {
+                if outdated && ruling == Ruling::Run {
+                    self.rows.entry(key).and_modify(Row::drop_result);
+                }
                 let row = self.take(key, who, claim, token, now, ruling);
                 let kind = match (ruling, row.result) {
                     (Ruling::Bury, _) => "buried",
@@ -267,7 +276,7 @@ impl<'a> Book<'a> {
         if ending.state == State::Done {
             row.finishes += 1;
             if row.result {
-                (row.result, row.kept) = (false, Kept::Dropped);
+                row.drop_result();
             }
         }
         let Ending { fault, went_to, due, remark, .. } = ending.clone();

@@ -17,7 +17,11 @@ pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64) -> Answer<Begi
     if terms::is_past(db, claim)? {
         return Ok(Ok(Begin::Ousted));
     }
-    let found = find(db, who, claim, now)?;
+    let mut found = find(db, who, claim, now)?;
+    let mut outdated = false;
+    if let Some((_, known)) = &mut found {
+        (*known, outdated) = known.without_outdated(claim.redrives, claim.edited);
+    }
     let ruling = rule(found.map(|(_, known)| known), claim.redrives, claim.attempt);
     Ok(Ok(match (ruling, found) {
         (Ruling::Busy, _) => Begin::Busy,
@@ -26,6 +30,9 @@ pub fn begin(db: &Connection, who: &Who, claim: &Claim, now: i64) -> Answer<Begi
             if is_of(db, row, claim)? { Begin::Finished(known.state) } else { Begin::Repeated }
         }
         (ruling, found) => {
+            if let Some((row, _)) = found.filter(|_| outdated && ruling == Ruling::Run) {
+                db.prepare_cached("UPDATE jobs SET result = NULL WHERE id = ?1")?.execute([row])?;
+            }
             let taken = take(db, who, claim, found.map(|(row, _)| row), now, ruling)?;
             let lease = Lease::granted(claim, taken.token);
             let (kind, begin) = match (ruling, taken.result) {

@@ -11,6 +11,7 @@ fn trail() -> Trail {
         last_failure: Some("2026-01-02T03:04:01Z".parse().unwrap()),
         redrives: 1,
         code: Some(Code::LlmTimeout),
+        edit: Some("act-1".into()),
         discard: None,
         origin: Coordinates { topic: "docs".into(), partition: 2, offset: 99, timestamp: Some(5) },
     }
@@ -106,18 +107,11 @@ fn any_trail() -> impl Strategy<Value = Trail> {
     let time = || proptest::option::of(arbitrary::time());
     let code = proptest::option::of(prop::sample::select(Code::ALL));
     let discard = proptest::option::of(any::<(String, String)>());
-    (any::<u32>(), time(), time(), time(), any::<u32>(), code, discard, arbitrary::coordinates()).prop_map(
-        |(attempt, due, first_failure, last_failure, redrives, code, discard, origin)| Trail {
-            attempt,
-            due,
-            first_failure,
-            last_failure,
-            redrives,
-            code,
-            discard,
-            origin,
-        },
-    )
+    let edit = proptest::option::of(arbitrary::id());
+    (any::<u32>(), time(), time(), time(), any::<u32>(), code, (edit, discard), arbitrary::coordinates())
+        .prop_map(|(attempt, due, first_failure, last_failure, redrives, code, (edit, discard), origin)| {
+            Trail { attempt, due, first_failure, last_failure, redrives, code, edit, discard, origin }
+        })
 }
 
 proptest! {
