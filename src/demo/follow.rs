@@ -65,6 +65,7 @@ impl Follower {
             topics: self.topics.keys().cloned().collect(),
             start: Start::Offsets(self.next.clone()),
             deadline: DEADLINE,
+            uncommitted: false,
         };
         let state = (std::mem::take(&mut self.next), Arrivals::new());
         let topics = self.topics.clone();

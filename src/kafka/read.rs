@@ -24,6 +24,8 @@ pub struct Reading {
     pub start: Start,
     /// For everything together.
     pub deadline: Duration,
+    /// With what stands in transactions that are not committed, or never will be.
+    pub uncommitted: bool,
 }
 
 /// Where to begin in each partition.
@@ -74,6 +76,9 @@ where
         .set("enable.partition.eof", "true")
         .set("fetch.wait.max.ms", "50")
         .set("queued.max.messages.kbytes", (16 * 1024).to_string());
+    if reading.uncommitted {
+        config.set("isolation.level", "read_uncommitted");
+    }
     let made = config.create_with_context(Context::default());
     let consumer: BaseConsumer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
     let timeout = kafka.timeout.0;

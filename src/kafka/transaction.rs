@@ -88,7 +88,7 @@ impl Transactor {
             let run = tokio::spawn(async move {
                 let (mut turn, [first, second]) = (turn.lock().await, &producers);
                 *turn = !*turn;
-                run(if *turn { first } else { second }, &batch, offsets, member).await
+                run(if *turn { first } else { second }, &batch, offsets, member, async { Ok(()) }).await
             });
             run.await.unwrap_or_else(|e| Err(TransactError::Fenced { cause: e.to_string() }))
         }
@@ -106,8 +106,18 @@ impl Writer {
 
     /// Writes these pieces, all or nothing. One transaction at a time: to be called again when this has returned.
     pub async fn write(&self, batch: Vec<Piece>) -> Result<(), TransactError> {
+        self.write_if(batch, async { Ok(()) }).await
+    }
+
+    /// The same, if this still says so when the pieces stand in their logs: whatever is written behind them then comes
+    /// after them, and whatever came before can be looked at.
+    pub async fn write_if(
+        &self,
+        batch: Vec<Piece>,
+        holds: impl Future<Output = Result<(), TransactError>> + Send + 'static,
+    ) -> Result<(), TransactError> {
         let steps = self.0.clone();
-        let run = tokio::spawn(async move { run(&steps, &batch, Vec::new(), None).await });
+        let run = tokio::spawn(async move { run(&steps, &batch, Vec::new(), None, holds).await });
         run.await.unwrap_or_else(|e| Err(TransactError::Fenced { cause: e.to_string() }))
     }
 }
@@ -141,6 +151,7 @@ async fn run(
     batch: &[Piece],
     offsets: Vec<Commit>,
     member: Option<Member>,
+    holds: impl Future<Output = Result<(), TransactError>>,
 ) -> Result<(), TransactError> {
     steps.begin()?;
     // Side by side, since neither needs the other.
@@ -151,11 +162,14 @@ async fn run(
     // While that call is pending nothing can be undone: whoever opens the name anew does it.
     let silent = |_| TransactError::Fenced { cause: "the client does not say what became of offsets".into() };
     let failed = match (delivered, attached.map_err(silent)?) {
-        (Ok(()), Ok(attached)) => {
-            blocking(steps, Steps::commit).await?;
-            attached.note();
-            return Ok(());
-        }
+        (Ok(()), Ok(attached)) => match holds.await {
+            Ok(()) => {
+                blocking(steps, Steps::commit).await?;
+                attached.note();
+                return Ok(());
+            }
+            Err(refused) => refused,
+        },
         // Where one fails, the other fails with it: the one that says why is told.
         (_, Err(fenced @ TransactError::Fenced { .. })) => fenced,
         (Err(TransactError::Again { .. }), Err(refused)) => refused,

@@ -4,6 +4,7 @@
 mod acts;
 pub mod change;
 pub mod content;
+pub mod edits;
 pub mod export;
 mod follow;
 mod gather;
@@ -155,7 +156,7 @@ async fn read_on(
             "these topics are not there, or this user may not see them: what they hold is not known"
         );
     }
-    let reading = Reading { topics: topics.clone(), start, deadline };
+    let reading = Reading { topics: topics.clone(), start, deadline, uncommitted: false };
     let (batches, received) = mpsc::channel(BATCHES);
     let state = (Gathering::new(sources), batches);
     let message_max = Topology::derive(config).message_max();

@@ -111,8 +111,12 @@ async fn look(
     let bounds = settled(&config.kafka, &names, deadline).await?;
     stages.iter_mut().for_each(|stage| stage.bounds(&bounds));
     let left = deadline.saturating_duration_since(Instant::now());
-    let reading =
-        Reading { topics: readers.keys().cloned().collect(), start: Start::Beginning, deadline: left };
+    let reading = Reading {
+        topics: readers.keys().cloned().collect(),
+        start: Start::Beginning,
+        deadline: left,
+        uncommitted: false,
+    };
     let visit = move |stages: &mut Vec<Stage>, record: crate::message::Record| {
         for at in readers.get(&*record.at.topic).into_iter().flatten() {
             if let Some(stage) = stages.get_mut(*at) {

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::edit::Edit;
 use super::parcel::Parcel;
 use super::run::{Plan, Tally};
 
@@ -63,6 +64,15 @@ pub enum Deed {
     Reclassified {
         code: String,
         class: String,
+    },
+    /// The record of the letter, which is one, has another value or other headers when it is sent back. Of several edits the
+    /// first counts.
+    Edited {
+        edit: Box<Edit>,
+    },
+    /// This edit, which was not sent, is taken back: the id of the act that made it.
+    Unedited {
+        edit: String,
     },
     /// A note on the letters, or on the group; an empty one takes it away.
     Noted {
@@ -146,6 +156,8 @@ impl Deed {
             Deed::Discarded => "discarded",
             Deed::Restored => "restored",
             Deed::Reclassified { .. } => "reclassified",
+            Deed::Edited { .. } => "edited",
+            Deed::Unedited { .. } => "unedited",
             Deed::Noted { .. } => "noted",
             Deed::Assigned { .. } => "assigned",
             Deed::Linked { .. } => "linked",

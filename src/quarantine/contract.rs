@@ -174,7 +174,7 @@ async fn a_letter_comes_back_with_all_it_had(index: Arc<dyn Quarantine>) {
     apply(&*index, std::slice::from_ref(&entry), &[]).await;
     let remarks = Remarks::default();
     let (state, kept) = (State::Open, Kept::Kafka);
-    let expected = [Known { entry, state, looked_at: false, remarks, kept, archived: None }];
+    let expected = [Known { entry, state, looked_at: false, remarks, kept, archived: None, edit: None }];
     assert_eq!(all(&*index, &Filter::default(), 10).await, expected);
     assert_eq!(index.find("id-").await.expect("the index works"), expected);
 }

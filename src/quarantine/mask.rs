@@ -76,9 +76,14 @@ impl Mask {
         }
     }
 
+    /// Whether headers of this name are hidden.
+    pub fn hides(&self, name: &str) -> bool {
+        self.0.headers.iter().any(|rule| is_named(name, rule))
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str, value: Bytes) -> Bytes {
-        match self.0.headers.iter().any(|rule| is_named(name, rule)) {
+        match self.hides(name) {
             true => Bytes::from_static(MASKED.as_bytes()),
             false => self.bytes(value),
         }

@@ -7,6 +7,7 @@
 
 mod act;
 mod audit;
+mod edit;
 mod entry;
 mod filter;
 mod group;
@@ -27,6 +28,7 @@ pub(crate) mod contract;
 
 pub use act::{Act, BY_INDEX, Deed, LETTERS_MAX, Outcome, times_sent};
 pub use audit::{ActCursor, ActFilter, ActPage};
+pub use edit::{Edit, Edition, digest};
 pub use entry::{Entry, Origin, Writer};
 pub use filter::{By, Condition, Cursor, Filter, NotACursor, is_in_area, is_of_job};
 pub use group::{Bucket, Group, GroupState, Share, Stretch};
@@ -74,6 +76,8 @@ pub struct Known {
     /// Its latest copy in the archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archived: Option<Box<Parcel>>,
+    /// What it is sent back as, if that is another value or other headers.
+    pub edit: Option<Edition>,
 }
 
 /// A page of dead letters, the latest death first.

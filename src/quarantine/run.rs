@@ -31,8 +31,11 @@ pub struct Plan {
     pub groups: Vec<String>,
     /// When Kafka took in the letter that it deletes first.
     pub oldest: Option<Timestamp>,
-    /// How many failed for good, by the revision of the stage that they failed in.
+    /// How many failed for good and were not edited, by the revision of the stage that they failed in.
     pub permanent: BTreeMap<String, u64>,
+    /// How many go with another value or other headers than they died with, as far as they were edited before.
+    #[serde(default)]
+    pub edited: u64,
     /// How often the letter that was sent back most often was.
     pub most_redriven: u32,
     /// What the ledger said of their jobs, where it could be asked.

@@ -54,7 +54,18 @@ impl State {
         gone: bool,
     ) -> Self {
         let acts = acts.into_iter();
-        let state = acts.clone().fold(State::Open, |state, act| match (&act.deed, state) {
+        let state = acts.clone().fold(State::Open, |state, act| state.after(&act.deed));
+        match state {
+            // That it died again is known from Kafka, whatever was noted or not.
+            State::Open | State::Redriving | State::Resolved if died_again => State::Superseded,
+            State::Open if gone && parcels(acts).is_empty() => State::Expired,
+            state => state,
+        }
+    }
+
+    /// What a deed makes of it.
+    pub fn after(self, deed: &Deed) -> Self {
+        match (deed, self) {
             (Deed::Redriven, _) => State::Redriving,
             (Deed::Settled { outcome: Outcome::Succeeded | Outcome::Skipped }, _) => State::Resolved,
             (Deed::Settled { outcome: Outcome::FailedAgain }, _) => State::Superseded,
@@ -63,12 +74,6 @@ impl State {
             }
             (Deed::Discarded, _) => State::Discarded,
             (_, state) => state,
-        });
-        match state {
-            // That it died again is known from Kafka, whatever was noted or not.
-            State::Open | State::Redriving | State::Resolved if died_again => State::Superseded,
-            State::Open if gone && parcels(acts).is_empty() => State::Expired,
-            state => state,
         }
     }
 }
@@ -134,6 +139,7 @@ mod tests {
             Deed::Noted { text: "hm".into() },
             Deed::Assigned { owner: "ada".into() },
             Deed::Linked { ticket: "T-1".into() },
+            Deed::Unedited { edit: "act".into() },
             Deed::Resolved,
         ];
         assert_eq!(of(&words), State::Open);

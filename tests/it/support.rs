@@ -33,7 +33,8 @@ pub fn config(bootstrap: &str, yaml: &str) -> Config {
 /// Everything that stands in these topics now.
 pub async fn records(config: &Config, topics: &[&str]) -> Vec<Record> {
     let topics = topics.iter().map(|t| (*t).to_owned()).collect();
-    let reading = Reading { topics, start: Start::Beginning, deadline: Duration::from_secs(30) };
+    let reading =
+        Reading { topics, start: Start::Beginning, deadline: Duration::from_secs(30), uncommitted: false };
     let all = read(&config.kafka, Size::mib(16), reading, Vec::new(), |all, record| {
         all.push(record);
         ControlFlow::Continue(())

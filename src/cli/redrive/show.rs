@@ -26,6 +26,12 @@ pub fn about(plan: &Plan, now: Timestamp) -> String {
     line("selected by", printable(&plan.selection));
     let permanent: u64 = plan.permanent.values().sum();
     line("letters", format!("{}, of which {permanent} failed for good", plan.letters));
+    if plan.edited > 0 {
+        line(
+            "edited",
+            format!("{} go with another payload or other headers than they died with", plan.edited),
+        );
+    }
     line("of", format!("{} groups, {} tenants", plan.groups.len(), plan.tenants));
     line("bytes", format!("{}, some {} tokens of a model", Size(plan.bytes), plan.bytes / 4));
     if let Some(oldest) = plan.oldest {

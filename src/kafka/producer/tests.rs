@@ -42,7 +42,7 @@ fn to(topic: &str, key: &str, value: &str) -> OutRecord {
 
 async fn all(config: &Config, topics: &[&str], start: Start) -> Vec<Record> {
     let topics = topics.iter().map(|t| (*t).to_owned()).collect();
-    let reading = Reading { topics, start, deadline: Duration::from_secs(20) };
+    let reading = Reading { topics, start, deadline: Duration::from_secs(20), uncommitted: false };
     let (records, report) = read(&config.kafka, Size::mib(1), reading, Vec::new(), |all, record| {
         all.push(record);
         ControlFlow::Continue(())
@@ -212,8 +212,12 @@ async fn reading_ends_where_the_topics_ended_and_respects_start_and_break() {
     let offsets = Start::Offsets([(("in".to_owned(), 0), 6)].into());
     assert_eq!(all(&config, &["in"], offsets).await.len(), 4);
 
-    let reading =
-        Reading { topics: vec!["in".into()], start: Start::Beginning, deadline: Duration::from_secs(20) };
+    let reading = Reading {
+        topics: vec!["in".into()],
+        start: Start::Beginning,
+        deadline: Duration::from_secs(20),
+        uncommitted: false,
+    };
     let report = read(&config.kafka, Size::mib(1), reading, 0, |seen, _| {
         *seen += 1;
         if *seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

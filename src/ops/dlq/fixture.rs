@@ -82,5 +82,6 @@ pub fn known(second: i64) -> Known {
         remarks: Default::default(),
         kept: Kept::Kafka,
         archived: None,
+        edit: None,
     }
 }

@@ -19,7 +19,7 @@ use crate::ops::advice::Advice;
 use crate::ops::quarantine::change::ensure_there;
 use crate::ops::quarantine::content::portions;
 use crate::ops::quarantine::selection::named;
-use crate::ops::quarantine::{self, FollowError};
+use crate::ops::quarantine::{self, FollowError, edits};
 use crate::ops::redrive::send::{LETTERS_MAX, Outgoing, SendError, Sender};
 pub use crate::ops::redrive::send::{Order, What};
 use crate::quarantine::{Entry, Known, Quarantine, State, Writer, times_sent};
@@ -51,6 +51,8 @@ pub struct SentBack {
     pub job: String,
     /// How often it has been sent back now.
     pub redrives: u32,
+    /// It went with another value or other headers than it died with.
+    pub edited: bool,
     /// `topic-partition` of the redrive topic.
     pub at: String,
 }
@@ -90,13 +92,22 @@ pub async fn send_back(
     if let Some(late) = quarantine::refresh(config, &index).await? {
         return Err(RedriveError::Refused(vec![Advice::new(late, "what was read is kept: try again")]));
     }
+    let known = known(config, &index).await?;
     let letters = named(&*index, ids, usize::MAX).await.map_err(DlqError::from)?;
     let (outgoing, refused) = weigh(config, &index, letters, order.what, aside).await?;
     if !refused.is_empty() {
         return Err(RedriveError::Refused(refused));
     }
     let mut sender = Sender::open(config, cluster, &Uuid::now_v7().to_string()).await?;
-    send(config, &mut sender, outgoing, order).await
+    send(config, &mut sender, outgoing, order, known).await
+}
+
+/// How far the topic of operations is read.
+async fn known(config: &Config, index: &Arc<dyn Quarantine>) -> Result<i64, FollowError> {
+    match Topology::derive(config).operations {
+        Some(topic) => Ok(edits::known(index, &topic).await?),
+        None => Ok(0),
+    }
 }
 
 /// Of these dead letters, by their whole ids, sends back those that may be, and says why the others may not. The index is up to
@@ -108,12 +119,13 @@ pub async fn send_back_some(
     ids: &[String],
     order: &Order,
 ) -> Result<(Vec<SentBack>, Vec<Advice>), RedriveError> {
+    let known = known(config, index).await?;
     let mut letters = Vec::with_capacity(ids.len());
     for ids in ids.chunks(ASKED) {
         letters.extend(index.get(ids).await.map_err(FollowError::from)?);
     }
     let (outgoing, refused) = weigh(config, index, letters, order.what, Aside::Nothing).await?;
-    Ok((send(config, sender, outgoing, order).await?, refused))
+    Ok((send(config, sender, outgoing, order, known).await?, refused))
 }
 
 /// Those that may be sent back, and why others may not.
@@ -126,7 +138,7 @@ async fn weigh(
 ) -> Result<(Vec<Outgoing>, Vec<Advice>), RedriveError> {
     let ledger = LedgerReader::find(&config.ledger)?;
     let (mut outgoing, mut refused) = (Vec::new(), Vec::new());
-    for Known { entry, state, archived, .. } in letters {
+    for Known { entry, state, archived, edit, .. } in letters {
         let revision = revision_of(config, &entry.pipeline, &entry.stage);
         let Some(revision) = revision.filter(|_| entry.writer == Writer::Lazaret) else {
             refused.push(no_stage(&entry));
@@ -137,16 +149,17 @@ async fn weigh(
             None => None,
         };
         let objection = objection(&entry, state, row.as_ref()).or_else(|| match what {
-            What::Redrive if aside != Aside::Unchanged => unchanged(&entry, &revision),
+            What::Redrive if aside != Aside::Unchanged && edit.is_none() => unchanged(&entry, &revision),
             _ => None,
         });
         match objection.filter(|_| aside != Aside::All) {
             Some(advice) => refused.push(advice),
             None => {
                 let before = index.acts(&entry.id).await.map_err(FollowError::from)?;
-                let known = row.map_or(0, |row| row.redrives);
-                let known = known.max(entry.redrives.saturating_add(times_sent(&before)));
-                outgoing.push(Outgoing { letter: entry, redrives: known.saturating_add(1), archived });
+                let redrives = row.map_or(0, |row| row.redrives);
+                let redrives = redrives.max(entry.redrives.saturating_add(times_sent(&before)));
+                let redrives = redrives.saturating_add(1);
+                outgoing.push(Outgoing { letter: entry, redrives, archived, edit });
             }
         }
     }
@@ -169,20 +182,22 @@ async fn send(
     sender: &mut Sender,
     outgoing: Vec<Outgoing>,
     order: &Order,
+    known: i64,
 ) -> Result<Vec<SentBack>, RedriveError> {
     let (mut sent, mut left) = (Vec::new(), outgoing.len());
-    for together in portions(outgoing, LETTERS_MAX, |one| one.letter.size) {
-        let done = match sender.send(together, order).await {
+    for together in portions(outgoing, LETTERS_MAX, Outgoing::size) {
+        let done = match sender.send(together, order, known).await {
             Ok(done) => done,
             Err(error) => return Err(RedriveError::Unwritten { sent, left, error }),
         };
         left -= done.sent.len();
-        sent.extend(done.sent.into_iter().map(|(Outgoing { letter, redrives, .. }, at)| SentBack {
+        sent.extend(done.sent.into_iter().map(|(Outgoing { letter, redrives, edit, .. }, at)| SentBack {
             id: letter.id,
             pipeline: letter.pipeline,
             stage: letter.stage,
             job: letter.job,
             redrives,
+            edited: edit.is_some(),
             at: at.to_string(),
         }));
         if let Some(gone) = done.gone.first() {
@@ -244,7 +259,8 @@ fn unchanged(letter: &Entry, revision: &str) -> Option<Advice> {
             "dead letter {} failed for good, and its stage has not changed since (revision {revision})",
             letter.id
         );
-        let hint = "change the stage, or, if the cause lies elsewhere and is removed, say so with --unchanged and --reason";
+        let hint = "change the stage, edit the record with `lazaret dlq edit`, or, if the cause lies elsewhere and is removed, \
+                    say so with --unchanged and --reason";
         Advice::new(message, hint)
     })
 }

@@ -46,6 +46,11 @@ impl<'a> Acts<'a> {
         Ok(())
     }
 
+    /// The same of one letter; the id of the act.
+    pub async fn note_one(&self, letter: &str, deed: &Deed) -> Result<String, ProduceError> {
+        self.write(&[letter.to_owned()], None, deed).await
+    }
+
     /// Says something of the operation as a whole; the id of the act.
     pub async fn say(&self, deed: &Deed) -> Result<String, ProduceError> {
         self.write(&[], None, deed).await

@@ -127,7 +127,12 @@ impl Change {
         match &self.reason {
             None if matches!(
                 self.deed,
-                Deed::Restored | Deed::Reclassified { .. } | Deed::Resolved | Deed::Unmasked
+                Deed::Restored
+                    | Deed::Reclassified { .. }
+                    | Deed::Resolved
+                    | Deed::Unmasked
+                    | Deed::Edited { .. }
+                    | Deed::Unedited { .. }
             ) =>
             {
                 return advice("no reason is given", "say why with --reason");

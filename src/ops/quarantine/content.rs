@@ -183,6 +183,7 @@ mod tests {
             remarks: Remarks::default(),
             kept: Kept::Kafka,
             archived: None,
+            edit: None,
         };
         let sizes = [1, BYTES_MAX - 1, 1, BYTES_MAX + 1, 5, 5];
         let letters: Vec<Known> = (0..).zip(sizes).map(|(n, size)| sized(n, size)).collect();

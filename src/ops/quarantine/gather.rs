@@ -113,7 +113,7 @@ impl Gathering {
 }
 
 /// What cannot be read was written by somebody else, or by a later version: it changes nothing here.
-fn act(record: &Record) -> Option<Act> {
+pub fn act(record: &Record) -> Option<Act> {
     let text = record.value.as_deref().filter(|value| value.len() <= ACT_MAX)?;
     match serde_json::from_slice(text) {
         Ok(act) => Some(act),

@@ -15,7 +15,7 @@ use crate::llm::openai::Client;
 use crate::llm::{ChatMessage, ChatRequest};
 use crate::ops::advice::Advice;
 use crate::ops::offsets;
-use crate::quarantine::{Plan, Quarantine, Run};
+use crate::quarantine::{Known, Plan, Quarantine, Run};
 use crate::worker::revision_of;
 
 /// A letter that was sent back so often is not sent back again by itself: it would go in circles.
@@ -58,7 +58,8 @@ impl Check {
     pub fn hint(&self) -> String {
         match self.name {
             "changed" => {
-                "change the stage, or, if the cause lies elsewhere and is removed, override 'changed'".into()
+                "change the stage, edit the records, or, if the cause lies elsewhere and is removed, override 'changed'"
+                    .into()
             }
             "provider" => "wait until it answers".into(),
             "running" => "start the stage".into(),
@@ -94,7 +95,7 @@ pub async fn check(
     let stage = stage.and_then(|pipeline| pipeline.stages.iter().find(|stage| stage.name == plan.stage));
     let runs = index.active_runs().await?;
     Ok(vec![
-        changed(config, plan),
+        changed(config, index, plan, run).await?,
         provider(config, stage).await,
         running(config, plan).await,
         lag(config, plan, limits).await,
@@ -113,22 +114,56 @@ fn fails(name: &'static str, found: impl Into<String>) -> Check {
     Check { name, holds: false, found: found.into() }
 }
 
-/// What failed for good fails again, unless the stage is another one now.
-fn changed(config: &Config, plan: &Plan) -> Check {
+/// What failed for good fails again, unless the stage is another one now, or the record is.
+async fn changed(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    plan: &Plan,
+    run: Option<&str>,
+) -> Result<Check, RunError> {
     const NAME: &str = "changed";
+    let Some(revision) = revision_of(config, &plan.pipeline, &plan.stage) else {
+        let (pipeline, stage) = (&plan.pipeline, &plan.stage);
+        return Ok(fails(NAME, format!("the configuration has no stage {pipeline}.{stage}")));
+    };
+    let planned = plan.permanent.get(&revision).copied().unwrap_or_default();
+    // What was edited since it was planned goes as it was edited, and what was taken back does not.
+    let (same, edited) = match run.filter(|_| planned + plan.edited > 0) {
+        Some(run) => count_unchanged(index, run, &revision).await?,
+        None => (planned, plan.edited),
+    };
     let permanent: u64 = plan.permanent.values().sum();
-    match revision_of(config, &plan.pipeline, &plan.stage) {
-        None => fails(NAME, format!("the configuration has no stage {}.{}", plan.pipeline, plan.stage)),
-        Some(_) if permanent == 0 => holds(NAME, "none of the letters failed for good"),
-        Some(revision) => match plan.permanent.get(&revision).copied().unwrap_or_default() {
-            0 => holds(NAME, format!("the stage has another revision now ({revision})")),
-            same => fails(
-                NAME,
-                format!(
-                    "{same} letters failed for good, and the stage has not changed since (revision {revision})"
-                ),
+    Ok(match (same, edited) {
+        (0, 0) if permanent == 0 => holds(NAME, "none of the letters failed for good"),
+        (0, 0) => holds(NAME, format!("the stage has another revision now ({revision})")),
+        (0, edited) => holds(NAME, format!("{edited} letters were edited")),
+        (same, _) => fails(
+            NAME,
+            format!(
+                "{same} letters failed for good and were not edited, and the stage has not changed since (revision \
+                 {revision})"
             ),
-        },
+        ),
+    })
+}
+
+/// Letters of a run that failed for good in this revision and were not edited; and those that were edited.
+async fn count_unchanged(
+    index: &Arc<dyn Quarantine>,
+    run: &str,
+    revision: &str,
+) -> Result<(u64, u64), RunError> {
+    const PAGE: usize = 1000;
+    let (mut from, mut same, mut edited) = (0, 0, 0);
+    loop {
+        let letters = index.in_run(run, from, PAGE).await?;
+        let Some(last) = letters.last() else { return Ok((same, edited)) };
+        from = last.place + 1;
+        for Known { entry, edit, .. } in letters.into_iter().filter_map(|one| one.letter) {
+            let is_same = entry.class == "permanent" && entry.revision.as_deref() == Some(revision);
+            same += u64::from(is_same && edit.is_none());
+            edited += u64::from(edit.is_some());
+        }
     }
 }
 

@@ -73,16 +73,16 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
                 return Err(too_many(wish.most));
             }
             for id in ids {
-                let known = open(index, id).await?;
-                gathered.take(known, ledger.as_ref()).await?;
+                let letter = open(index, id).await?;
+                gathered.take(letter, ledger.as_ref()).await?;
             }
             if ids.len() <= IDS_SHOWN { ids.join(" ") } else { format!("{} ids", ids.len()) }
         }
         Selection::Rule { name, ids } => {
             for ids in ids.chunks(PAGE) {
                 let letters = index.get(ids).await?.into_iter();
-                for known in letters.filter(|known| known.state == State::Open) {
-                    gathered.take(known, ledger.as_ref()).await?;
+                for letter in letters.filter(|letter| letter.state == State::Open) {
+                    gathered.take(letter, ledger.as_ref()).await?;
                 }
             }
             format!("rule '{name}'")
@@ -92,8 +92,8 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
             let mut after = None;
             loop {
                 let page = index.list(&filter, after.as_ref(), PAGE).await?;
-                for known in page.letters {
-                    gathered.take(known, ledger.as_ref()).await?;
+                for letter in page.letters {
+                    gathered.take(letter, ledger.as_ref()).await?;
                 }
                 if gathered.places.len() as u64 > wish.most {
                     return Err(too_many(wish.most));
@@ -155,6 +155,7 @@ struct Gathered {
     tenants: BTreeSet<String>,
     groups: BTreeSet<String>,
     permanent: BTreeMap<String, u64>,
+    edited: u64,
     bytes: u64,
     oldest: Option<i64>,
     most_redriven: u32,
@@ -164,8 +165,8 @@ struct Gathered {
 }
 
 impl Gathered {
-    async fn take(&mut self, known: Known, ledger: Option<&LedgerReader>) -> Result<(), RunError> {
-        let entry = known.entry;
+    async fn take(&mut self, letter: Known, ledger: Option<&LedgerReader>) -> Result<(), RunError> {
+        let Known { entry, edit, .. } = letter;
         if entry.writer != Writer::Lazaret {
             self.foreign += 1;
             return Ok(());
@@ -180,7 +181,9 @@ impl Gathered {
         *self.stages.entry((entry.pipeline.clone(), entry.stage.clone())).or_default() += 1;
         self.tenants.extend(entry.tenant.clone());
         self.groups.insert(entry.fingerprint.clone());
-        if entry.class == "permanent" {
+        if edit.is_some() {
+            self.edited += 1;
+        } else if entry.class == "permanent" {
             *self.permanent.entry(entry.revision.clone().unwrap_or_default()).or_default() += 1;
         }
         self.bytes += entry.size;
@@ -248,6 +251,7 @@ impl Gathered {
             groups: self.groups.into_iter().collect(),
             oldest: self.oldest.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()),
             permanent: self.permanent,
+            edited: self.edited,
             most_redriven: self.most_redriven,
             preview: self.preview,
             policy: wish.policy,

@@ -116,6 +116,7 @@ mod tests {
             groups: Vec::new(),
             oldest: None,
             permanent: Default::default(),
+            edited: 0,
             most_redriven: 0,
             preview: None,
             policy: Policy::default(),

@@ -6,7 +6,7 @@ use super::{
     Act, ActFilter, By, Entry, Filter, Group, Known, Quarantine, Share, State, Stretch, all, at, audit,
 };
 use crate::message::TopicPartition;
-use crate::quarantine::{Bucket, Deed, Kept, Remarks, parcels};
+use crate::quarantine::{Bucket, Deed, Edition, Kept, Remarks, parcels};
 
 /// Every record that was read, in any order.
 #[derive(Clone, Default)]
@@ -48,7 +48,8 @@ impl Model {
             let state = State::of(acts.iter().copied(), again, gone);
             let parcel = parcels(acts.iter().copied()).pop().cloned().map(Box::new);
             let kept = Kept::of(gone, parcel.is_some());
-            Known { state, looked_at, entry, remarks: remarks(&acts), kept, archived: parcel }
+            let edit = Edition::of(acts.iter().copied());
+            Known { state, looked_at, entry, remarks: remarks(&acts), kept, archived: parcel, edit }
         };
         let mut letters: Vec<Known> = entries.iter().map(|entry| known(entry)).collect();
         letters.sort_by(|a, b| {

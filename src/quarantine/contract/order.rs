@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::model::{Model, answers};
 use super::{Act, ActFilter, Batch, Deed, Entry, Filter, Kept, Open, Quarantine, State, at, letter, parcel};
 use crate::config::expression::Expression;
-use crate::message::{Coordinates, TopicPartition};
-use crate::quarantine::{Condition, Outcome};
+use crate::message::{Coordinates, Headers, TopicPartition};
+use crate::quarantine::{Condition, Edit, Outcome};
 
 const SEEDS: u64 = 6;
 const PARTITIONS: i32 = 3;
@@ -101,6 +101,7 @@ fn entry(n: i64, random: &mut Random) -> Entry {
 }
 
 fn deed(n: i64, entries: &[Entry], random: &mut Random) -> Act {
+    let edit = Edit::new(format!("was {n}"), None, &Headers::new()).bare(n);
     let deeds = [
         Deed::Redriven,
         Deed::Settled { outcome: Outcome::Succeeded },
@@ -109,6 +110,8 @@ fn deed(n: i64, entries: &[Entry], random: &mut Random) -> Act {
         Deed::Discarded,
         Deed::Restored,
         Deed::Reclassified { code: "parse.failed".into(), class: "permanent".into() },
+        Deed::Edited { edit: Box::new(edit) },
+        Deed::Unedited { edit: format!("act-{}", random.below(70)) },
         Deed::Noted { text: format!("note {n}") },
         Deed::Assigned { owner: String::new() },
         Deed::Linked { ticket: format!("T-{n}") },

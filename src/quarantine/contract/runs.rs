@@ -28,6 +28,7 @@ fn plan(letters: u64) -> Deed {
         groups: vec!["f1".into()],
         oldest: Some(at(0)),
         permanent: BTreeMap::from([("7".into(), 1)]),
+        edited: 1,
         most_redriven: 0,
         preview: None,
         policy: Policy::default(),

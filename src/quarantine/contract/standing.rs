@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Open, act, apply, at, audit, count, groups, letter, on_group, states};
-use crate::message::TopicPartition;
-use crate::quarantine::{Act, ActFilter, Deed, Entry, Filter, Outcome, Quarantine, State};
+use crate::message::{Headers, TopicPartition};
+use crate::quarantine::{Act, ActFilter, Deed, Edit, Entry, Filter, Outcome, Quarantine, State};
 
 pub async fn standing(open: &impl Open) {
     a_letter_is_where_the_last_act_on_it_put_it(open().await).await;
@@ -21,6 +21,7 @@ pub async fn standing(open: &impl Open) {
     what_kafka_deleted_is_expired_unless_somebody_did_something(open().await).await;
     what_is_known_later_of_an_expired_letter_still_counts(open().await).await;
     acts_on_letters_are_told_whole(open().await).await;
+    of_several_edits_the_first_counts_and_the_index_has_where_it_stands(open().await).await;
 }
 
 const SENT: Deed = Deed::Redriven;
@@ -64,6 +65,31 @@ async fn a_letter_is_where_the_last_act_on_it_put_it(index: Arc<dyn Quarantine>)
         }
     }
     assert_eq!(states(&*index).await.values().filter(|state| **state == State::Open).count(), 18);
+}
+
+async fn of_several_edits_the_first_counts_and_the_index_has_where_it_stands(index: Arc<dyn Quarantine>) {
+    let edited = |offset: i64| {
+        let edit = Edit::new("was".into(), Some(&b"secret"[..].into()), &Headers::new());
+        act(offset, &["id-0001"], Deed::Edited { edit: Box::new(edit) })
+    };
+    let known = async || index.find("id-0001").await.expect("works").remove(0);
+    // Acts may come before their letters, and in one batch or two.
+    apply(&*index, &[], &[edited(4), edited(5)]).await;
+    apply(&*index, &[letter(1)], &[edited(6)]).await;
+    let edit = known().await.edit.expect("edited");
+    assert_eq!((edit.act.as_str(), edit.offset, edit.sent), ("act-4", Some(4), false));
+    assert_eq!((edit.by.as_str(), edit.reason.as_deref()), ("ada", Some("because")));
+    for act in index.acts("id-0001").await.expect("works") {
+        let Deed::Edited { edit } = &act.deed else { panic!("{act:?}") };
+        assert!(edit.content.is_none(), "the index keeps no payloads");
+        assert_eq!(edit.offset.map(|offset| format!("act-{offset}")), Some(act.id));
+    }
+    apply(&*index, &[], &[act(7, &["id-0001"], Deed::Unedited { edit: "act-4".into() })]).await;
+    assert_eq!(known().await.edit, None);
+    apply(&*index, &[], &[edited(8), act(9, &["id-0001"], SENT), edited(10)]).await;
+    let edit = known().await.edit.expect("edited");
+    assert_eq!((edit.offset, edit.sent, known().await.state), (Some(8), true, State::Redriving));
+    assert!(known().await.looked_at);
 }
 
 async fn acts_count_in_the_order_of_their_topic_and_once(index: Arc<dyn Quarantine>) {

@@ -15,8 +15,8 @@ use super::tally::{Bytes, Count, HOUR, Keys, Latest, Oldest, Shares, Sum, Trend}
 use super::trends::Trends;
 use super::wish::Wish;
 use crate::quarantine::{
-    Act, ActCursor, ActFilter, ActPage, Bucket, By, Cursor, Filter, Group, Known, Page, Remarks, Share,
-    State, Stretch, parcels,
+    Act, ActCursor, ActFilter, ActPage, Bucket, By, Cursor, Edition, Filter, Group, Known, Page, Remarks,
+    Share, State, Stretch, parcels,
 };
 
 /// Most letters, groups or values of one answer.
@@ -358,7 +358,8 @@ async fn bare_letters<S: Shelf>(shelf: &mut S, keys: &[i64]) -> Result<Vec<Known
         let letter = letter.ok_or_else(|| shelf.damaged("a letter that cannot be read"))?;
         let acts = acts.get(&letter.entry.id).map(Vec::as_slice).unwrap_or_default();
         let archived = parcels(acts).pop().cloned().map(Box::new);
-        letters.push(Known { remarks: Remarks::of(acts), archived, ..letter });
+        let (remarks, edit) = (Remarks::of(acts), Edition::of(acts));
+        letters.push(Known { remarks, archived, edit, ..letter });
     }
     Ok(letters)
 }

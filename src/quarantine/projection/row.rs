@@ -180,7 +180,8 @@ pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Opti
         id: row.id,
         job: row.job,
     };
-    Some(Known { entry, state, looked_at, remarks: Remarks::default(), kept, archived: None })
+    let remarks = Remarks::default();
+    Some(Known { entry, state, looked_at, remarks, kept, archived: None, edit: None })
 }
 
 /// What a trace is found by. Two traces that share it would be needed among 2^63.

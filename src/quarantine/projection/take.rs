@@ -164,6 +164,7 @@ fn noted(id: String, offset: i64, act: &Act) -> Noted {
             let bare = Deed::Enlisted { from: *from, ids: Vec::new() };
             (run(), Some((i64::try_from(*from).unwrap_or(i64::MAX), ids)), bare)
         }
+        Deed::Edited { edit } => (None, None, Deed::Edited { edit: Box::new(edit.bare(offset)) }),
         deed => (deed.is_of_run().then(run).flatten(), None, deed.clone()),
     };
     let bare = Act { letters: Vec::new(), deed, ..act.clone() };

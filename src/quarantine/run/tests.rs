@@ -12,6 +12,7 @@ fn plan(letters: u64) -> Plan {
         groups: vec!["f1".into()],
         oldest: None,
         permanent: BTreeMap::new(),
+        edited: 0,
         most_redriven: 0,
         preview: None,
         policy: Policy::default(),

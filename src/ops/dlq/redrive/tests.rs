@@ -78,7 +78,8 @@ fn what_failed_for_good_is_not_run_again_by_the_same_revision_of_its_stage() {
 
 #[test]
 fn letters_go_together_as_long_as_they_are_few_and_small() {
-    let sized = |size: u64| Outgoing { letter: Entry { size, ..letter() }, redrives: 1, archived: None };
+    let sized =
+        |size: u64| Outgoing { letter: Entry { size, ..letter() }, redrives: 1, archived: None, edit: None };
     let sizes = |all: Vec<Outgoing>| {
         portions(all, LETTERS_MAX, |one| one.letter.size).iter().map(Vec::len).collect::<Vec<_>>()
     };

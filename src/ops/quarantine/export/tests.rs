@@ -43,6 +43,7 @@ fn row(payload: Option<&'static [u8]>) -> Row {
         entry: letter(1),
         kept: Kept::Kafka,
         archived: None,
+        edit: None,
         state: State::Open,
         looked_at: false,
         remarks: Remarks::default(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Executor, PAGE, control};
 use crate::ledger::{JobRow, State as JobState};
 use crate::ops::quarantine::content::BYTES_MAX;
-use crate::ops::quarantine::rows;
+use crate::ops::quarantine::{edits, rows};
 use crate::ops::redrive::RunError;
 use crate::ops::redrive::send::{LETTERS_MAX, Order, Outgoing, What};
 use crate::quarantine::{Deed, Entry, Fate, InRun, Known, Outcome};
@@ -15,6 +15,7 @@ impl Executor<'_> {
     pub(super) async fn send(&mut self, most: u64) -> Result<bool, RunError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(LETTERS_MAX);
         let (mut chosen, mut bytes, mut passed) = (Vec::new(), 0, self.next);
+        let known = edits::known(self.index, &self.topic).await?;
         'pages: loop {
             let letters = self.index.in_run(&self.run.id, passed, PAGE).await?;
             if letters.is_empty() {
@@ -25,13 +26,13 @@ impl Executor<'_> {
                     return Ok(true);
                 }
                 let fate = if self.gone.contains(&place) { Fate::Expired } else { fate };
-                if let (Fate::Left, Some(known)) = (fate, letter) {
-                    bytes += known.entry.size;
+                if let (Fate::Left, Some(letter)) = (fate, letter) {
+                    bytes += letter.entry.size + letter.edit.as_ref().map_or(0, |edit| 3 * edit.bytes);
                     let is_full = chosen.len() == most || (bytes > BYTES_MAX && !chosen.is_empty());
                     if is_full {
                         break 'pages;
                     }
-                    chosen.push((place, known, sent_before));
+                    chosen.push((place, letter, sent_before));
                 } else {
                     // Somebody else has done something with it since it was counted.
                     self.move_on(place, fate);
@@ -40,7 +41,7 @@ impl Executor<'_> {
             }
         }
         let is_any = !chosen.is_empty();
-        self.send_these(chosen).await?;
+        self.send_these(chosen, known).await?;
         self.next = passed;
         Ok(is_any)
     }
@@ -52,22 +53,23 @@ impl Executor<'_> {
         Ok(again.iter().any(|one| one.letter.is_some()))
     }
 
-    async fn send_these(&mut self, chosen: Vec<(u64, Known, u32)>) -> Result<(), RunError> {
-        let entries: Vec<&Entry> = chosen.iter().map(|(_, known, _)| &known.entry).collect();
+    /// `known`: how far the topic of operations was read when they were looked up.
+    async fn send_these(&mut self, chosen: Vec<(u64, Known, u32)>, known: i64) -> Result<(), RunError> {
+        let entries: Vec<&Entry> = chosen.iter().map(|(_, letter, _)| &letter.entry).collect();
         let rows = match &self.ledger {
             Some(ledger) => rows(ledger, &entries).await?,
             None => vec![None; chosen.len()],
         };
         let (mut outgoing, mut places) = (Vec::new(), BTreeMap::new());
         let (mut done, mut under_way) = (Vec::new(), Vec::new());
-        for ((place, known, sent_before), row) in chosen.into_iter().zip(rows) {
-            let (entry, archived) = (known.entry, known.archived);
+        for ((place, letter, sent_before), row) in chosen.into_iter().zip(rows) {
+            let Known { entry, archived, edit, .. } = letter;
             match Way::of(&entry, sent_before, row.as_ref()) {
                 Way::Skip => done.push((place, entry)),
                 Way::Adopt => under_way.push((place, entry)),
                 Way::Send(redrives) => {
                     places.insert(entry.id.clone(), place);
-                    outgoing.push(Outgoing { letter: entry, redrives, archived });
+                    outgoing.push(Outgoing { letter: entry, redrives, archived, edit });
                 }
             }
         }
@@ -86,7 +88,7 @@ impl Executor<'_> {
         }
         let (by, reason) = (self.by().to_owned(), self.run.because.clone());
         let order = Order { what: What::Redrive, by, reason };
-        let sent = self.sender.send(outgoing, &order).await?;
+        let sent = self.sender.send(outgoing, &order, known).await?;
         self.pace.spent(sent.sent.len() as u64);
         for (Outgoing { letter, .. }, _) in sent.sent {
             if let Some(place) = places.get(&letter.id) {

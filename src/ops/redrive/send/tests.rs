@@ -38,7 +38,7 @@ fn sent(partitions: usize, redrives: u32, order: &Order) -> Record {
         Config::parse(include_str!("../../../../lazaret.yaml"), "lazaret.yaml").expect("a configuration");
     let stage = Topology::derive(&config).stages.remove(0);
     let (dead, original) = dead();
-    let out = back(&dead, original, &stage, partitions, redrives, order);
+    let out = back(&dead, original, &stage, partitions, redrives, Some("act-1".into()), order);
     let partition = out.partition.expect("a partition");
     let at = Coordinates { topic: out.topic.clone(), partition, offset: 0, timestamp: None };
     Record { at, key: out.key, value: out.value, headers: out.headers }
@@ -54,7 +54,7 @@ fn what_is_sent_back_is_the_original_record_with_its_origin_and_one_more_redrive
     assert_eq!(envelope.correlation.job.0, "job-1");
     assert_eq!(envelope.correlation.tenant.as_deref(), Some("acme"));
     let origin = Coordinates { topic: "in".into(), partition: 4, offset: 17, timestamp: Some(1_000) };
-    assert_eq!(envelope.trail, Trail { redrives: 1, ..Trail::fresh(&origin) });
+    assert_eq!(envelope.trail, Trail { redrives: 1, edit: Some("act-1".into()), ..Trail::fresh(&origin) });
 }
 
 #[test]
