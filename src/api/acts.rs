@@ -22,7 +22,7 @@ use crate::ops::quarantine::selection::Target;
 use crate::quarantine::{Act, ActCursor, ActFilter, Deed, State as Standing};
 
 /// Letters, or groups, that one request touches unless it allows more.
-const MAX: usize = 1000;
+pub const MAX: usize = 1000;
 
 /// Which acts are meant: those for which all of this holds.
 #[derive(Deserialize, JsonSchema)]

@@ -8,6 +8,7 @@ mod acts;
 mod admit;
 mod archive;
 mod ask;
+mod edit;
 mod groups;
 mod letters;
 mod openapi;
@@ -92,6 +93,7 @@ fn routes() -> Vec<Route> {
         groups::routes(),
         acts::routes(),
         archive::routes(),
+        edit::routes(),
         redrives::routes(),
         rules::routes(),
         openapi::routes(),

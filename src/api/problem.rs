@@ -40,7 +40,7 @@ impl Problem {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    fn advised(status: StatusCode, advice: Advice) -> Self {
+    pub fn advised(status: StatusCode, advice: Advice) -> Self {
         Self::new(status, advice.message).hint(advice.hint)
     }
 
@@ -57,6 +57,14 @@ impl Problem {
         });
         let more = checks.map(|check| format!("{}: {}", check.name, check.found)).collect();
         Self { more, ..first.unwrap_or_else(|| Self::new(StatusCode::CONFLICT, "nothing was done")) }
+    }
+
+    /// It cannot be done, for these reasons.
+    pub fn conflicts(all: Vec<Advice>) -> Self {
+        let more = all.iter().skip(1).map(|advice| advice.message.clone()).collect();
+        let first = all.into_iter().next().map(|advice| Self::advised(StatusCode::CONFLICT, advice));
+        let none = || Self::new(StatusCode::CONFLICT, "nothing was changed");
+        Self { more, ..first.unwrap_or_else(none) }
     }
 
     pub fn forbidden(detail: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -101,13 +109,7 @@ impl From<ChangeError> for Problem {
         match error {
             ChangeError::Wrong(advice) => Self::advised(StatusCode::BAD_REQUEST, advice),
             ChangeError::Selection(error) => error.into(),
-            ChangeError::Refused(all) => {
-                let more = all.iter().skip(1).map(|advice| advice.message.clone()).collect();
-                let first = all.into_iter().next();
-                let first = first.map(|advice| Self::advised(StatusCode::CONFLICT, advice));
-                let none = || Self::new(StatusCode::CONFLICT, "nothing was changed");
-                Self { more, ..first.unwrap_or_else(none) }
-            }
+            ChangeError::Refused(all) => Self::conflicts(all),
             ChangeError::Kafka(_) | ChangeError::Unwritten { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }

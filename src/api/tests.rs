@@ -12,7 +12,7 @@ use crate::quarantine::sqlite::SqliteQuarantine;
 use crate::quarantine::{Batch, Deed, Entry};
 
 /// What the least role may do that may do something: the table that a new route has to be written into.
-const RIGHTS: [(&str, &str, Least); 31] = [
+const RIGHTS: [(&str, &str, Least); 34] = [
     ("GET", "/v1/dlq", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/count", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/trend", Least::Role(Role::Viewer)),
@@ -30,6 +30,9 @@ const RIGHTS: [(&str, &str, Least); 31] = [
     ("POST", "/v1/acts/resolve", Least::Role(Role::Operator)),
     ("GET", "/v1/archive", Least::Role(Role::Viewer)),
     ("POST", "/v1/archive/restore", Least::Role(Role::Operator)),
+    ("GET", "/v1/dlq/{id}/edit", Least::Role(Role::Admin)),
+    ("POST", "/v1/acts/edit", Least::Role(Role::Admin)),
+    ("POST", "/v1/acts/unedit", Least::Role(Role::Admin)),
     ("GET", "/v1/redrives", Least::Role(Role::Viewer)),
     ("POST", "/v1/redrives", Least::Role(Role::Operator)),
     ("GET", "/v1/redrives/{id}", Least::Role(Role::Viewer)),
@@ -258,6 +261,67 @@ async fn orders_are_checked_before_anything_is_done() {
 }
 
 #[tokio::test]
+async fn whoever_edits_may_see_payloads_and_says_what_is_to_be_changed() {
+    let scene = Scene::new(&[
+        ("editor", Role::Operator, &[Right::Edit], Scope::default()),
+        ("admin", Role::Admin, &[], Scope::default()),
+    ])
+    .await;
+    let header = json!({ "letters": ["id-0001"], "headers": { "a": "1" }, "reason": "x", "dry_run": true });
+    for path in ["/v1/acts/edit", "/v1/acts/unedit"] {
+        let (status, problem) = scene.post("editor", path, header.clone()).await;
+        assert_eq!(status, 403, "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|text| text.contains("dlq:payload")), "{problem}");
+    }
+    for (path, order, status, words) in [
+        ("/v1/acts/edit", json!({ "letters": ["id-0001"] }), 400, "what is to be changed"),
+        ("/v1/acts/edit", json!({ "letters": ["id-0001"], "merge": {}, "patch": [] }), 400, "twice"),
+        ("/v1/acts/edit", json!({ "letters": ["id-0001"], "patch": {} }), 400, "no JSON Patch"),
+        ("/v1/acts/edit", json!({ "letters": ["id-0001"], "payload": { "base64": "!" } }), 400, "base64"),
+        ("/v1/acts/edit", json!({ "letters": ["id-0001"], "merge": {} }), 400, "no reason"),
+        ("/v1/acts/edit", json!({ "merge": {}, "reason": "x" }), 400, "with what"),
+        ("/v1/acts/edit", json!({ "filter": { "limit": 1 }, "merge": {}, "reason": "x" }), 400, "no pages"),
+        (
+            "/v1/acts/edit",
+            json!({ "filter": {}, "max": 5, "merge": {}, "reason": "x" }),
+            409,
+            "5 may be touched",
+        ),
+        (
+            "/v1/acts/edit",
+            json!({ "letters": ["id-0001"], "headers": { "dlq.id": "x" }, "reason": "x" }),
+            400,
+            "is locked",
+        ),
+        (
+            "/v1/acts/edit",
+            json!({ "letters": ["id-0001"], "headers": { "model": "x" }, "reason": "x" }),
+            400,
+            "is sensitive",
+        ),
+        (
+            "/v1/acts/edit",
+            json!({ "letters": ["id-0003"], "merge": {}, "reason": "x" }),
+            409,
+            "is discarded, not open",
+        ),
+        ("/v1/acts/unedit", json!({ "letters": ["id-0001"], "reason": "x" }), 409, "is not edited"),
+        (
+            "/v1/acts/unedit",
+            json!({ "letters": ["id-0001"], "merge": {}, "reason": "x" }),
+            400,
+            "another deed",
+        ),
+    ] {
+        let (got, problem) = scene.post("admin", path, order.clone()).await;
+        assert_eq!(got, status, "{path} {order}: {problem}");
+        assert!(problem["detail"].as_str().is_some_and(|text| text.contains(words)), "{order}: {problem}");
+    }
+    let (status, problem) = scene.get("admin", "/v1/dlq/id-0001/edit").await;
+    assert_eq!(status, 404, "{problem}");
+}
+
+#[tokio::test]
 async fn a_token_for_a_part_knows_nothing_of_the_rest() {
     let scope = || Scope { tenant: Some("acme".into()), ..Scope::default() };
     let scene = Scene::new(&[("kim", Role::Admin, &[], scope())]).await;
@@ -265,7 +329,8 @@ async fn a_token_for_a_part_knows_nothing_of_the_rest() {
     assert_eq!(get("/v1/dlq/count?state=all").await.1["count"], 19);
     assert_eq!(get("/v1/groups/f1").await.1["count"], 19);
     assert_eq!(get("/v1/dlq/count?tenant=beta").await.0, 403);
-    for path in ["/v1/dlq/id-0007", "/v1/dlq/id-0007/record", "/v1/dlq/id-0007/acts"] {
+    for path in ["/v1/dlq/id-0007", "/v1/dlq/id-0007/record", "/v1/dlq/id-0007/edit", "/v1/dlq/id-0007/acts"]
+    {
         assert_eq!(get(path).await.0, 404, "{path}");
     }
     assert_eq!(get("/v1/dlq/id-0003/acts").await.1["acts"][0]["letters"], json!(["id-0003"]));
@@ -274,6 +339,8 @@ async fn a_token_for_a_part_knows_nothing_of_the_rest() {
     let dry = |target: Value| json!({ "note": "hm", "dry_run": true, "letters": target });
     assert_eq!(post("/v1/acts/note", dry(json!(["id-0001"]))).await.0, 200);
     assert_eq!(post("/v1/acts/note", dry(json!(["id-0001", "id-0007"]))).await.0, 404);
+    let edit = json!({ "letters": ["id-0007"], "merge": {}, "reason": "x" });
+    assert_eq!(post("/v1/acts/edit", edit).await.0, 404);
     assert_eq!(post("/v1/acts/note", json!({ "note": "hm", "group": "f1" })).await.0, 403);
     assert_eq!(post("/v1/acts/resolve", json!({ "reason": "x", "letters": ["id-0001"] })).await.0, 403);
     let all = json!({ "reason": "x", "dry_run": true, "filter": { "state": "discarded" } });

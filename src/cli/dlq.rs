@@ -2,6 +2,7 @@
 
 mod audit;
 mod change;
+mod edit;
 mod export;
 mod index;
 mod runbook;
@@ -45,6 +46,9 @@ enum What {
     /// Send dead letters back to the stage where they died, to be run again. All or none; ends with 4 when one was
     /// sent back before or is not dead.
     Redrive(send::Redrive),
+    /// Give dead letters another payload or other headers, with which they are sent back; the letters stay as they are. Opens an
+    /// editor unless flags say what. All or none; ends with 7 when somebody else was first.
+    Edit(Box<edit::Edit>),
     /// Give dead letters up for good, in somebody's name and for a reason.
     Discard(Box<send::Discard>),
     /// Take dead letters back that were given up.
@@ -74,6 +78,7 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         What::Groups(groups) => index::groups(groups, now, global).await,
         What::Count(count) => index::count(count, now, global).await,
         What::Redrive(redrive) => send::redrive(redrive, global).await,
+        What::Edit(edit) => edit::edit(*edit, now, global).await,
         What::Discard(discard) => send::discard(*discard, now, global).await,
         What::Restore(with) => change::restore(with, now, global).await,
         What::Reclassify(reclassify) => change::reclassify(reclassify, now, global).await,

@@ -1,7 +1,9 @@
-//! Dead letters one by one: found in the index, told with everything that is known of them, and, in `redrive`, sent back.
+//! Dead letters one by one: found in the index, told with everything that is known of them, and, in `edit`
+//! and `redrive`, corrected and sent back.
 
 pub mod account;
 pub mod care;
+pub mod edit;
 pub mod explain;
 pub mod life;
 pub mod links;

@@ -32,18 +32,7 @@ impl Validate {
     }
 
     async fn document(&self, job: &Job) -> Result<Output, Fault> {
-        required(&job.payload, &["id", "tenant"])?;
-        let mut document: Document = job.payload_as()?;
-        identified(&document.id, &document.tenant, &job.correlation)?;
-        same_resource(&document.id, &job.correlation)?;
-        exactly_one_carrier(&document)?;
-        for (name, value) in [("uri", &document.uri), ("media_type", &document.media_type)] {
-            bounded(name, value.as_deref().unwrap_or_default(), URI_MAX)?;
-        }
-        let inline = document.text.as_deref().or(document.content.as_deref());
-        if inline.is_some_and(|inline| inline.trim().is_empty()) {
-            return Err(Fault::new(Code::DocumentEmpty, "the document has no bytes"));
-        }
+        let mut document = document(job)?;
         self.fetcher.check(&document, self.size_max).await?;
         document.version.get_or_insert(job.origin_timestamp);
         document.title = named(document.title);
@@ -52,14 +41,7 @@ impl Validate {
     }
 
     fn question(&self, job: &Job) -> Result<Output, Fault> {
-        required(&job.payload, &["id", "tenant", "text"])?;
-        let mut question: Question = job.payload_as()?;
-        identified(&question.id, &question.tenant, &job.correlation)?;
-        let size = question.text.len() as u64;
-        if size > self.size_max {
-            let message = format!("the question has {size} bytes; {} are allowed (size_max)", self.size_max);
-            return Err(Fault::new(Code::DocumentTooLarge, message));
-        }
+        let mut question = question(job, self.size_max)?;
         question.text = question.text.trim().to_owned();
         Output::new(&question)
     }
@@ -74,6 +56,42 @@ impl Stage for Validate {
         };
         Ok(vec![output])
     }
+}
+
+/// What can be said of a record without looking at the document that it refers to.
+pub fn check(settings: &config::Validate, job: &Job) -> Result<(), Fault> {
+    match settings.of {
+        Subject::Document => document(job).map(drop),
+        Subject::Question => question(job, settings.size_max.0).map(drop),
+    }
+}
+
+fn document(job: &Job) -> Result<Document, Fault> {
+    required(&job.payload, &["id", "tenant"])?;
+    let document: Document = job.payload_as()?;
+    identified(&document.id, &document.tenant, &job.correlation)?;
+    same_resource(&document.id, &job.correlation)?;
+    exactly_one_carrier(&document)?;
+    for (name, value) in [("uri", &document.uri), ("media_type", &document.media_type)] {
+        bounded(name, value.as_deref().unwrap_or_default(), URI_MAX)?;
+    }
+    let inline = document.text.as_deref().or(document.content.as_deref());
+    if inline.is_some_and(|inline| inline.trim().is_empty()) {
+        return Err(Fault::new(Code::DocumentEmpty, "the document has no bytes"));
+    }
+    Ok(document)
+}
+
+fn question(job: &Job, size_max: u64) -> Result<Question, Fault> {
+    required(&job.payload, &["id", "tenant", "text"])?;
+    let question: Question = job.payload_as()?;
+    identified(&question.id, &question.tenant, &job.correlation)?;
+    let size = question.text.len() as u64;
+    if size > size_max {
+        let message = format!("the question has {size} bytes; {size_max} are allowed (size_max)");
+        return Err(Fault::new(Code::DocumentTooLarge, message));
+    }
+    Ok(question)
 }
 
 /// Missing, null and blank are the same to whoever has to mend the producer, and deserve their own code.

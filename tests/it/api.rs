@@ -88,6 +88,64 @@ async fn programs_see_and_do_what_their_tokens_allow_and_it_is_written_down_in_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn programs_edit_dead_letters_when_they_may_and_the_stage_can_read_what_comes_of_it() {
+    let Some((rig, ids)) = scene("apiedit", &[(Code::ParseCorrupt, 2)]).await else { return };
+    let (kim, kims) =
+        token(&rig, &["kim", "--role", "operator", "--with", "dlq:payload", "--with", "dlq:edit"]).await;
+    std::fs::write(rig.path("tokens"), format!("{kims}\n")).expect("written");
+    let file = rig.path("tokens");
+    let ops = format!("ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{", file.display());
+    rig.reconfigure("http: {", &ops);
+    let mut ops = rig.serve("ops", &[]).await;
+    let caller = Caller::of(&ops).await;
+    eventually("the index has the letters", async || {
+        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 2).then_some(())
+    })
+    .await;
+    let document = json!({ "id": "a.md", "tenant": "acme", "text": "# What was lost" }).to_string();
+    let order = |more: Value| {
+        let mut order = json!({ "letters": [ids[0]], "reason": "the scanner lost it" });
+        order.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
+        order
+    };
+    let (status, problem) =
+        caller.post(&kim, "/v1/acts/edit", order(json!({ "headers": { "a": "1" } }))).await;
+    assert_eq!(status, 409, "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("could not read it")), "{problem}");
+    let edit = json!({ "payload": { "text": document }, "headers": { "a": "1" } });
+    let mut dry = order(edit.clone());
+    dry["dry_run"] = json!(true);
+    let (status, prepared) = caller.post(&kim, "/v1/acts/edit", dry).await;
+    assert_eq!((status, &prepared["letters"]), (200, &json!([ids[0]])), "{prepared}");
+    let changes = &prepared["samples"][0]["changes"];
+    assert_eq!(
+        (&changes[0]["after"], &changes[1]["at"]),
+        (&json!(document), &json!("headers/a")),
+        "{prepared}"
+    );
+    assert_eq!(caller.get(&kim, &format!("/v1/dlq/{}/edit", ids[0])).await.0, 404, "nothing was done");
+
+    let (status, done) = caller.post(&kim, "/v1/acts/edit", order(edit.clone())).await;
+    assert_eq!((status, &done["letters"], &done["lost"]), (200, &json!([ids[0]]), &json!([])), "{done}");
+    let (status, problem) = caller.post(&kim, "/v1/acts/edit", order(edit)).await;
+    assert_eq!(status, 409, "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("was edited by kim")), "{problem}");
+    let (_, shown) = caller.get(&kim, &format!("/v1/dlq/{}/edit", ids[0])).await;
+    assert_eq!(
+        (&shown["edit"]["by"], &shown["changes"][0]["after"]),
+        (&json!("kim"), &json!(document)),
+        "{shown}"
+    );
+    let (_, letter) = caller.get(&kim, &format!("/v1/dlq/{}", ids[0])).await;
+    assert_eq!(letter["edit"]["sent"], false, "{letter}");
+    let (status, _) = caller.post(&kim, "/v1/acts/unedit", order(json!({}))).await;
+    assert_eq!(status, 200);
+    let (_, letter) = caller.get(&kim, &format!("/v1/dlq/{}", ids[0])).await;
+    assert_eq!(letter["edit"], Value::Null);
+    assert!(ops.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_not_served_open_to_other_machines() {
     let Some((rig, _)) = scene("open", &[]).await else { return };
     rig.reconfigure("http: {", "ops: { listen: '0.0.0.0:0' }\nhttp: {");

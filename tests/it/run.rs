@@ -3,6 +3,7 @@
 mod avro;
 mod crash;
 mod dead;
+mod edit;
 mod fairness;
 mod ladder;
 mod lag;

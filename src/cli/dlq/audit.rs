@@ -88,6 +88,7 @@ fn deed(deed: &Deed) -> String {
     match deed {
         Deed::Settled { outcome } => format!("settled: {}", outcome.as_str()),
         Deed::Reclassified { code, class } => format!("reclassified: {code} ({class})"),
+        Deed::Edited { edit } => format!("edited: {} bytes", edit.bytes),
         Deed::Noted { text } => format!("noted: {text}"),
         Deed::Assigned { owner } => format!("assigned: {owner}"),
         Deed::Linked { ticket } => format!("linked: {ticket}"),

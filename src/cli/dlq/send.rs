@@ -8,6 +8,7 @@ use super::which::{Which, index};
 use crate::cli::confirm::confirm;
 use crate::cli::words::{NOBODY, words};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
+use crate::config::Config;
 use crate::ops::dlq::explain::printable;
 use crate::ops::dlq::redrive::{Aside, Order, RedriveError, SentBack, What, send_back};
 use crate::ops::quarantine::selection::{Target, letters};
@@ -156,6 +157,24 @@ async fn send(
     }
 }
 
+/// Sends letters back that were edited just now.
+pub async fn edited(
+    config: &Config,
+    ids: &[String],
+    by: &str,
+    reason: &str,
+    global: &Global,
+) -> Result<(), Failure> {
+    let order = Order { what: What::Redrive, by: by.to_owned(), reason: Some(reason.to_owned()) };
+    let sent = send_back(config, ids, &order, Aside::Nothing).await;
+    let sent = sent.map_err(|error| {
+        let failure = Failure::from(error);
+        let hint = "they are edited all the same: send them back with `lazaret dlq redrive`";
+        Failure { hint: failure.hint.or(Some(hint.into())), ..failure }
+    })?;
+    show(&sent, What::Redrive, global)
+}
+
 fn show(sent: &[SentBack], what: What, global: &Global) -> Result<(), Failure> {
     match global.format() {
         Format::Json => output::json(&json!({ "sent": sent })),
@@ -168,9 +187,10 @@ fn show(sent: &[SentBack], what: What, global: &Global) -> Result<(), Failure> {
         Format::Table => {
             let row = |s: &SentBack| {
                 let stage = format!("{}.{}", s.pipeline, s.stage);
-                vec![s.id.clone(), stage, printable(&s.job), s.redrives.to_string(), s.at.clone()]
+                let edited = if s.edited { "yes" } else { "no" }.to_owned();
+                vec![s.id.clone(), stage, printable(&s.job), s.redrives.to_string(), edited, s.at.clone()]
             };
-            let heading = ["id", "stage", "job", "redrives", "to"];
+            let heading = ["id", "stage", "job", "redrives", "edited", "to"];
             output::to_stdout(&output::table(&heading, sent.iter().map(row).collect()))
         }
     }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use super::edit::told;
 use super::{late, stage};
 use crate::flow::Code;
 use crate::ops::dlq::account::Account;
@@ -47,6 +48,9 @@ pub fn story(account: &Account, telling: &Telling<'_>) -> String {
         let _ = writeln!(text, "{name:<14}{url}");
     }
     record::standing(&mut text, account);
+    if let Some(changes) = &account.edit_changes {
+        let _ = writeln!(text, "\nwhat was edited\n{}", told::changes(changes).trim_end());
+    }
     next(&mut text, account, telling);
     printable(&text)
 }
@@ -94,9 +98,15 @@ fn facts(text: &mut String, account: &Account, now: Timestamp) {
         (Some(partition), Some(offset)) => format!("{}-{partition}@{offset}", origin.topic),
         _ => origin.topic.clone(),
     });
+    let edited = known.edit.as_ref().map(|edit| {
+        let sent = if edit.sent { "sent back so" } else { "it goes so when it is sent back" };
+        let reason = edit.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("by {} at {}{reason}; {sent}", edit.by, time(edit.at))
+    });
     let rows = [
         ("dead letter", Some(entry.id.clone())),
         ("state", Some(format!("{}; {seen}", known.state.as_str()))),
+        ("edited", edited),
         ("stands at", Some(entry.at.to_string())),
         ("stage", Some(format!("{}{}", stage(&entry.pipeline, &entry.stage), revision.unwrap_or_default()))),
         ("job", Some(entry.job.clone())),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::DlqError;
+use super::edit::{self, Change};
 use super::life::{Cost, Life};
 use super::links::links;
 use super::list::Letter;
@@ -35,6 +36,9 @@ pub struct Account {
     /// Absent when Kafka was not asked.
     #[serde(flatten)]
     pub standing: Option<Standing>,
+    /// What an edit that counts has changed; absent when there is none, or contents are not told, or Kafka does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit_changes: Option<Vec<Change>>,
 }
 
 /// How much of the record is told.
@@ -81,7 +85,13 @@ pub async fn account(
             Told::Lengths | Told::Contents => Some(standing(config, &known).await),
         }
     };
-    let (life, standing) = tokio::join!(Life::of(config, entry), record);
+    let edited = async {
+        match (told, &known.edit) {
+            (Told::Contents, Some(_)) => edit::changes(config, &known).await.unwrap_or_default(),
+            _ => None,
+        }
+    };
+    let (life, standing, edit_changes) = tokio::join!(Life::of(config, entry), record, edited);
     let usage = match &standing {
         Some(Standing::There(original)) => original.usage,
         _ => None,
@@ -100,6 +110,7 @@ pub async fn account(
         changes: Changes::of(config, entry, group.as_ref()),
         links: links(config, entry),
         standing,
+        edit_changes,
         group,
         letter: Letter { care: Care::of_letter(config, &known, now), known },
     })

@@ -103,7 +103,15 @@ impl Telling<'_> {
         if let Some(url) = &self.account.letter.care.runbook {
             text.push_str(&format!("\n\nThe stage's own runbook: {url}"));
         }
-        self.step("Fix, or wait", text, ["check".to_owned()])
+        let mut commands = vec!["check".to_owned()];
+        if self.entry.writer == Writer::Lazaret && self.entry.class == "permanent" {
+            text.push_str(
+                "\n\nWhere the record itself is the cause, give it another payload or other headers; for all that are alike \
+                 with --group and --patch.",
+            );
+            commands.push(format!("dlq edit {}", quoted(&self.entry.id)));
+        }
+        self.step("Fix, or wait", text, commands)
     }
 
     fn conditions(&self) -> Step {

@@ -1,0 +1,235 @@
+//! `/v1/acts/edit` and `/v1/acts/unedit`: another payload, or other headers, for dead letters; and what an edit has changed.
+//! Whoever edits sees payloads, so that he needs the right to that too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::acts::{MAX, read};
+use super::ask::Ask;
+use super::letters::find;
+use super::{Api, Problem, Right, Route, Who};
+use crate::ops::dlq::edit::{
+    Change, Done, EditError, Payload, Prepared, What, Wish, changes, check, prepare,
+};
+use crate::ops::quarantine::selection::Target;
+use crate::quarantine::{Edition, State as Standing};
+
+/// What is to be changed, of which letters. Exactly one of `letters` and `filter` says of which; at most one of `patch`, `merge`
+/// and `payload` what the payload becomes.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Order {
+    /// Ids, or as much of their beginning as tells them from the others.
+    letters: Option<Vec<String>>,
+    /// All open ones that pass.
+    filter: Option<Ask>,
+    /// A JSON Patch (RFC 6902); of Avro, for the JSON that `/v1/dlq/{id}/record` does not show and `dlq show` does.
+    patch: Option<Value>,
+    /// A JSON Merge Patch (RFC 7396).
+    merge: Option<Value>,
+    /// The whole payload.
+    payload: Option<Whole>,
+    /// Headers that get this value, in place of all of their name, or, with null, go.
+    headers: BTreeMap<String, Option<String>>,
+    /// Headers that are secrets, or by which people tell whose a record is, are meant too.
+    sensitive: bool,
+    /// Why.
+    reason: Option<String>,
+    /// Only says what would be different.
+    dry_run: bool,
+    /// Touch at most this many; 1000 when absent.
+    max: Option<u32>,
+    /// Do it only if it is this many: what was seen before.
+    count: Option<usize>,
+}
+
+/// A payload: one of these.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Whole {
+    /// In the form that it had: JSON, or Avro with the schema that it was written with.
+    Json(Value),
+    Text(String),
+    Base64(String),
+}
+
+/// What was done, or would be.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the answer, which is one of the two")]
+enum Answer {
+    Done(Done),
+    Prepared(Prepared),
+}
+
+/// An edit that counts, and what it has changed, without what is masked.
+#[derive(Serialize, JsonSchema)]
+struct Edited {
+    edit: Edition,
+    /// Absent when Kafka no longer has the record.
+    changes: Option<Vec<Change>>,
+}
+
+pub fn routes() -> Vec<Route> {
+    let post = |route: Route| route.body::<Order>().answer::<Answer>();
+    vec![
+        Route::get("/v1/dlq/{id}/edit", Right::Payload, "Show what an edit has changed", one)
+            .answer::<Edited>(),
+        post(Route::post("/v1/acts/edit", Right::Edit, "Give another payload or other headers", edit)),
+        post(Route::post("/v1/acts/unedit", Right::Edit, "Take back edits that were not sent", unedit)),
+    ]
+}
+
+async fn one(
+    State(api): State<Api>,
+    who: Extension<Arc<Who>>,
+    Path(id): Path<String>,
+) -> Result<Json<Edited>, Problem> {
+    let letter = find(&api, &who, &id).await?;
+    let none = || Problem::not_found("the dead letter is not edited", "`/v1/acts/edit` does it");
+    let edit = letter.edit.clone().ok_or_else(none)?;
+    Ok(Json(Edited { edit, changes: changes(&api.config, &letter).await? }))
+}
+
+async fn edit(
+    State(api): State<Api>,
+    who: Extension<Arc<Who>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let mut order: Order = read(&headers, body)?;
+    may_see(&who)?;
+    let what = What::Edit(Box::new(wish(&mut order)?));
+    carry_out(&api, &who, order, what).await
+}
+
+async fn unedit(
+    State(api): State<Api>,
+    who: Extension<Arc<Who>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let order: Order = read(&headers, body)?;
+    may_see(&who)?;
+    let is_edit = order.patch.is_some() || order.merge.is_some() || order.payload.is_some();
+    if is_edit || !order.headers.is_empty() {
+        return Err(Problem::wrong("the order has words of another deed", "leave them out"));
+    }
+    carry_out(&api, &who, order, What::Undo).await
+}
+
+fn may_see(who: &Who) -> Result<(), Problem> {
+    match who.rights.contains(&Right::Payload) {
+        true => Ok(()),
+        false => {
+            let detail = "whoever edits sees payloads, and this token may not (dlq:payload)";
+            Err(Problem::forbidden(detail, "ask somebody who may"))
+        }
+    }
+}
+
+fn wish(order: &mut Order) -> Result<Wish, Problem> {
+    let payload = match (order.patch.take(), order.merge.take(), order.payload.take()) {
+        (None, None, None) => Payload::AsItIs,
+        (Some(patch), None, None) => {
+            let patch = serde_json::from_value(patch);
+            let wrong =
+                |error| Problem::wrong(format!("'patch' is no JSON Patch: {error}"), "RFC 6902 says how");
+            Payload::Patch(patch.map_err(wrong)?)
+        }
+        (None, Some(merge), None) => Payload::Merge(merge),
+        (None, None, Some(Whole::Json(view))) => Payload::Json(view),
+        (None, None, Some(Whole::Text(text))) => Payload::Bytes(text.into_bytes().into()),
+        (None, None, Some(Whole::Base64(text))) => {
+            let bytes = STANDARD.decode(text);
+            let wrong =
+                |error| Problem::wrong(format!("'base64' cannot be read: {error}"), "RFC 4648 says how");
+            Payload::Bytes(bytes.map_err(wrong)?.into())
+        }
+        _ => {
+            return Err(Problem::wrong(
+                "it is said twice what the payload becomes",
+                "give one of patch, merge and payload",
+            ));
+        }
+    };
+    let headers = std::mem::take(&mut order.headers).into_iter().collect::<Vec<_>>();
+    if matches!(payload, Payload::AsItIs) && headers.is_empty() {
+        return Err(Problem::wrong(
+            "it is not said what is to be changed",
+            "give patch, merge, payload or headers",
+        ));
+    }
+    Ok(Wish { payload, headers, sensitive: order.sensitive })
+}
+
+async fn carry_out(api: &Api, who: &Who, order: Order, what: What) -> Result<Response, Problem> {
+    if !order.dry_run {
+        check(&who.name, order.reason.as_deref())?;
+    }
+    let target = target(api, who, &order).await?;
+    let max = order.max.map_or(MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+    let prepared = prepare(&api.config, &*api.index, &target, max, what).await?;
+    let found = prepared.letters.len();
+    if let Some(count) = order.count.filter(|count| *count != found) {
+        let detail = format!("it would be done with {found}, not with {count}");
+        return Err(Problem::new(StatusCode::CONFLICT, detail).hint("look again: some have come or gone"));
+    }
+    if order.dry_run {
+        return Ok(Json(prepared).into_response());
+    }
+    let reason = order.reason.unwrap_or_default();
+    let done = prepared.carry_out(&api.config, &api.index, &api.producer, &who.name, &reason).await?;
+    let lost = done.lost.first().filter(|_| done.letters.is_empty());
+    match lost {
+        None => Ok(Json(done).into_response()),
+        Some(lost) => {
+            let problem = Problem::new(StatusCode::CONFLICT, lost.why.clone());
+            Err(problem.hint("`/v1/dlq/{id}/acts` shows what was done with it"))
+        }
+    }
+}
+
+async fn target(api: &Api, who: &Who, order: &Order) -> Result<Target, Problem> {
+    match (&order.letters, &order.filter) {
+        (Some(letters), None) => {
+            let mut ids = Vec::with_capacity(letters.len().min(MAX));
+            for id in letters {
+                ids.push(find(api, who, id).await?.entry.id);
+            }
+            Ok(Target::Letters(ids))
+        }
+        (None, Some(ask)) if ask.limit.is_some() || ask.cursor.is_some() || ask.by.is_some() => {
+            Err(Problem::wrong("a filter has no pages", "leave out limit, cursor and by"))
+        }
+        (None, Some(ask)) => Ok(Target::Those(Box::new(ask.filter(&who.scope, &[Standing::Open])?))),
+        _ => Err(Problem::wrong("it is not said with what", "give one of letters and filter")),
+    }
+}
+
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Wrong(advice) => Self::advised(StatusCode::BAD_REQUEST, advice),
+            EditError::Selection(error) => error.into(),
+            EditError::Refused(all) => Self::conflicts(all),
+            EditError::Late(advice) => Self::advised(StatusCode::SERVICE_UNAVAILABLE, advice),
+            EditError::Kafka(_)
+            | EditError::Index(_)
+            | EditError::Unnoted(_)
+            | EditError::Unwritten { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        }
+    }
+}

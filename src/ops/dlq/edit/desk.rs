@@ -1,0 +1,145 @@
+//! The records of dead letters, and what a wish makes of each: read, changed, checked, compared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::check::Checks;
+use super::diff::{Change, diff};
+use super::sheet::Sheet;
+use super::{EditError, PAGE, Wish, class, gone};
+use crate::config::Config;
+use crate::flow::Topology;
+use crate::flow::topology::OPERATION_MAX;
+use crate::kafka::KafkaProblem;
+use crate::kafka::pick::{Picker, Place};
+use crate::message::{DeadLetter, Headers, Record};
+use crate::ops::advice::Advice;
+use crate::ops::quarantine::content::portions;
+use crate::quarantine::{Edit, Known, Mask, digest};
+use crate::schema::Registry;
+
+/// What an act has beside the value and the headers: names, times, a reason.
+const ACT_ROOM: usize = 8 << 10;
+
+/// What is needed to edit records. Holds one connection.
+pub struct Desk<'a> {
+    config: &'a Config,
+    pub operations: Option<String>,
+    pub mask: Mask,
+    pub registry: Option<Arc<Registry>>,
+    pub picker: Picker,
+    checks: Checks,
+}
+
+/// What is made of one letter.
+pub struct Draft {
+    pub edit: Edit,
+    pub changes: Vec<Change>,
+}
+
+pub type Drafted = (Known, Result<Option<Draft>, Advice>);
+
+impl<'a> Desk<'a> {
+    pub fn new(config: &'a Config) -> Result<Self, EditError> {
+        let topology = Topology::derive(config);
+        let registry = Registry::of(config).map_err(|error| {
+            EditError::Wrong(Advice::new(error.to_string(), "correct `registry` in the configuration"))
+        })?;
+        Ok(Self {
+            config,
+            mask: Mask::of(&config.quarantine.masking),
+            registry,
+            picker: Picker::new(&config.kafka, "dlq", topology.message_max()),
+            operations: topology.operations,
+            checks: Checks::default(),
+        })
+    }
+
+    pub async fn records(&mut self, letters: &[Known]) -> Result<HashMap<Place, Record>, KafkaProblem> {
+        self.picker.pick(letters.iter().map(|letter| letter.entry.place())).await
+    }
+
+    /// What comes of each of these, by portions that memory has room for.
+    pub async fn drafts(&mut self, letters: Vec<Known>, wish: &Wish) -> Result<Vec<Drafted>, EditError> {
+        let mut drafts = Vec::with_capacity(letters.len());
+        for letters in portions(letters, PAGE, |letter| letter.entry.size) {
+            let found = self.records(&letters).await?;
+            for letter in letters {
+                let draft = self.draft(&letter, &found, wish).await;
+                drafts.push((letter, draft));
+            }
+        }
+        Ok(drafts)
+    }
+
+    /// `None` when it makes no difference.
+    async fn draft(
+        &mut self,
+        letter: &Known,
+        found: &HashMap<Place, Record>,
+        wish: &Wish,
+    ) -> Result<Option<Draft>, Advice> {
+        let (dead, headers, record) = read(letter, found).ok_or_else(|| gone(letter))?;
+        class::allow_for(&wish.headers, &dead.correlation)?;
+        let registry = self.registry.clone();
+        let before = Sheet::of(registry.as_ref(), record.value.clone(), headers).await;
+        let mut after = before.with(registry.as_ref(), &wish.payload).await?;
+        after.headers = class::apply(&before.headers, &wish.headers);
+        let was = digest(before.value.as_ref(), &before.headers);
+        let edit = Edit::new(was, after.value.as_ref(), &after.headers);
+        if edit.is == edit.was {
+            return Ok(None);
+        }
+        let length = serde_json::to_vec(&edit).map_or(usize::MAX, |json| json.len());
+        let most = usize::try_from(OPERATION_MAX.0).unwrap_or(usize::MAX).saturating_sub(ACT_ROOM);
+        if length > most {
+            let message = format!(
+                "what would come of it has {} bytes, more than the topic of operations takes of an edit",
+                edit.bytes
+            );
+            let hint = format!("up to about {} bytes can be edited; send another record", most / 4 * 3);
+            return Err(Advice::new(message, hint));
+        }
+        let sealed = Record { value: after.value.clone(), headers: after.headers.clone(), ..record };
+        if let Err(fault) = self.checks.of(self.config, registry.as_ref(), &dead, sealed).await {
+            let message = format!(
+                "its stage could not read it: {}: {}",
+                fault.code.as_str(),
+                self.mask.error(&fault.message)
+            );
+            let hint = "change more of it; `lazaret dlq show --payload` shows what it is, `lazaret codes` what the code means";
+            return Err(Advice::new(message, hint));
+        }
+        Ok(Some(Draft { edit, changes: self.changes(&before, &after) }))
+    }
+
+    pub fn changes(&self, before: &Sheet, after: &Sheet) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let (old, new) = (before.masked(&self.mask), after.masked(&self.mask));
+        diff("payload", Some(&old), Some(&new), &mut changes);
+        if changes.is_empty() && before.value != after.value {
+            // Only of what is hidden, or of its bytes.
+            let words = |text: &str| Some(Value::String(text.into()));
+            let at = "payload".to_owned();
+            changes.push(Change { at, before: words("(not shown)"), after: words("(not shown)") });
+        }
+        let (old, new) = (before.masked_headers(&self.mask), after.masked_headers(&self.mask));
+        let told = changes.len();
+        diff("headers", Some(&old), Some(&new), &mut changes);
+        if changes.len() == told && before.headers != after.headers {
+            let words = |text: &str| Some(Value::String(text.into()));
+            let at = "headers".to_owned();
+            changes.push(Change { at, before: words("(not shown)"), after: words("(not shown)") });
+        }
+        changes
+    }
+}
+
+/// The letter, the headers that the record had, and the record; `None` when another one stands there, or none.
+pub fn read(letter: &Known, found: &HashMap<Place, Record>) -> Option<(DeadLetter, Headers, Record)> {
+    let record = found.get(&letter.entry.place())?;
+    let (dead, headers) = DeadLetter::read(record).ok().filter(|(dead, _)| dead.id == letter.entry.id)?;
+    Some((dead, headers, record.clone()))
+}
