@@ -72,6 +72,7 @@ fn claim(n: u64) -> Claim {
         correlation: Correlation { job, tenant: Some("t".into()), resource: None, traceparent },
         attempt: 0,
         redrives: 0,
+        edited: false,
         origin: at.clone(),
         order: None,
         family: TopicPartition::new("in", 0),

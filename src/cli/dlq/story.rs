@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::edit::told;
 use super::{late, stage};
 use crate::flow::Code;
-use crate::ops::dlq::account::Account;
+use crate::ops::dlq::account::{Account, EditOf};
 use crate::ops::dlq::explain::{age, printable, quoted};
 use crate::ops::dlq::life::{Cost, Life};
 use crate::ops::job::{detail, since};
@@ -103,10 +103,18 @@ fn facts(text: &mut String, account: &Account, now: Timestamp) {
         let reason = edit.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         format!("by {} at {}{reason}; {sent}", edit.by, time(edit.at))
     });
+    let edit_of = account.edit_of.as_ref().map(|EditOf { letter, edit }| {
+        format!(
+            "dead letter {letter}, by {} at {}: the record is not what its producer wrote",
+            edit.by,
+            time(edit.at)
+        )
+    });
     let rows = [
         ("dead letter", Some(entry.id.clone())),
         ("state", Some(format!("{}; {seen}", known.state.as_str()))),
         ("edited", edited),
+        ("edit of", edit_of),
         ("stands at", Some(entry.at.to_string())),
         ("stage", Some(format!("{}{}", stage(&entry.pipeline, &entry.stage), revision.unwrap_or_default()))),
         ("job", Some(entry.job.clone())),

@@ -15,7 +15,7 @@ use super::original::{Standing, standing};
 use crate::config::Config;
 use crate::ops::dlq::care::Care;
 use crate::ops::quarantine::selection::one;
-use crate::quarantine::{Act, Entry, Filter, Group, Quarantine};
+use crate::quarantine::{Act, Edition, Entry, Filter, Group, Quarantine};
 use crate::worker::revision;
 
 /// See the module.
@@ -36,9 +36,22 @@ pub struct Account {
     /// Absent when Kafka was not asked.
     #[serde(flatten)]
     pub standing: Option<Standing>,
+    /// Where the record died as something else before, and as what it was sent back then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit_of: Option<EditOf>,
     /// What an edit that counts has changed; absent when there is none, or contents are not told, or Kafka does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit_changes: Option<Vec<Change>>,
+}
+
+/// An earlier death of the job in its stage, after which the record was edited: what died now is no longer what the producer
+/// wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EditOf {
+    /// The letter of that death.
+    pub letter: String,
+    #[serde(flatten)]
+    pub edit: Edition,
 }
 
 /// How much of the record is told.
@@ -63,6 +76,22 @@ pub struct Changes {
     pub revision_differs: Option<bool>,
     /// When the cause of the group was said to be removed, if that was after the death.
     pub resolved_at: Option<Timestamp>,
+}
+
+/// The latest edit with which the job was sent back before it died this time.
+async fn edit_of(index: &Arc<dyn Quarantine>, entry: &Entry) -> Result<Option<EditOf>, DlqError> {
+    const MOST: usize = 1000;
+    let filter = Filter {
+        pipeline: Some(entry.pipeline.clone()),
+        stage: Some(entry.stage.clone()),
+        job: Some(entry.job.clone()),
+        ..Filter::default()
+    };
+    let deaths = index.list(&filter, None, MOST).await?.letters.into_iter();
+    let before = deaths.filter(|one| one.entry.job == entry.job && one.entry.redrives < entry.redrives);
+    let sent = before.filter(|one| one.edit.as_ref().is_some_and(|edit| edit.sent));
+    let last = sent.max_by_key(|one| one.entry.redrives);
+    Ok(last.and_then(|one| Some(EditOf { letter: one.entry.id, edit: one.edit? })))
 }
 
 /// Puts together what is known.
@@ -110,6 +139,7 @@ pub async fn account(
         changes: Changes::of(config, entry, group.as_ref()),
         links: links(config, entry),
         standing,
+        edit_of: edit_of(index, entry).await?,
         edit_changes,
         group,
         letter: Letter { care: Care::of_letter(config, &known, now), known },

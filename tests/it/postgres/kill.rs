@@ -24,6 +24,7 @@ fn claim(n: usize) -> Claim {
         correlation: Correlation { job, tenant: None, resource: None, traceparent },
         attempt: 0,
         redrives: 0,
+        edited: false,
         origin: at.clone(),
         order: None,
         family: TopicPartition::new("in", 0),

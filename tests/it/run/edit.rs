@@ -335,6 +335,30 @@ async fn an_edit_and_a_redrive_in_the_same_moment_do_not_pass_each_other_unseen(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_dies_again_after_an_edit_says_so_and_can_be_edited_again() {
+    let Some((rig, mut worker, first)) = dead("again", 1).await else { return };
+    let worse = r#"[{ "op": "replace", "path": "/passages/0/text", "value": "another FAIL-ME passage" }]"#;
+    let (code, said) = edit(&rig, &[&first[0], "--patch", worse, "--redrive"]).await;
+    assert_eq!(code, 0, "{said}");
+    let second =
+        eventually("it died again", async || ids(&rig).await.into_iter().find(|id| *id != first[0])).await;
+    let shown = show(&rig, &second).await;
+    assert_eq!(
+        (&shown["edit_of"]["letter"], &shown["edit_of"]["by"]),
+        (&json!(first[0]), &json!("kim")),
+        "{shown}"
+    );
+    assert_eq!(shown["payload"]["value"]["passages"][0]["text"], "another FAIL-ME passage", "{shown}");
+    assert_eq!(shown["edit"], Value::Null);
+    let (code, said) = edit(&rig, &[&first[0], "--patch", MEND]).await;
+    assert!(code == 4, "{said}");
+    let (code, said) = edit(&rig, &[&second, "--patch", MEND, "--redrive"]).await;
+    assert_eq!(code, 0, "{said}");
+    done(&rig, "embed", 1).await;
+    assert!(worker.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_are_edited_at_once_and_a_plan_that_was_frozen_before_sends_them_as_they_are_edited() {
     let Some((rig, mut worker, ids)) = dead("bulk", 4).await else { return };
     let plan = rig.ask(&["redrive", "plan", "--stage", "embed", "--by", "kim", "-o", "json"]).await;

@@ -41,6 +41,7 @@ async fn taken(rig: &Rig, id: &str) -> SqliteLedger {
         },
         attempt: 0,
         redrives: 0,
+        edited: false,
         at: at.clone(),
         origin: at,
         order: None,

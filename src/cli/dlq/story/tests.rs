@@ -34,6 +34,7 @@ fn account() -> Account {
         },
         links: BTreeMap::new(),
         standing: Some(Standing::There(Box::new(original))),
+        edit_of: None,
         edit_changes: None,
     }
 }

@@ -27,6 +27,7 @@ fn account() -> Account {
         changes,
         links: BTreeMap::new(),
         standing: None,
+        edit_of: None,
         edit_changes: None,
     }
 }
