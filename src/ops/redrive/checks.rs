@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RunError;
+use super::control::unchanged;
 use crate::config::{Config, GroupProtocol, Kind, Span, Stage};
 use crate::flow::Topology;
 use crate::kafka::look::members;
@@ -15,7 +16,7 @@ use crate::llm::openai::Client;
 use crate::llm::{ChatMessage, ChatRequest};
 use crate::ops::advice::Advice;
 use crate::ops::offsets;
-use crate::quarantine::{Known, Plan, Quarantine, Run};
+use crate::quarantine::{Plan, Quarantine, Run};
 use crate::worker::revision_of;
 
 /// A letter that was sent back so often is not sent back again by itself: it would go in circles.
@@ -129,7 +130,7 @@ async fn changed(
     let planned = plan.permanent.get(&revision).copied().unwrap_or_default();
     // What was edited since it was planned goes as it was edited, and what was taken back does not.
     let (same, edited) = match run.filter(|_| planned + plan.edited > 0) {
-        Some(run) => count_unchanged(index, run, &revision).await?,
+        Some(run) => unchanged(index, run, &revision).await?,
         None => (planned, plan.edited),
     };
     let permanent: u64 = plan.permanent.values().sum();
@@ -145,26 +146,6 @@ async fn changed(
             ),
         ),
     })
-}
-
-/// Letters of a run that failed for good in this revision and were not edited; and those that were edited.
-async fn count_unchanged(
-    index: &Arc<dyn Quarantine>,
-    run: &str,
-    revision: &str,
-) -> Result<(u64, u64), RunError> {
-    const PAGE: usize = 1000;
-    let (mut from, mut same, mut edited) = (0, 0, 0);
-    loop {
-        let letters = index.in_run(run, from, PAGE).await?;
-        let Some(last) = letters.last() else { return Ok((same, edited)) };
-        from = last.place + 1;
-        for Known { entry, edit, .. } in letters.into_iter().filter_map(|one| one.letter) {
-            let is_same = entry.class == "permanent" && entry.revision.as_deref() == Some(revision);
-            same += u64::from(is_same && edit.is_none());
-            edited += u64::from(edit.is_some());
-        }
-    }
 }
 
 async fn provider(config: &Config, stage: Option<&Stage>) -> Check {

@@ -13,7 +13,7 @@ use crate::kafka::client::reach;
 use crate::kafka::look::settled;
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::{self, Acts, REFRESH};
-use crate::quarantine::{Deed, Plan, Quarantine, Run, RunState, Tally};
+use crate::quarantine::{Deed, Known, Plan, Quarantine, Run, RunState, Tally};
 
 /// What is to be done with a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +130,25 @@ pub async fn count(index: &Arc<dyn Quarantine>, run: &Run) -> Result<Tally, RunE
         let Some(last) = letters.last() else { return Ok(tally) };
         from = last.place + 1;
         letters.iter().for_each(|letter| tally.add(letter.fate));
+    }
+}
+
+/// Letters of a run that failed for good in this revision and were not edited; and those that were edited.
+pub async fn unchanged(
+    index: &Arc<dyn Quarantine>,
+    run: &str,
+    revision: &str,
+) -> Result<(u64, u64), RunError> {
+    let (mut from, mut same, mut edited) = (0, 0, 0);
+    loop {
+        let letters = index.in_run(run, from, PAGE).await?;
+        let Some(last) = letters.last() else { return Ok((same, edited)) };
+        from = last.place + 1;
+        for Known { entry, edit, .. } in letters.into_iter().filter_map(|one| one.letter) {
+            let is_same = entry.class == "permanent" && entry.revision.as_deref() == Some(revision);
+            same += u64::from(is_same && edit.is_none());
+            edited += u64::from(edit.is_some());
+        }
     }
 }
 

@@ -409,6 +409,9 @@ async fn what_is_masked_is_edited_without_being_seen_and_opened_only_with_a_note
     let (code, said) = told(&rig, &["edit", id, "--patch", MEND, "--dry-run"]).await;
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("(not shown)") && !said.contains("FAIL-ME") && !said.contains("healthy"), "{said}");
+    let copied = r#"[{ "op": "copy", "from": "/passages/0/text", "path": "/document/title" }]"#;
+    let (code, said) = told(&rig, &["edit", id, "--patch", copied, "--dry-run"]).await;
+    assert!(code == 4 && said.contains("could tell what") && !said.contains("FAIL-ME"), "{said}");
     let (code, said) = edit(&rig, &[id, "--set-header", "x-kind=a"]).await;
     assert!(code == 2 && said.contains("is sensitive"), "{code}\n{said}");
 

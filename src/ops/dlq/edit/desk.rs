@@ -10,8 +10,8 @@ use super::diff::{Change, diff};
 use super::sheet::Sheet;
 use super::{EditError, PAGE, Wish, class, gone};
 use crate::config::Config;
-use crate::flow::Topology;
 use crate::flow::topology::OPERATION_MAX;
+use crate::flow::{Class, Topology};
 use crate::kafka::KafkaProblem;
 use crate::kafka::pick::{Picker, Place};
 use crate::message::{DeadLetter, Headers, Record};
@@ -85,6 +85,11 @@ impl<'a> Desk<'a> {
         class::allow_for(&wish.headers, &dead.correlation)?;
         let registry = self.registry.clone();
         let before = Sheet::of(registry.as_ref(), record.value.clone(), headers).await;
+        if wish.payload.may_tell() && before.is_masked(&self.mask) {
+            let message =
+                "something of its payload is masked, and a patch that copies, moves or tests could tell what";
+            return Err(Advice::new(message, "write it with add, remove and replace, or as a merge patch"));
+        }
         let mut after = before.with(registry.as_ref(), &wish.payload).await?;
         after.headers = class::apply(&before.headers, &wish.headers);
         let was = digest(before.value.as_ref(), &before.headers);
@@ -104,12 +109,16 @@ impl<'a> Desk<'a> {
         }
         let sealed = Record { value: after.value.clone(), headers: after.headers.clone(), ..record };
         if let Err(fault) = self.checks.of(self.config, registry.as_ref(), &dead, sealed).await {
-            let message = format!(
-                "its stage could not read it: {}: {}",
-                fault.code.as_str(),
-                self.mask.error(&fault.message)
-            );
-            let hint = "change more of it; `lazaret dlq show --payload` shows what it is, `lazaret codes` what the code means";
+            // What is wrong with a value may quote it.
+            let why = match after.is_masked(&self.mask) {
+                true => String::new(),
+                false => format!(": {}", self.mask.error(&fault.message)),
+            };
+            let message = format!("its stage could not read it: {}{why}", fault.code.as_str());
+            let hint = match fault.class {
+                Class::Permanent => "change more of it; `lazaret codes` says what the code means",
+                Class::Transient | Class::Systemic => "do it again when that is mended",
+            };
             return Err(Advice::new(message, hint));
         }
         Ok(Some(Draft { edit, changes: self.changes(&before, &after) }))
@@ -119,19 +128,19 @@ impl<'a> Desk<'a> {
         let mut changes = Vec::new();
         let (old, new) = (before.masked(&self.mask), after.masked(&self.mask));
         diff("payload", Some(&old), Some(&new), &mut changes);
+        // Different only in what is hidden, or in how it is written.
+        let not_shown = |at: &str| {
+            let words = || Some(Value::String("(not shown)".into()));
+            Change { at: at.to_owned(), before: words(), after: words() }
+        };
         if changes.is_empty() && before.value != after.value {
-            // Only of what is hidden, or of its bytes.
-            let words = |text: &str| Some(Value::String(text.into()));
-            let at = "payload".to_owned();
-            changes.push(Change { at, before: words("(not shown)"), after: words("(not shown)") });
+            changes.push(not_shown("payload"));
         }
         let (old, new) = (before.masked_headers(&self.mask), after.masked_headers(&self.mask));
         let told = changes.len();
         diff("headers", Some(&old), Some(&new), &mut changes);
         if changes.len() == told && before.headers != after.headers {
-            let words = |text: &str| Some(Value::String(text.into()));
-            let at = "headers".to_owned();
-            changes.push(Change { at, before: words("(not shown)"), after: words("(not shown)") });
+            changes.push(not_shown("headers"));
         }
         changes
     }

@@ -34,6 +34,14 @@ pub enum Payload {
     Bytes(Bytes),
 }
 
+impl Payload {
+    /// Whether what it makes, or whether it can be made, may tell what a part of the payload is.
+    pub fn may_tell(&self) -> bool {
+        use PatchOperation::{Copy, Move, Test};
+        matches!(self, Self::Patch(patch) if patch.0.iter().any(|step| matches!(step, Copy(_) | Move(_) | Test(_))))
+    }
+}
+
 /// How a payload is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -249,6 +257,21 @@ mod tests {
             (0..40).map(|n| json!({ "op": "copy", "from": "", "path": format!("/c{n}") })).collect();
         let refused = json.with(None, &patch(copies.into())).await.expect_err("refused");
         assert!(refused.message.contains("too large"), "{refused}");
+    }
+
+    #[test]
+    fn a_patch_that_could_tell_what_it_does_not_show_is_known() {
+        for (step, tells) in [
+            (json!({ "op": "copy", "from": "/card", "path": "/open" }), true),
+            (json!({ "op": "move", "from": "/card", "path": "/open" }), true),
+            (json!({ "op": "test", "path": "/card", "value": "4111" }), true),
+            (json!({ "op": "replace", "path": "/card", "value": "4111" }), false),
+            (json!({ "op": "remove", "path": "/card" }), false),
+            (json!({ "op": "add", "path": "/card", "value": "4111" }), false),
+        ] {
+            assert_eq!(patch(json!([{ "op": "remove", "path": "/a" }, step])).may_tell(), tells, "{step}");
+        }
+        assert!(!Payload::Merge(json!({ "card": null })).may_tell());
     }
 
     #[tokio::test]
