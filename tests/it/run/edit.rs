@@ -317,7 +317,7 @@ async fn an_edit_and_a_redrive_in_the_same_moment_do_not_pass_each_other_unseen(
     assert!(edited.lost.is_empty(), "{edited:?}");
     let before = rig.records("embed.redrive").await.len();
     let cluster = reach(&rig.config.kafka, "test").await.expect("a cluster");
-    let mut sender = Sender::open(&rig.config, cluster, "op-1").await.expect("a sender");
+    let mut sender = Sender::open(&rig.config, cluster, &rig.name).await.expect("a sender");
     let unaware = Outgoing { letter: letter.entry.clone(), redrives: 1, edit: None };
     let refused = sender.send(vec![unaware], &order, known).await;
     assert!(matches!(&refused, Err(SendError::Again(why)) if why.contains("was edited")), "{refused:?}");
