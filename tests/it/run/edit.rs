@@ -152,7 +152,7 @@ async fn what_failed_for_good_is_edited_sent_back_and_done_and_the_dead_letter_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_stored_for_the_record_before_is_not_the_answer_to_the_edited_one_which_is_paid_once() {
-    let pipeline = EMBED.replacen("partitions: 3", "partitions: 3\n    record_max: 6KiB", 1);
+    let pipeline = EMBED.replacen("partitions: 3", "partitions: 3\n    record_max: 3KiB", 1);
     let Some(rig) = Rig::new("paid", &pipeline, "").await else { return };
     // Two vectors are more than the next topic takes, one is not.
     rig.send(vec![passages(&rig, 0, &["the first passage", "the second passage"])]).await;
