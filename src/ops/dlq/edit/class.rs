@@ -31,8 +31,8 @@ fn class(name: &str, mask: &Mask) -> Class {
     let is = |one: &&str| name.eq_ignore_ascii_case(one);
     let begins = |with: &str| name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
     match name {
-        _ if LOCKED.iter().any(|one| is(&one)) || begins("lazaret.") || begins("dlq.") => Class::Locked,
-        _ if SENSITIVE.iter().chain(&ONCE).any(|one| is(&one)) || mask.hides(name) => Class::Sensitive,
+        _ if LOCKED.iter().any(is) || begins("lazaret.") || begins("dlq.") => Class::Locked,
+        _ if SENSITIVE.iter().chain(&ONCE).any(is) || mask.hides(name) => Class::Sensitive,
         _ => Class::Free,
     }
 }
