@@ -227,6 +227,7 @@ impl From<EditError> for Problem {
             EditError::Refused(all) => Self::conflicts(all),
             EditError::Late(advice) => Self::advised(StatusCode::SERVICE_UNAVAILABLE, advice),
             EditError::Kafka(_)
+            | EditError::Unread(_)
             | EditError::Index(_)
             | EditError::Unnoted(_)
             | EditError::Unwritten { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::ops::advice::Advice;
+use crate::ops::archive::find::FindError;
 use crate::ops::dlq::edit::{EditError, Payload, Prepared, Wanted, What, Wish, check, prepare};
 use crate::ops::quarantine::selection::Target;
 use crate::quarantine::{Quarantine, State};
@@ -253,7 +254,8 @@ impl From<EditError> for Failure {
             EditError::Kafka(problem) => problem.into(),
             EditError::Index(error) => error.into(),
             EditError::Late(advice) => Failure::advised(ExitCode::TimedOut, advice),
-            EditError::Unnoted(_) => Failure::new(ExitCode::Failed, error.to_string()),
+            EditError::Unread(FindError::Kafka(problem)) => problem.into(),
+            EditError::Unread(_) | EditError::Unnoted(_) => Failure::new(ExitCode::Failed, error.to_string()),
             EditError::Unwritten { written, .. } => {
                 let code = if written == 0 { ExitCode::Failed } else { ExitCode::Partial };
                 Failure::new(code, error.to_string())

@@ -31,6 +31,7 @@ use self::sheet::Sheet;
 use crate::config::Config;
 use crate::kafka::{KafkaProblem, ProduceError};
 use crate::ops::advice::Advice;
+use crate::ops::archive::find::FindError;
 use crate::ops::quarantine::change::{self, ChangeError};
 use crate::ops::quarantine::selection::{SelectionError, Target, letters, one};
 use crate::ops::quarantine::{Acts, FollowError, edits};
@@ -93,6 +94,8 @@ pub enum EditError {
     Refused(Vec<Advice>),
     #[error(transparent)]
     Kafka(#[from] KafkaProblem),
+    #[error(transparent)]
+    Unread(#[from] FindError),
     #[error(transparent)]
     Index(#[from] FollowError),
     /// It cannot be seen whether it counts; it is written down.
@@ -227,8 +230,9 @@ pub async fn changes(config: &Config, letter: &Known) -> Result<Option<Vec<Chang
         return Ok(None);
     };
     let Some(place) = edits::place(&operations, edition) else { return Ok(None) };
-    let found = desk.picker.pick([letter.entry.place(), place.clone()]).await?;
-    let edited = found.get(&place).and_then(|record| edits::content(record, edition));
+    let found = desk.records(std::slice::from_ref(letter)).await?;
+    let edited = desk.picker.pick([place.clone()]).await?;
+    let edited = edited.get(&place).and_then(|record| edits::content(record, edition));
     let Some(((_, headers, record), (value, edited))) = read(letter, &found).zip(edited) else {
         return Ok(None);
     };
@@ -274,6 +278,6 @@ fn about(letter: &Known, advice: Advice) -> Advice {
 }
 
 fn gone(letter: &Known) -> Advice {
-    let message = format!("Kafka no longer has the record of dead letter {}", letter.entry.id);
+    let message = format!("neither Kafka nor the archive has the record of dead letter {}", letter.entry.id);
     Advice::new(message, "what is known of the letter is all there is")
 }

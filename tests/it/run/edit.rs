@@ -318,7 +318,7 @@ async fn an_edit_and_a_redrive_in_the_same_moment_do_not_pass_each_other_unseen(
     let before = rig.records("embed.redrive").await.len();
     let cluster = reach(&rig.config.kafka, "test").await.expect("a cluster");
     let mut sender = Sender::open(&rig.config, cluster, &rig.name).await.expect("a sender");
-    let unaware = Outgoing { letter: letter.entry.clone(), redrives: 1, edit: None };
+    let unaware = Outgoing { letter: letter.entry.clone(), redrives: 1, archived: None, edit: None };
     let refused = sender.send(vec![unaware], &order, known).await;
     assert!(matches!(&refused, Err(SendError::Again(why)) if why.contains("was edited")), "{refused:?}");
     assert_eq!(rig.records("embed.redrive").await.len(), before);
@@ -326,7 +326,7 @@ async fn an_edit_and_a_redrive_in_the_same_moment_do_not_pass_each_other_unseen(
     // Knowing, it sends the edited one.
     let known = edits::known(&index, &operations).await.expect("a position");
     let letter = index.find(second).await.expect("known").remove(0);
-    let aware = Outgoing { letter: letter.entry, redrives: 1, edit: letter.edit };
+    let aware = Outgoing { letter: letter.entry, redrives: 1, archived: None, edit: letter.edit };
     let sent = sender.send(vec![aware], &order, known).await.expect("sent");
     assert_eq!((sent.sent.len(), sent.gone.len()), (1, 0));
     let all = rig.records("embed.redrive").await;

@@ -12,10 +12,10 @@ use super::{EditError, PAGE, Wish, class, gone};
 use crate::config::Config;
 use crate::flow::topology::OPERATION_MAX;
 use crate::flow::{Class, Topology};
-use crate::kafka::KafkaProblem;
-use crate::kafka::pick::{Picker, Place};
+use crate::kafka::pick::Picker;
 use crate::message::{DeadLetter, Headers, Record};
 use crate::ops::advice::Advice;
+use crate::ops::archive::find::{FindError, Finder};
 use crate::ops::quarantine::content::portions;
 use crate::quarantine::{Edit, Known, Mask, digest};
 use crate::schema::Registry;
@@ -29,6 +29,8 @@ pub struct Desk<'a> {
     pub operations: Option<String>,
     pub mask: Mask,
     pub registry: Option<Arc<Registry>>,
+    finder: Finder,
+    /// Reads edits.
     pub picker: Picker,
     checks: Checks,
 }
@@ -51,14 +53,16 @@ impl<'a> Desk<'a> {
             config,
             mask: Mask::of(&config.quarantine.masking),
             registry,
+            finder: Finder::new(config, "dlq"),
             picker: Picker::new(&config.kafka, "dlq", topology.message_max()),
             operations: topology.operations,
             checks: Checks::default(),
         })
     }
 
-    pub async fn records(&mut self, letters: &[Known]) -> Result<HashMap<Place, Record>, KafkaProblem> {
-        self.picker.pick(letters.iter().map(|letter| letter.entry.place())).await
+    /// By the ids of the letters.
+    pub async fn records(&mut self, letters: &[Known]) -> Result<HashMap<String, Record>, FindError> {
+        self.finder.find(letters.iter().map(|letter| (&letter.entry, letter.archived.as_deref()))).await
     }
 
     /// What comes of each of these, by portions that memory has room for.
@@ -78,7 +82,7 @@ impl<'a> Desk<'a> {
     async fn draft(
         &mut self,
         letter: &Known,
-        found: &HashMap<Place, Record>,
+        found: &HashMap<String, Record>,
         wish: &Wish,
     ) -> Result<Option<Draft>, Advice> {
         let (dead, headers, record) = read(letter, found).ok_or_else(|| gone(letter))?;
@@ -147,8 +151,8 @@ impl<'a> Desk<'a> {
 }
 
 /// The letter, the headers that the record had, and the record; `None` when another one stands there, or none.
-pub fn read(letter: &Known, found: &HashMap<Place, Record>) -> Option<(DeadLetter, Headers, Record)> {
-    let record = found.get(&letter.entry.place())?;
+pub fn read(letter: &Known, found: &HashMap<String, Record>) -> Option<(DeadLetter, Headers, Record)> {
+    let record = found.get(&letter.entry.id)?;
     let (dead, headers) = DeadLetter::read(record).ok().filter(|(dead, _)| dead.id == letter.entry.id)?;
     Some((dead, headers, record.clone()))
 }
