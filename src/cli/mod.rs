@@ -128,7 +128,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Run(args) => run::run(args, global).await,
         Verb::Submit(args) => submit::run(args, global).await,
         Verb::Job(args) => job::run(args, global).await,
-        Verb::Dlq(args) => dlq::run(*args, global).await,
+        Verb::Dlq(args) => Box::pin(dlq::run(*args, global)).await,
         Verb::Redrive(args) => redrive::run(args, global).await,
         Verb::Sweep(args) => sweep::run(args, global).await,
         Verb::Archive(args) => archive::run(args, global).await,

@@ -84,8 +84,11 @@ fn objects(rig: &Rig) -> Vec<PathBuf> {
     all.filter(|path| path.extension().is_some_and(|kind| kind == "avro")).collect()
 }
 
+/// Key, value and headers.
+type Bytes<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Vec<(&'a str, Option<&'a [u8]>)>);
+
 /// All of a record but where it stands, and when.
-fn bytes(record: &Record) -> (Option<&[u8]>, Option<&[u8]>, Vec<(&str, Option<&[u8]>)>) {
+fn bytes(record: &Record) -> Bytes<'_> {
     (record.key.as_deref(), record.value.as_deref(), record.headers.iter().collect())
 }
 

@@ -105,5 +105,5 @@ pub fn open(config: &Config) -> Result<Vault, ArchiveError> {
         let hint = "name a folder or a store with 'quarantine: { archive: { to: … } }'";
         ArchiveError::Wrong(Advice::new("this configuration has no archive", hint))
     };
-    Ok(Vault::open(config)?.ok_or_else(none)?)
+    Vault::open(config)?.ok_or_else(none)
 }

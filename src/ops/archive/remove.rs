@@ -110,10 +110,12 @@ async fn discard(
                 letter: known.entry,
                 redrives: sent.saturating_add(1),
                 archived: known.archived,
+                // What is given up goes as it is.
+                edit: None,
             });
         }
         for together in portions(outgoing, LETTERS_MAX, |one| one.letter.size) {
-            let sent = sender.send(together, &order).await?;
+            let sent = sender.send(together, &order, i64::MAX).await?;
             left.extend(sent.gone.into_iter().map(|one| one.letter.id));
         }
     }

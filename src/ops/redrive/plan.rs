@@ -166,7 +166,7 @@ struct Gathered {
 
 impl Gathered {
     async fn take(&mut self, letter: Known, ledger: Option<&LedgerReader>) -> Result<(), RunError> {
-        let Known { entry, edit, .. } = letter;
+        let Known { entry, edit, kept, .. } = letter;
         if entry.writer != Writer::Lazaret {
             self.foreign += 1;
             return Ok(());
@@ -188,7 +188,7 @@ impl Gathered {
         }
         self.bytes += entry.size;
         // What is archived is not lost when Kafka deletes it.
-        let at_risk = entry.at.timestamp.filter(|_| known.kept == Kept::Kafka);
+        let at_risk = entry.at.timestamp.filter(|_| kept == Kept::Kafka);
         self.oldest = [self.oldest, at_risk].into_iter().flatten().min();
         self.most_redriven = self.most_redriven.max(entry.redrives);
         if let Some(ledger) = ledger {
