@@ -38,6 +38,11 @@ pub fn rules(config: &Config, rules: &[Rule], path: &str, found: &mut Findings) 
         }
         which(config, &rule.matches, &format!("{path}.match"), found);
         match &rule.action {
+            Action::Archive(_) if config.quarantine.archive.is_none() => found.error(
+                format!("{path}.do.archive"),
+                "there is no archive",
+                "name a folder or a store with 'quarantine.archive'",
+            ),
             Action::Redrive(redrive) => sent_back(redrive, &format!("{path}.do.redrive"), found),
             Action::Keep(_) | Action::Discard(_) if rule.matches == Match::default() => {
                 catches_all = catches_all.or(Some(&rule.name));
@@ -59,7 +64,7 @@ fn texts(action: &Action) -> Vec<(&'static str, &str)> {
         Action::Discard(discard) => vec![("reason", &discard.reason)],
         Action::Assign(assign) => vec![("owner", &assign.owner)],
         Action::Redrive(redrive) => redrive.reason.iter().map(|text| ("reason", text.as_str())).collect(),
-        Action::Keep(_) => Vec::new(),
+        Action::Archive(_) | Action::Keep(_) => Vec::new(),
     }
 }
 

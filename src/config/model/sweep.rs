@@ -84,6 +84,7 @@ pub enum Action {
     Redrive(Redrive),
     Reclassify(Reclassify),
     Discard(Discard),
+    Archive(Archive),
     Assign(Assign),
     Keep(Keep),
 }
@@ -144,6 +145,11 @@ pub struct Discard {
     pub reason: String,
 }
 
+/// Puts those that are not there yet into the archive (`quarantine.archive`). They stay what they are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {}
+
 /// Gives those that have no owner to somebody.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -163,6 +169,7 @@ impl Action {
             Action::Redrive(_) => "redrive",
             Action::Reclassify(_) => "reclassify",
             Action::Discard(_) => "discard",
+            Action::Archive(_) => "archive",
             Action::Assign(_) => "assign",
             Action::Keep(_) => "keep",
         }

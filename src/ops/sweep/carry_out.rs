@@ -13,8 +13,9 @@ use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
 use crate::kafka::look::settled;
+use crate::ops::archive;
 use crate::ops::dlq::redrive::{Order, RedriveError, What, send_back_some};
-use crate::ops::quarantine::REFRESH;
+use crate::ops::quarantine::{Acts, REFRESH};
 use crate::ops::redrive::RunError;
 use crate::ops::redrive::checks::{Limits, check, in_the_way};
 use crate::ops::redrive::control::{self, Command, command};
@@ -28,12 +29,16 @@ const SWEEP: &str = "sweep";
 pub struct Sweeper<'a> {
     config: &'a Config,
     index: &'a Arc<dyn Quarantine>,
+    /// The operation of what is not a run.
+    sweep: &'a str,
     now: Timestamp,
     /// None in a dry run.
     hands: Option<Hands>,
 }
 
 struct Hands {
+    /// The topic of operations.
+    topic: String,
     sender: Sender,
     producer: Producer,
 }
@@ -43,7 +48,7 @@ impl<'a> Sweeper<'a> {
     pub async fn open(
         config: &'a Config,
         index: &'a Arc<dyn Quarantine>,
-        sweep: &str,
+        sweep: &'a str,
         how: How,
         now: Timestamp,
     ) -> Result<Self, RunError> {
@@ -56,10 +61,10 @@ impl<'a> Sweeper<'a> {
                 let sender = Sender::open_as(config, cluster, SWEEP, sweep).await?;
                 // What an earlier sweep has written stands there now, and is seen once no transaction is open.
                 settled(&config.kafka, &[&topic], Instant::now() + REFRESH).await?;
-                Some(Hands { sender, producer: Producer::new(&config.kafka, &topology, SWEEP)? })
+                Some(Hands { topic, sender, producer: Producer::new(&config.kafka, &topology, SWEEP)? })
             }
         };
-        Ok(Self { config, index, now, hands })
+        Ok(Self { config, index, sweep, now, hands })
     }
 
     /// What the rule says, with what it is for in one stage. An error ends the sweep: the index or Kafka fail, or another sweep
@@ -70,6 +75,7 @@ impl<'a> Sweeper<'a> {
             Action::Keep(_) => return Ok(Outcome::Kept),
             Action::Redrive(redrive) => self.redrive(redrive, rule, found, &by).await,
             Action::Discard(discard) => self.discard(discard, found, &by).await,
+            Action::Archive(_) => self.archive(found, &by).await,
             Action::Reclassify(to) => {
                 let deed = Deed::Reclassified { code: to.code.clone(), class: to.class.to_string() };
                 self.note(deed, found, &by).await
@@ -110,6 +116,31 @@ impl<'a> Sweeper<'a> {
             hands.sender.note(letters.to_vec(), deed.clone(), by, None).await?;
         }
         Ok(Outcome::Done)
+    }
+
+    async fn archive(&self, found: &Match, by: &str) -> Result<Outcome, RunError> {
+        if !self.say(found, by, None).await? {
+            return Ok(Outcome::Would);
+        }
+        let Some(hands) = &self.hands else { return Ok(Outcome::Would) };
+        let (ids, mut letters) = (Vec::from(found.ids.clone()), Vec::new());
+        for ids in ids.chunks(LETTERS_MAX) {
+            letters.extend(self.index.get(ids).await?.into_iter().map(|known| known.entry));
+        }
+        let acts = Acts::of(self.sweep.to_owned(), &hands.producer, &hands.topic, by, None);
+        let kept = async {
+            let vault = archive::open(self.config)?;
+            archive::keep_these(self.config, self.index, &vault, acts, letters).await
+        };
+        Ok(match kept.await {
+            Ok(kept) if kept.lost == 0 => Outcome::Done,
+            Ok(kept) => Outcome::Partly {
+                done: kept.letters,
+                refused: kept.lost,
+                why: "Kafka had deleted them before they could be read".into(),
+            },
+            Err(error) => Outcome::Failed { why: error.to_string() },
+        })
     }
 
     async fn discard(&mut self, discard: &Discard, found: &Match, by: &str) -> Result<Outcome, RunError> {

@@ -98,6 +98,7 @@ fn has_something_to_do(action: &Action, letter: &Known) -> bool {
         Action::Redrive(redrive) => is_ours && entry.redrives < redrive.redrives,
         Action::Discard(_) => is_ours,
         Action::Reclassify(to) => entry.code != to.code || entry.class != to.class.to_string(),
+        Action::Archive(_) => letter.archived.is_none(),
         Action::Assign(_) => letter.remarks.owner.is_none(),
         Action::Keep(_) => true,
     }

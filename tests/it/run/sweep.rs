@@ -148,6 +148,24 @@ async fn a_rule_tries_again_with_one_letter_and_leaves_what_fails_again_to_a_per
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_rule_puts_into_the_archive_stays_open_and_is_put_there_once() {
+    let Some((rig, mut worker)) = dead("sweep-archive", 4).await else { return };
+    let folder = rig.path("archive").display().to_string();
+    rules(&rig, "rules: [{ name: keep safe, match: { tenant: tenant-0 }, do: archive }]");
+    let (code, none) = sweep(&rig, &["--once"]).await;
+    assert_eq!((code, &none["error"]["at"]), (2, &json!("quarantine.sweep.rules[0].do.archive")), "{none}");
+    rig.reconfigure("quarantine: {", &format!("quarantine: {{ archive: {{ to: '{folder}' }}, "));
+    let (code, done) = sweep(&rig, &["--once"]).await;
+    assert_eq!((code, lines(&done)), (0, vec![line("keep safe", 2, 2, "done")]), "{done}");
+    let (_, again) = sweep(&rig, &["--once"]).await;
+    assert_eq!(lines(&again), vec![], "they are there: {again}");
+    assert_eq!(rig.ask(&["dlq", "count", "-o", "json"]).await["count"], 4);
+    let verified = rig.ask(&["archive", "verify", "-o", "json"]).await;
+    assert!(verified.to_string().contains("\"letters\":2"), "{verified}");
+    assert!(worker.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_sweeps_at_the_same_time_one_does_what_the_rules_say() {
     let Some((rig, mut worker)) = dead("sweeps", 8).await else { return };
     rules(&rig, "rules: [{ name: old, do: { discard: { reason: test data } } }]");
