@@ -69,7 +69,8 @@ impl Api {
         http::open(listen, self.router(), stop).await
     }
 
-    fn router(self) -> Router {
+    /// What is served, for a port that somebody else has opened.
+    pub fn router(self) -> Router {
         let mut router = Router::new();
         for Route { path, right, handler, .. } in routes() {
             let guard = middleware::from_fn_with_state((self.clone(), right), admit::guard);

@@ -16,6 +16,7 @@ mod exit;
 mod failure;
 pub mod global;
 mod job;
+mod keeper;
 mod lag;
 mod log;
 mod man;

@@ -226,11 +226,14 @@ impl Default for Http {
     }
 }
 
-/// The HTTP API that `lazaret ops` serves.
+/// Keeping the index of dead letters, and the HTTP API that `lazaret ops` serves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ops {
-    /// Its address, such as 127.0.0.1:9465; it is not served when absent. It has no TLS of its own.
+    /// `lazaret run` does what `lazaret ops` does as well, where it runs all stages: one process is enough for a small set-up.
+    pub inside_run: bool,
+    /// The address of the API, such as 127.0.0.1:9465; it is not served when absent. Where it is that of `http.listen`, one port
+    /// serves both. It has no TLS of its own.
     pub listen: Option<String>,
     /// Who may use it: lines that `lazaret ops token` makes, with hashes of tokens. Without them it is for everybody on this
     /// machine, and served on loopback only.
