@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
 use super::{Api, Problem, Right, Who};
+use crate::telemetry::metrics;
 
 /// Longest time for an answer.
 const TIME_MAX: Duration = Duration::from_secs(60);
@@ -104,6 +105,20 @@ fn ensure_local(headers: &HeaderMap) -> Result<(), Problem> {
             "ask 127.0.0.1, or set ops.tokens in the configuration",
         )),
     }
+}
+
+/// Counts what was asked, and how long the answer took to begin.
+pub async fn measure(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        _ => "other",
+    };
+    let asked = Instant::now();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    metrics::api_request(route, method, response.status().as_u16(), asked.elapsed());
+    response
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {

@@ -83,6 +83,7 @@ impl Api {
             .method_not_allowed_fallback(async || Problem::wrong_method())
             .layer(DefaultBodyLimit::max(BODY_MAX))
             .layer(middleware::map_response(admit::hygiene))
+            .layer(middleware::from_fn(admit::measure))
             .with_state(self)
     }
 }

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
-use crate::ops::quarantine;
+use crate::ops::quarantine::{self, Watch};
 use crate::ops::{archive, lag, redrive, sweep};
 use crate::quarantine::Quarantine;
 use crate::telemetry::http::{Port, Readiness};
@@ -135,10 +135,14 @@ async fn serve_api(
 async fn settle(config: Arc<Config>, index: Arc<dyn Quarantine>, producer: Producer) {
     let mut looks = interval(SETTLE_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch = Watch::default();
     loop {
         looks.tick().await;
         if let Err(error) = quarantine::measure(&config, &index, Timestamp::now()).await {
             tracing::warn!("cannot say how many dead letters are open: {error}");
+        }
+        if let Err(error) = watch.look(&config, &index).await {
+            tracing::warn!("cannot say which groups of dead letters are new: {error}");
         }
         if let Err(error) = quarantine::settle(&config, &index, &producer).await {
             tracing::warn!("cannot say what became of dead letters that were sent back: {error}");
