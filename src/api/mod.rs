@@ -8,10 +8,13 @@ mod acts;
 mod admit;
 mod archive;
 mod ask;
+mod asked;
 mod edit;
 mod groups;
 mod letters;
+mod oidc;
 mod openapi;
+mod people;
 mod problem;
 mod redrives;
 mod rights;
@@ -27,6 +30,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use tokio_util::sync::CancellationToken;
 
+pub use self::people::{People, PeopleError};
 pub use self::problem::Problem;
 pub use self::rights::{Right, Role, Scope, Who};
 pub use self::route::Route;
@@ -47,8 +51,8 @@ pub struct Parts {
     pub config: Config,
     pub index: Arc<dyn Quarantine>,
     pub producer: Producer,
-    /// Without them everybody who reaches the address may do everything.
-    pub tokens: Option<Tokens>,
+    /// Who may ask.
+    pub people: People,
 }
 
 impl std::ops::Deref for Api {

@@ -91,8 +91,9 @@ impl Scene {
             .collect();
         let lines: Vec<&str> = minted.iter().map(|(_, minted)| minted.line.as_str()).collect();
         let tokens = (!lines.is_empty()).then(|| Tokens::parse(&lines.join("\n")).expect("tokens"));
+        let people = People { tokens, oidc: None };
         let stop = CancellationToken::new();
-        let api = Api::new(Parts { config, index: Arc::new(index), producer, tokens });
+        let api = Api::new(Parts { config, index: Arc::new(index), producer, people });
         let address = api.serve("127.0.0.1:0", stop.clone()).await.expect("served");
         Self {
             url: format!("http://{address}"),
@@ -372,6 +373,15 @@ async fn pages_of_other_sites_cannot_act_and_nothing_is_kept_or_guessed() {
     }
     let (_, headers, _) = scene.send("nobody", "GET", "/v1/dlq", None).await;
     assert_eq!(headers["www-authenticate"], "Bearer");
+    let wrong = scene
+        .client
+        .get(format!("{}/v1/dlq", scene.url))
+        .bearer_auth("lzt_wrong")
+        .send()
+        .await
+        .expect("an answer");
+    let challenge = wrong.headers()["www-authenticate"].to_str().expect("text");
+    assert!(challenge.starts_with("Bearer error=\"invalid_token\""), "{challenge}");
 }
 
 #[tokio::test]

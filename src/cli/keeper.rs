@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{ExitCode, Failure};
-use crate::api::{Api, Parts, Tokens};
+use crate::api::{Api, Parts, People};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
@@ -106,16 +105,11 @@ async fn serve_api(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let Some(listen) = &config.ops.listen else { return Ok(()) };
-    let wrong = |why: String| Failure::new(ExitCode::Usage, why).at("ops.tokens");
-    let tokens = match &config.ops.tokens {
-        None => None,
-        Some(secret) => {
-            let text = secret.read().map_err(|error| wrong(error.to_string()))?;
-            Some(Tokens::parse(text.expose_secret()).map_err(|error| wrong(error.to_string()))?)
-        }
-    };
+    let people = People::open(&config.ops).await;
+    let people =
+        people.map_err(|error| Failure::new(ExitCode::Usage, error.to_string()).at(error.place()))?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "api")?;
-    let api = Api::new(Parts { config: config.clone(), index: index.clone(), producer, tokens });
+    let api = Api::new(Parts { config: config.clone(), index: index.clone(), producer, people });
     let address = match *listen == config.http.listen {
         true => {
             port.bring(api.router());

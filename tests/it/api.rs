@@ -1,6 +1,10 @@
 //! The HTTP API of the quarantine, served by the program over a real Kafka: who is known, what is told, what is done.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lazaret::flow::Code;
+use openssl::pkey::{PKey, Private};
+use openssl::sign::Signer;
 use serde_json::{Value, json};
 
 use crate::acts::scene;
@@ -87,53 +91,55 @@ async fn programs_see_and_do_what_their_tokens_allow_and_it_is_written_down_in_t
     assert!(ops.terminate().await.success());
 }
 
+/// A token that is signed with this key, for whom these groups are told.
+fn vouched(key: &PKey<Private>, name: &str, groups: &[&str]) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    let claims = json!({
+        "iss": "https://id.example", "aud": "lazaret", "exp": now + 600, "sub": name, "groups": groups,
+    });
+    let text = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA"}"#),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
+    let signature =
+        Signer::new_without_digest(key).and_then(|mut signer| signer.sign_oneshot_to_vec(text.as_bytes()));
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.expect("signed")))
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_edit_dead_letters_when_they_may_and_the_stage_can_read_what_comes_of_it() {
-    let Some((rig, ids)) = scene("apiedit", &[(Code::ParseCorrupt, 2)]).await else { return };
-    let (kim, kims) =
-        token(&rig, &["kim", "--role", "operator", "--with", "dlq:payload", "--with", "dlq:edit"]).await;
-    std::fs::write(rig.path("tokens"), format!("{kims}\n")).expect("written");
-    let file = rig.path("tokens");
-    let ops = format!("ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{", file.display());
+async fn whom_an_issuer_vouches_for_acts_in_that_name_beside_those_who_have_tokens() {
+    let Some((rig, ids)) = scene("oidc", &[(Code::ParseCorrupt, 1)]).await else { return };
+    let key = PKey::generate_ed25519().expect("a key");
+    let public = URL_SAFE_NO_PAD.encode(key.raw_public_key().expect("its public half"));
+    let jwks = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": public }] });
+    std::fs::write(rig.path("jwks.json"), jwks.to_string()).expect("written");
+    let (ben, line) = token(&rig, &["ben", "--role", "viewer"]).await;
+    std::fs::write(rig.path("tokens"), line).expect("written");
+    let ops = format!(
+        "ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }}, oidc: {{ issuer: 'https://id.example', audience: lazaret, \
+         jwks: {{ file: '{}' }}, grants: [ {{ claim: groups, has: oncall, role: operator }} ] }} }}\nhttp: {{",
+        rig.path("tokens").display(),
+        rig.path("jwks.json").display()
+    );
     rig.reconfigure("http: {", &ops);
     let mut ops = rig.serve("ops", &[]).await;
     let caller = Caller::of(&ops).await;
-    eventually("the index has the letters", async || {
-        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 2).then_some(())
+    let ada = vouched(&key, "ada", &["oncall"]);
+    eventually("the index has the letter", async || {
+        (caller.get(&ada, "/v1/dlq/count").await.1["count"] == 1).then_some(())
     })
     .await;
-    let document = json!({ "id": "a.md", "tenant": "acme", "text": "# What was lost" });
-    let order = |more: Value| {
-        let mut order = json!({ "letters": [ids[0]], "reason": "the scanner lost it" });
-        order.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
-        order
-    };
-    let (status, problem) =
-        caller.post(&kim, "/v1/acts/edit", order(json!({ "headers": { "a": "1" } }))).await;
-    assert_eq!(status, 409, "{problem}");
-    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("could not read it")), "{problem}");
-    let edit = json!({ "payload": { "text": document.to_string() }, "headers": { "a": "1" } });
-    let mut dry = order(edit.clone());
-    dry["dry_run"] = json!(true);
-    let (status, prepared) = caller.post(&kim, "/v1/acts/edit", dry).await;
-    assert_eq!((status, &prepared["letters"]), (200, &json!([ids[0]])), "{prepared}");
-    let changes = &prepared["samples"][0]["changes"];
-    assert_eq!((&changes[0]["after"], &changes[1]["at"]), (&document, &json!("headers/a")), "{prepared}");
-    assert_eq!(caller.get(&kim, &format!("/v1/dlq/{}/edit", ids[0])).await.0, 404, "nothing was done");
-
-    let (status, done) = caller.post(&kim, "/v1/acts/edit", order(edit.clone())).await;
-    assert_eq!((status, &done["letters"], &done["lost"]), (200, &json!([ids[0]]), &json!([])), "{done}");
-    let (status, problem) = caller.post(&kim, "/v1/acts/edit", order(edit)).await;
-    assert_eq!(status, 409, "{problem}");
-    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("was edited by kim")), "{problem}");
-    let (_, shown) = caller.get(&kim, &format!("/v1/dlq/{}/edit", ids[0])).await;
-    assert_eq!((&shown["edit"]["by"], &shown["changes"][0]["after"]), (&json!("kim"), &document), "{shown}");
-    let (_, letter) = caller.get(&kim, &format!("/v1/dlq/{}", ids[0])).await;
-    assert_eq!(letter["edit"]["sent"], false, "{letter}");
-    let (status, _) = caller.post(&kim, "/v1/acts/unedit", order(json!({}))).await;
-    assert_eq!(status, 200);
-    let (_, letter) = caller.get(&kim, &format!("/v1/dlq/{}", ids[0])).await;
-    assert_eq!(letter["edit"], Value::Null);
+    assert_eq!(caller.get(&ben, "/v1/me").await.1["name"], "ben");
+    let order = json!({ "letters": [ids[0]], "note": "seen" });
+    assert_eq!(caller.post(&ben, "/v1/acts/note", order.clone()).await.0, 403);
+    let (status, done) = caller.post(&ada, "/v1/acts/note", order).await;
+    assert_eq!((status, &done["by"]), (200, &json!("ada")), "{done}");
+    let stranger = PKey::generate_ed25519().expect("a key");
+    let (status, problem) = caller.get(&vouched(&stranger, "ada", &["oncall"]), "/v1/dlq").await;
+    assert_eq!((status, &problem["detail"]), (401, &json!("the signature of the token is not right")));
+    let (status, problem) = caller.get(&vouched(&key, "cy", &[]), "/v1/dlq").await;
+    assert_eq!(status, 403, "{problem}");
     assert!(ops.terminate().await.success());
 }
 
