@@ -19,7 +19,7 @@ use super::letters::find as find_letter;
 use super::{Api, Problem, Right, Route, Who};
 use crate::config::Span;
 use crate::message::trail::is_id;
-use crate::ops::redrive::checks::{Check, Limits, aside_when_resumed, check, in_the_way};
+use crate::ops::redrive::checks::{Check, Limits, Starting, check, in_the_way};
 use crate::ops::redrive::control::{Command, command, count, find, known};
 use crate::ops::redrive::plan::{Selection, Wish, freeze, propose};
 use crate::quarantine::{InRun, Plan, Policy, Run, RunState, State as Standing};
@@ -130,6 +130,12 @@ pub fn routes() -> Vec<Route> {
             Right::View,
             "Follow it: server-sent events until it rests",
             events,
+        ),
+        change(
+            "/v1/redrives/{id}/approve",
+            Right::RedriveApprove,
+            "Agree, as another person, that a plan is started",
+            |_| Command::Approve,
         ),
         change("/v1/redrives/{id}/start", run, "Run a plan", |because| Command::Start {
             overridden: because.overridden.clone(),
@@ -257,26 +263,23 @@ async fn change(Asked { api, who, .. }: Asked, id: String, what: Command, becaus
         let detail = "the reason is empty, longer than 512 bytes, or has control characters";
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    if reason.is_none() && matches!(what, Command::Start { .. }) {
+    if reason.is_none() && what.needs_reason() {
         return Err(Problem::wrong(
             "'reason' is missing",
-            "say what has changed",
+            "say what has changed, or what you have looked at",
         ));
     }
     let run = allowed(&api, &who, &id).await?;
-    ensure(&api, &run, &what, &because).await?;
+    ensure(&api, &run, &what, &who.name, &because).await?;
     Ok(Json(command(&api.config, &api.index, &api.producer, &run, &what, &who.name, reason).await?))
 }
 
 /// What must hold does, or is set aside.
-async fn ensure(api: &Api, run: &Run, what: &Command, because: &Because) -> Result<(), Problem> {
-    let aside = match what {
-        Command::Start { overridden, .. } => overridden.clone(),
-        Command::Resume { .. } => aside_when_resumed(run),
-        Command::Pause | Command::Cancel => return Ok(()),
-    };
+async fn ensure(api: &Api, run: &Run, what: &Command, by: &str, because: &Because) -> Result<(), Problem> {
+    let Some(aside) = what.sets_aside(run)? else { return Ok(()) };
     let limits = Limits { lag: because.max_lag.unwrap_or(MOST) };
-    let checks = check(&api.config, &api.index, &run.plan, Some(&run.id), limits, Timestamp::now()).await?;
-    let in_the_way = in_the_way(checks, &aside)?;
+    let starting = Some(Starting { run, by });
+    let checks = check(&api.config, &api.index, &run.plan, starting, limits, Timestamp::now()).await?;
+    let in_the_way = in_the_way(checks, &aside);
     if in_the_way.is_empty() { Ok(()) } else { Err(Problem::refused(in_the_way)) }
 }

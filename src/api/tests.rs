@@ -12,7 +12,7 @@ use crate::quarantine::sqlite::SqliteQuarantine;
 use crate::quarantine::{Batch, Deed, Entry};
 
 /// What the least role may do that may do something: the table that a new route has to be written into.
-const RIGHTS: [(&str, &str, Least); 34] = [
+const RIGHTS: [(&str, &str, Least); 35] = [
     ("GET", "/v1/dlq", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/count", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/trend", Least::Role(Role::Viewer)),
@@ -38,6 +38,7 @@ const RIGHTS: [(&str, &str, Least); 34] = [
     ("GET", "/v1/redrives/{id}", Least::Role(Role::Viewer)),
     ("GET", "/v1/redrives/{id}/letters", Least::Role(Role::Viewer)),
     ("GET", "/v1/redrives/{id}/events", Least::Role(Role::Viewer)),
+    ("POST", "/v1/redrives/{id}/approve", Least::Role(Role::Admin)),
     ("POST", "/v1/redrives/{id}/start", Least::Role(Role::Operator)),
     ("POST", "/v1/redrives/{id}/pause", Least::Role(Role::Operator)),
     ("POST", "/v1/redrives/{id}/resume", Least::Role(Role::Operator)),
