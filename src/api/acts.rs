@@ -191,9 +191,7 @@ async fn target(api: &Api, who: &Who, order: &Order, deed: &Deed) -> Result<Targ
         (Some(letters), None, None) => Ok(Target::Letters(letters.clone())),
         (None, Some(group), None) => Ok(Target::Group(group.clone())),
         (None, None, Some(ask)) => {
-            if ask.limit.is_some() || ask.cursor.is_some() || ask.by.is_some() {
-                return Err(Problem::wrong("a filter has no pages", "leave out limit, cursor and by"));
-            }
+            ask.ensure_conditions()?;
             let states: &[Standing] =
                 if *deed == Deed::Restored { &[Standing::Discarded] } else { &STANDING };
             Ok(Target::Those(Box::new(ask.filter(&who.scope, states)?)))

@@ -121,9 +121,7 @@ async fn target(api: &Api, who: &Who, order: &Order) -> Result<Target, Problem> 
             Ok(Target::Letters(ids))
         }
         (None, Some(ask)) => {
-            if ask.limit.is_some() || ask.cursor.is_some() || ask.by.is_some() {
-                return Err(Problem::wrong("a filter has no pages", "leave out limit, cursor and by"));
-            }
+            ask.ensure_conditions()?;
             Ok(Target::Those(Box::new(ask.filter(&who.scope, &[])?)))
         }
         _ => Err(Problem::wrong("it is not said what", "give one of letters and filter")),

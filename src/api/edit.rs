@@ -185,8 +185,9 @@ async fn target(api: &Api, who: &Who, order: &Order) -> Result<Target, Problem> 
             }
             Ok(Target::Letters(ids))
         }
-        (None, Some(ask)) if ask.limit.is_some() || ask.cursor.is_some() || ask.by.is_some() => {
-            Err(Problem::wrong("a filter has no pages", "leave out limit, cursor and by"))
+        (None, Some(ask)) => {
+            ask.ensure_conditions()?;
+            Ok(Target::Those(Box::new(ask.filter(&who.scope, &[Standing::Open])?)))
         }
         _ => Err(Problem::wrong("it is not said with what", "give one of letters and filter")),
     }

@@ -112,6 +112,10 @@ async fn acts(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<His
     Ok(Json(History { acts }))
 }
 
+pub fn gone() -> Problem {
+    Problem::not_found("Kafka no longer has the record", "what is known of the letter is all there is")
+}
+
 /// The letter of this id, or of one that begins so. One that somebody may not know of is not there.
 pub async fn find(api: &Api, who: &Who, id: &str) -> Result<Known, Problem> {
     const ELSEWHERE: &str = "`/v1/dlq` lists them";

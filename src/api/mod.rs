@@ -10,6 +10,7 @@ mod archive;
 mod ask;
 mod asked;
 mod edit;
+mod export;
 mod groups;
 mod letters;
 mod oidc;
@@ -28,8 +29,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::export::EXPORTS_MAX;
 pub use self::people::{People, PeopleError};
 pub use self::problem::Problem;
 pub use self::rights::{Right, Role, Scope, Who};
@@ -45,7 +48,11 @@ const BODY_MAX: usize = 256 << 10;
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api {
+    parts: Arc<Parts>,
+    /// Files that may still be made at the same time.
+    exports: Arc<Semaphore>,
+}
 
 pub struct Parts {
     pub config: Config,
@@ -59,13 +66,13 @@ impl std::ops::Deref for Api {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.parts
     }
 }
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), exports: Arc::new(Semaphore::new(EXPORTS_MAX)) }
     }
 
     /// Opens the port and serves until `stop`. Returns the address, which tells the port where `listen` says 0.
@@ -96,6 +103,7 @@ impl Api {
 fn routes() -> Vec<Route> {
     let all = [
         letters::routes(),
+        export::routes(),
         groups::routes(),
         acts::routes(),
         archive::routes(),

@@ -68,11 +68,13 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     }
     let answer = route.answer.map_or_else(|| json!({}), |answer| json!(answer(generator)));
     let content = |kind: &str, schema: &Value| json!({ kind: { "schema": schema } });
+    let answers: Map<String, Value> =
+        route.kinds.iter().map(|kind| ((*kind).to_owned(), json!({ "schema": answer }))).collect();
     let mut operation = json!({
         "summary": route.summary,
         "parameters": parameters,
         "responses": {
-            "200": { "description": "done", "content": content("application/json", &answer) },
+            "200": { "description": "done", "content": answers },
             "default": { "description": "not done", "content": content("application/problem+json", problem) },
         },
     });

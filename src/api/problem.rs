@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::change::ChangeError;
 use crate::ops::quarantine::content::ContentError;
+use crate::ops::quarantine::export::ExportError;
 use crate::ops::quarantine::selection::SelectionError;
 use crate::ops::redrive::RunError;
 use crate::ops::redrive::checks::Check;
@@ -162,6 +163,12 @@ impl From<RunError> for Problem {
             }
             error => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 

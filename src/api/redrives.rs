@@ -252,7 +252,10 @@ async fn selection(api: &Api, who: &Who, order: &Order) -> Result<Selection, Pro
             }
             Ok(Selection::Ids(all))
         }
-        (None, Some(ask)) => Ok(Selection::Filter(Box::new(ask.filter(&who.scope, &[Standing::Open])?))),
+        (None, Some(ask)) => {
+            ask.ensure_conditions()?;
+            Ok(Selection::Filter(Box::new(ask.filter(&who.scope, &[Standing::Open])?)))
+        }
         _ => Err(Problem::wrong("it is not said with what", "give one of letters and filter")),
     }
 }

@@ -8,6 +8,7 @@ use openssl::sign::Signer;
 use serde_json::{Value, json};
 
 use crate::acts::scene;
+use crate::dlq::dead;
 use crate::rig::{Rig, Worker, eventually};
 
 /// Makes a token by the program, and says it and its line.
@@ -140,6 +141,181 @@ async fn whom_an_issuer_vouches_for_acts_in_that_name_beside_those_who_have_toke
     assert_eq!((status, &problem["detail"]), (401, &json!("the signature of the token is not right")));
     let (status, problem) = caller.get(&vouched(&key, "cy", &[]), "/v1/dlq").await;
     assert_eq!(status, 403, "{problem}");
+    assert!(ops.terminate().await.success());
+}
+
+/// Everything about a response whose body is no JSON.
+async fn text(request: reqwest::RequestBuilder) -> (u16, String, String) {
+    let reply = request.send().await.expect("an answer");
+    let kind = reply.headers()["content-type"].to_str().expect("text").to_owned();
+    (reply.status().as_u16(), kind, reply.text().await.expect("text"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_masked_and_who_sees_what_is_masked_is_written_down_before() {
+    let Some((rig, ids)) = scene("files", &[(Code::ParseCorrupt, 3), (Code::LlmTimeout, 1)]).await else {
+        return;
+    };
+    let (kim, kims) = token(&rig, &["kim", "--role", "operator", "--with", "dlq:payload"]).await;
+    let (boss, line) = token(&rig, &["boss", "--role", "admin"]).await;
+    std::fs::write(rig.path("tokens"), format!("{kims}\n{line}\n")).expect("written");
+    let ops = format!(
+        "ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{",
+        rig.path("tokens").display()
+    );
+    rig.reconfigure("http: {", &ops);
+    rig.reconfigure("quarantine: { ", "quarantine: { masking: { patterns: [payload], quotes: true }, ");
+    let mut ops = rig.serve("ops", &[]).await;
+    let caller = Caller::of(&ops).await;
+    eventually("the index has the letters", async || {
+        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 4).then_some(())
+    })
+    .await;
+    let get = async |who: &str, path: &str| {
+        text(caller.client.get(format!("{}{path}", caller.url)).bearer_auth(who)).await
+    };
+    let post = async |who: &str, path: &str, order: Value| {
+        text(caller.client.post(format!("{}{path}", caller.url)).bearer_auth(who).json(&order)).await
+    };
+
+    let (status, kind, csv) = get(&kim, "/v1/dlq/export?format=csv&code=parse").await;
+    assert_eq!((status, kind.as_str(), csv.lines().count()), (200, "text/csv", 4), "{csv}");
+    let (_, _, lines) = get(&kim, "/v1/dlq/export?payload=true").await;
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let payloads: Vec<_> = lines.iter().filter_map(|line| line["record"]["payload"].as_str()).collect();
+    assert_eq!(payloads, ["\0\u{1}***"; 4], "what is masked is so for everybody");
+    let client = caller.client.get(format!("{}/v1/dlq/export?format=parquet", caller.url)).bearer_auth(&kim);
+    let parquet = client.send().await.expect("an answer").bytes().await.expect("a file");
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+
+    let one = format!("/v1/dlq/{}/unmask", ids[0]);
+    let because = json!({ "reason": "the customer asks" });
+    assert_eq!(
+        post(&kim, &one, because.clone()).await.0,
+        403,
+        "to see payloads is not to see what is masked"
+    );
+    assert_eq!(post(&boss, &one, json!({})).await.0, 400, "somebody has to answer for it");
+    let (status, _, shown) = post(&boss, &one, because).await;
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(
+        (status, &shown["record"]["payload"], &shown["id"]),
+        (200, &json!("\0\u{1}payload"), &json!(ids[0]))
+    );
+    let all = json!({ "filter": { "code": "parse" }, "reason": "an audit" });
+    let (status, _, lines) = post(&boss, "/v1/dlq/export/unmask", all).await;
+    assert_eq!((status, lines.matches("\\u0001payload").count()), (200, 3), "{lines}");
+    let acts = eventually("the index knows of it", async || {
+        let (_, acts) = caller.get(&boss, "/v1/acts?by=boss").await;
+        (acts["acts"].as_array().map(Vec::len) == Some(2)).then_some(acts)
+    })
+    .await;
+    let told = |n: usize| (acts["acts"][n]["deed"].clone(), acts["acts"][n]["reason"].clone());
+    assert_eq!(told(1), (json!("unmasked"), json!("the customer asks")));
+    assert_eq!(told(0), (json!("unmasked"), json!("an audit")));
+    assert_eq!(acts["acts"][0]["letters"].as_array().map(Vec::len), Some(3));
+    assert!(ops.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_approved_over_http_and_what_is_asked_done_and_new_is_counted() {
+    let Some((rig, ids)) = scene("counted", &[(Code::ParseCorrupt, 2)]).await else { return };
+    let (kim, kims) = token(&rig, &["kim", "--role", "operator"]).await;
+    let (boss, line) = token(&rig, &["boss", "--role", "admin"]).await;
+    std::fs::write(rig.path("tokens"), format!("{kims}\n{line}\n")).expect("written");
+    let settings = format!(
+        "ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{",
+        rig.path("tokens").display()
+    );
+    rig.reconfigure("http: {", &settings);
+    rig.reconfigure("quarantine: { ", "quarantine: { four_eyes: { letters: 1 }, ");
+    let mut ops = rig.serve("ops", &[]).await;
+    let caller = Caller::of(&ops).await;
+    eventually("the index has the letters", async || {
+        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 2).then_some(())
+    })
+    .await;
+    let metric = async |series: &str, value: &str| {
+        eventually(series, async || {
+            ops.metrics().await.contains(&format!("{series} {value}\n")).then_some(())
+        })
+        .await;
+    };
+    let opened = format!("lazaret_dlq_groups_opened_total{{pipeline=\"{}\",stage=\"parse\"}}", rig.name);
+    metric(&opened, "0").await;
+
+    let (status, planned) = caller.post(&kim, "/v1/redrives", json!({ "letters": ids })).await;
+    assert_eq!((status, &planned["plan"]["approval"]), (200, &json!(true)), "{planned}");
+    let id = planned["id"].as_str().expect("an id");
+    let overridden = ["changed", "provider", "running", "lag", "loop", "ledger", "retention"];
+    let start = json!({ "reason": "mended", "overridden": overridden });
+    let (status, problem) = caller.post(&kim, &format!("/v1/redrives/{id}/start"), start).await;
+    assert_eq!(status, 409, "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.starts_with("approved: ")), "{problem}");
+    let approve = format!("/v1/redrives/{id}/approve");
+    let because = json!({ "reason": "looked at both" });
+    assert_eq!(caller.post(&kim, &approve, because.clone()).await.0, 403);
+    assert_eq!(caller.post(&boss, &approve, json!({})).await.0, 400, "without a reason");
+    let (status, run) = caller.post(&boss, &approve, because).await;
+    assert_eq!((status, &run["approvals"][0]["by"]), (200, &json!("boss")), "{run}");
+
+    metric("lazaret_acts_total{deed=\"approved\"}", "1").await;
+    let asked =
+        "lazaret_api_requests_total{route=\"/v1/redrives/{id}/approve\",method=\"POST\",status=\"403\"}";
+    metric(asked, "1").await;
+    // Another way to die is another group.
+    rig.send(vec![dead(&rig.name, "job-9", Code::LlmTimeout).1]).await;
+    metric(&opened, "1").await;
+    assert!(ops.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_edit_dead_letters_when_they_may_and_the_stage_can_read_what_comes_of_it() {
+    let Some((rig, ids)) = scene("apiedit", &[(Code::ParseCorrupt, 2)]).await else { return };
+    let (kim, kims) =
+        token(&rig, &["kim", "--role", "operator", "--with", "dlq:payload", "--with", "dlq:edit"]).await;
+    std::fs::write(rig.path("tokens"), format!("{kims}\n")).expect("written");
+    let file = rig.path("tokens");
+    let ops = format!("ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{", file.display());
+    rig.reconfigure("http: {", &ops);
+    let mut ops = rig.serve("ops", &[]).await;
+    let caller = Caller::of(&ops).await;
+    eventually("the index has the letters", async || {
+        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 2).then_some(())
+    })
+    .await;
+    let document = json!({ "id": "a.md", "tenant": "acme", "text": "# What was lost" });
+    let order = |more: Value| {
+        let mut order = json!({ "letters": [ids[0]], "reason": "the scanner lost it" });
+        order.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
+        order
+    };
+    let (status, problem) =
+        caller.post(&kim, "/v1/acts/edit", order(json!({ "headers": { "a": "1" } }))).await;
+    assert_eq!(status, 409, "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("could not read it")), "{problem}");
+    let edit = json!({ "payload": { "text": document.to_string() }, "headers": { "a": "1" } });
+    let mut dry = order(edit.clone());
+    dry["dry_run"] = json!(true);
+    let (status, prepared) = caller.post(&kim, "/v1/acts/edit", dry).await;
+    assert_eq!((status, &prepared["letters"]), (200, &json!([ids[0]])), "{prepared}");
+    let changes = &prepared["samples"][0]["changes"];
+    assert_eq!((&changes[0]["after"], &changes[1]["at"]), (&document, &json!("headers/a")), "{prepared}");
+    assert_eq!(caller.get(&kim, &format!("/v1/dlq/{}/edit", ids[0])).await.0, 404, "nothing was done");
+
+    let (status, done) = caller.post(&kim, "/v1/acts/edit", order(edit.clone())).await;
+    assert_eq!((status, &done["letters"], &done["lost"]), (200, &json!([ids[0]]), &json!([])), "{done}");
+    let (status, problem) = caller.post(&kim, "/v1/acts/edit", order(edit)).await;
+    assert_eq!(status, 409, "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("was edited by kim")), "{problem}");
+    let (_, shown) = caller.get(&kim, &format!("/v1/dlq/{}/edit", ids[0])).await;
+    assert_eq!((&shown["edit"]["by"], &shown["changes"][0]["after"]), (&json!("kim"), &document), "{shown}");
+    let (_, letter) = caller.get(&kim, &format!("/v1/dlq/{}", ids[0])).await;
+    assert_eq!(letter["edit"]["sent"], false, "{letter}");
+    let (status, _) = caller.post(&kim, "/v1/acts/unedit", order(json!({}))).await;
+    assert_eq!(status, 200);
+    let (_, letter) = caller.get(&kim, &format!("/v1/dlq/{}", ids[0])).await;
+    assert_eq!(letter["edit"], Value::Null);
     assert!(ops.terminate().await.success());
 }
 
