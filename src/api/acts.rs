@@ -1,19 +1,14 @@
 //! `/v1/acts`: what people and rules did, and what can be done with dead letters without sending them back.
 
-use std::sync::Arc;
-
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::Json;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::ask::{Ask, cursor, limit, query, read_cursor};
+use super::ask::{Ask, cursor, limit, read_cursor};
+use super::asked::{Asked, Sent, Told};
 use super::letters::{STANDING, find};
 use super::{Api, Problem, Right, Route, Who};
 use crate::flow::Code;
@@ -92,102 +87,74 @@ enum Answer {
     Prepared(Prepared),
 }
 
+/// Takes the words of a deed out of the order.
+type Words = fn(&mut Order) -> Result<Deed, Problem>;
+
 pub fn routes() -> Vec<Route> {
-    let post = |route: Route| route.body::<Order>().answer::<Answer>();
+    let deed = |path, right, summary, words: Words| {
+        let handler = move |asked: Asked, Sent(order): Sent<Order>| carry_out(asked, order, words);
+        Route::post(path, right, summary, handler).body::<Order>().answer::<Answer>()
+    };
+    let note = Right::Annotate;
     vec![
         Route::get("/v1/acts", Right::Audit, "Show who did what with dead letters, the latest first", list)
             .query::<AskActs>()
             .answer::<Acts>(),
-        post(Route::post("/v1/acts/restore", Right::Restore, "Take back what was given up", restore)),
-        post(Route::post("/v1/acts/reclassify", Right::Edit, "Give another code and class", reclassify)),
-        post(Route::post("/v1/acts/note", Right::Annotate, "Write a note", note)),
-        post(Route::post("/v1/acts/assign", Right::Annotate, "Say who looks after them", assign)),
-        post(Route::post("/v1/acts/link", Right::Annotate, "Say which ticket is about them", link)),
-        post(Route::post(
+        deed("/v1/acts/restore", Right::Restore, "Take back what was given up", |_| Ok(Deed::Restored)),
+        deed("/v1/acts/reclassify", Right::Edit, "Give another code and class", reclassified),
+        deed("/v1/acts/note", note, "Write a note", |order| {
+            Ok(Deed::Noted { text: word(&mut order.note, "note")? })
+        }),
+        deed("/v1/acts/assign", note, "Say who looks after them", |order| {
+            Ok(Deed::Assigned { owner: word(&mut order.owner, "owner")? })
+        }),
+        deed("/v1/acts/link", note, "Say which ticket is about them", |order| {
+            Ok(Deed::Linked { ticket: word(&mut order.ticket, "ticket")? })
+        }),
+        deed(
             "/v1/acts/resolve",
-            Right::Annotate,
+            note,
             "Say that the cause is removed; of letters it means their groups",
-            resolve,
-        )),
+            |_| Ok(Deed::Resolved),
+        ),
     ]
 }
 
-async fn list(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Acts>, Problem> {
-    if !who.scope.is_all() {
+async fn list(asked: Asked) -> Told<Acts> {
+    if !asked.who.scope.is_all() {
         return Err(Problem::forbidden(
             "this token is for a part of the dead letters",
             "ask `/v1/dlq/{id}/acts`",
         ));
     }
-    let ask: AskActs = query(&uri)?;
+    let ask: AskActs = asked.query()?;
     let after = read_cursor(ask.cursor.as_deref())?.map(|(offset, id)| ActCursor { offset, id });
     let AskActs { letter, group, operation, by, since, until, .. } = ask;
     let filter = ActFilter { letter, group, operation, by, since, until };
-    let page = api.index.audit(&filter, after.as_ref(), limit(ask.limit)?).await?;
+    let page = asked.api.index.audit(&filter, after.as_ref(), limit(ask.limit)?).await?;
     let next = page.next.map(|next| cursor(next.offset, &next.id));
     Ok(Json(Acts { acts: page.acts, next }))
 }
 
-/// A handler for each deed, which takes its words out of the order.
-macro_rules! deeds {
-    ($($name:ident: $deed:expr;)*) => {
-        $(async fn $name(
-            State(api): State<Api>,
-            who: Extension<Arc<Who>>,
-            headers: HeaderMap,
-            body: Result<Bytes, BytesRejection>,
-        ) -> Result<Response, Problem> {
-            let mut order: Order = read(&headers, body)?;
-            let deed: fn(&mut Order) -> Result<Deed, Problem> = $deed;
-            let deed = deed(&mut order)?;
-            carry_out(&api, &who, order, deed).await
-        })*
-    };
-}
-
-deeds! {
-    restore: |_| Ok(Deed::Restored);
-    resolve: |_| Ok(Deed::Resolved);
-    note: |order| Ok(Deed::Noted { text: word(&mut order.note, "note")? });
-    assign: |order| Ok(Deed::Assigned { owner: word(&mut order.owner, "owner")? });
-    link: |order| Ok(Deed::Linked { ticket: word(&mut order.ticket, "ticket")? });
-    reclassify: |order| {
-        let code = word(&mut order.code, "code")?;
-        let known = || code.parse::<Code>().ok().map(|code| code.class().to_string());
-        let class = order.class.take().or_else(known);
-        let unknown = || Problem::wrong("the class of this code is not known", "name it with 'class'");
-        Ok(Deed::Reclassified { class: class.ok_or_else(unknown)?, code })
-    };
-}
-
-/// What is ordered, as JSON.
-pub fn read<T: DeserializeOwned>(
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<T, Problem> {
-    let body = body.map_err(|error| {
-        Problem::new(error.status(), "the order cannot be read, or is longer than 256 KiB")
-            .hint("name fewer letters, or a filter")
-    })?;
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
-        let wrong = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the order is not JSON");
-        return Err(wrong.hint("send it with 'Content-Type: application/json'"));
-    }
-    serde_json::from_slice(&body).map_err(|error| {
-        Problem::wrong(
-            format!("the order cannot be read: {error}"),
-            "`/v1/openapi.json` says what it may hold",
-        )
-    })
+fn reclassified(order: &mut Order) -> Result<Deed, Problem> {
+    let code = word(&mut order.code, "code")?;
+    let known = || code.parse::<Code>().ok().map(|code| code.class().to_string());
+    let class = order.class.take().or_else(known);
+    let unknown = || Problem::wrong("the class of this code is not known", "name it with 'class'");
+    Ok(Deed::Reclassified { class: class.ok_or_else(unknown)?, code })
 }
 
 fn word(word: &mut Option<String>, name: &str) -> Result<String, Problem> {
     word.take().ok_or_else(|| Problem::wrong(format!("'{name}' is missing"), "an empty text takes it away"))
 }
 
-async fn carry_out(api: &Api, who: &Who, order: Order, deed: Deed) -> Result<Response, Problem> {
-    let target = target(api, who, &order, &deed).await?;
+async fn carry_out(
+    Asked { api, who, .. }: Asked,
+    mut order: Order,
+    words: Words,
+) -> Result<Response, Problem> {
+    let deed = words(&mut order)?;
+    let target = target(&api, &who, &order, &deed).await?;
     let Order { reason, dry_run, max, count, note, owner, ticket, code, class, .. } = order;
     if [note, owner, ticket, code, class].iter().any(Option::is_some) {
         return Err(Problem::wrong("the order has words of another deed", "leave them out"));
@@ -224,9 +191,7 @@ async fn target(api: &Api, who: &Who, order: &Order, deed: &Deed) -> Result<Targ
         (Some(letters), None, None) => Ok(Target::Letters(letters.clone())),
         (None, Some(group), None) => Ok(Target::Group(group.clone())),
         (None, None, Some(ask)) => {
-            if ask.limit.is_some() || ask.cursor.is_some() || ask.by.is_some() {
-                return Err(Problem::wrong("a filter has no pages", "leave out limit, cursor and by"));
-            }
+            ask.ensure_conditions()?;
             let states: &[Standing] =
                 if *deed == Deed::Restored { &[Standing::Discarded] } else { &STANDING };
             Ok(Target::Those(Box::new(ask.filter(&who.scope, states)?)))

@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
 use super::{Api, Problem, Right, Who};
+use crate::telemetry::metrics;
 
 /// Longest time for an answer.
 const TIME_MAX: Duration = Duration::from_secs(60);
@@ -22,7 +23,7 @@ pub async fn guard(
     next: Next,
 ) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let who = match admit(&api, &method, request.headers(), right) {
+    let who = match admit(&api, &method, request.headers(), right).await {
         Ok(who) => who,
         Err(problem) => {
             tracing::warn!(%method, path, right = right.map(Right::as_str), "a request was refused");
@@ -41,37 +42,30 @@ pub async fn guard(
     }
 }
 
-fn admit(api: &Api, method: &Method, headers: &HeaderMap, right: Option<Right>) -> Result<Arc<Who>, Problem> {
+async fn admit(
+    api: &Api,
+    method: &Method,
+    headers: &HeaderMap,
+    right: Option<Right>,
+) -> Result<Arc<Who>, Problem> {
     if *method != Method::GET {
         ensure_own(headers)?;
     }
-    let who = match &api.tokens {
-        None => {
+    let who = match api.people.is_everybody() {
+        true => {
             ensure_local(headers)?;
             Arc::new(Who::local())
         }
-        Some(tokens) => {
+        false => {
             let token = text(headers, &header::AUTHORIZATION).and_then(|text| {
                 let (scheme, token) = text.split_once(' ')?;
                 scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
             });
-            let unknown =
-                || Problem::new(StatusCode::UNAUTHORIZED, "nobody is known by this token, or by none");
-            tokens.find(token.unwrap_or_default(), Timestamp::now()).ok_or_else(|| {
-                unknown().hint("send 'Authorization: Bearer TOKEN'; `lazaret ops token` makes one")
-            })?
+            api.people.find(token, Timestamp::now(), Instant::now()).await?
         }
     };
-    match right.filter(|right| !who.may(*right)) {
-        None => Ok(who),
-        Some(right) => {
-            let detail = format!("'{}' does not have the right '{}'", who.name, right.as_str());
-            Err(Problem::forbidden(
-                detail,
-                "ask whoever gives out tokens; `/v1/me` lists the rights of yours",
-            ))
-        }
-    }
+    right.map_or(Ok(()), |right| who.need(right))?;
+    Ok(who)
 }
 
 /// A page of somebody else that is open in a browser does not act here.
@@ -101,9 +95,23 @@ fn ensure_local(headers: &HeaderMap) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(Problem::forbidden(
             "without tokens this address answers to names of this machine only",
-            "ask 127.0.0.1, or set ops.tokens in the configuration",
+            "ask 127.0.0.1, or set ops.tokens or ops.oidc in the configuration",
         )),
     }
+}
+
+/// Counts what was asked, and how long the answer took to begin.
+pub async fn measure(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        _ => "other",
+    };
+    let asked = Instant::now();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    metrics::api_request(route, method, response.status().as_u16(), asked.elapsed());
+    response
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
@@ -118,8 +126,5 @@ pub async fn hygiene(mut response: Response) -> Response {
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
     set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    if response.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
     response
 }

@@ -1,18 +1,13 @@
 //! `/v1/archive`: what stands in the archive, and letters out of it back to their dead letter topic.
 
-use std::sync::Arc;
-
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::Json;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::acts::read;
-use super::ask::{Ask, cursor, limit, query, read_cursor};
+use super::ask::{Ask, cursor, limit, read_cursor};
+use super::asked::{Asked, Sent, Told};
 use super::letters::find;
 use super::{Api, Problem, Right, Route, Who};
 use crate::ops::archive::recall::{Prepared, Recall, Recalled, To};
@@ -84,27 +79,21 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Objects>, Problem> {
-    if !who.scope.is_all() {
+async fn list(asked: Asked) -> Told<Objects> {
+    if !asked.who.scope.is_all() {
         let detail = "this token is for a part of the dead letters, and an object may hold others";
         return Err(Problem::forbidden(detail, "`/v1/dlq/{id}` says whether one is archived"));
     }
-    let ask: AskObjects = query(&uri)?;
+    let ask: AskObjects = asked.query()?;
     let after = read_cursor(ask.cursor.as_deref())?.map(|(_, object)| object).unwrap_or_default();
     let limit = limit(ask.limit)?;
     // A full page may be the last one: the next is empty then.
-    let objects = api.index.parcels(&after, limit).await?;
+    let objects = asked.api.index.parcels(&after, limit).await?;
     let next = objects.last().filter(|_| objects.len() == limit).map(|last| cursor(0, &last.object));
     Ok(Json(Objects { objects, next }))
 }
 
-async fn restore(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let order: Order = read(&headers, body)?;
+async fn restore(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Result<Response, Problem> {
     let target = target(&api, &who, &order).await?;
     let Order { reason, dry_run, max, count, .. } = order;
     let recall = Recall { to: To::Own, by: who.name.clone(), reason };
@@ -132,9 +121,7 @@ async fn target(api: &Api, who: &Who, order: &Order) -> Result<Target, Problem> 
             Ok(Target::Letters(ids))
         }
         (None, Some(ask)) => {
-            if ask.limit.is_some() || ask.cursor.is_some() || ask.by.is_some() {
-                return Err(Problem::wrong("a filter has no pages", "leave out limit, cursor and by"));
-            }
+            ask.ensure_conditions()?;
             Ok(Target::Those(Box::new(ask.filter(&who.scope, &[])?)))
         }
         _ => Err(Problem::wrong("it is not said what", "give one of letters and filter")),

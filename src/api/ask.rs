@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Problem, Scope};
 use crate::config::expression::Expression;
+use crate::ops::quarantine::export::Format;
 use crate::quarantine::{By, Condition, Filter, State};
 
 /// Of a page, when nobody says how much.
@@ -54,12 +55,21 @@ pub struct Ask {
     pub cursor: Option<String>,
     /// What they are counted by.
     pub by: Option<By>,
+    /// Of a file: how it is written; as lines of JSON when absent.
+    pub format: Option<Format>,
+    /// Of a file: with key, headers and payload of each record.
+    pub payload: bool,
 }
 
 impl Ask {
-    /// Of the address.
-    pub fn of(uri: &Uri) -> Result<Self, Problem> {
-        query(uri)
+    /// Says only which ones are meant, and not how they are told.
+    pub fn ensure_conditions(&self) -> Result<(), Problem> {
+        let Self { limit, cursor, by, format, payload, .. } = self;
+        if limit.is_some() || cursor.is_some() || by.is_some() || format.is_some() || *payload {
+            let hint = "leave out limit, cursor, by, format and payload";
+            return Err(Problem::wrong("a filter only says which ones are meant", hint));
+        }
+        Ok(())
     }
 
     /// Within what somebody may know of. `states` are those that count when none is named.
@@ -148,7 +158,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Result<Ask, Problem> {
-        Ask::of(&format!("/v1/dlq{text}").parse().expect("an address"))
+        query(&format!("/v1/dlq{text}").parse().expect("an address"))
     }
 
     #[test]

@@ -2,22 +2,20 @@
 //! Whoever edits sees payloads, so that he needs the right to that too.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::Json;
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::acts::{MAX, read};
+use super::acts::MAX;
 use super::ask::Ask;
+use super::asked::{Asked, Sent, Told};
 use super::letters::find;
 use super::{Api, Problem, Right, Route, Who};
 use crate::ops::dlq::edit::{
@@ -92,52 +90,28 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn one(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(id): Path<String>,
-) -> Result<Json<Edited>, Problem> {
+async fn one(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<Edited> {
     let letter = find(&api, &who, &id).await?;
     let none = || Problem::not_found("the dead letter is not edited", "`/v1/acts/edit` does it");
     let edit = letter.edit.clone().ok_or_else(none)?;
     Ok(Json(Edited { edit, changes: changes(&api.config, &letter).await? }))
 }
 
-async fn edit(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let mut order: Order = read(&headers, body)?;
-    may_see(&who)?;
+async fn edit(Asked { api, who, .. }: Asked, Sent(mut order): Sent<Order>) -> Result<Response, Problem> {
+    // Whoever edits sees payloads.
+    who.need(Right::Payload)?;
     let what = What::Edit(Box::new(wish(&mut order)?));
     carry_out(&api, &who, order, what).await
 }
 
-async fn unedit(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let order: Order = read(&headers, body)?;
-    may_see(&who)?;
+async fn unedit(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Result<Response, Problem> {
+    // Whoever edits sees payloads.
+    who.need(Right::Payload)?;
     let is_edit = order.patch.is_some() || order.merge.is_some() || order.payload.is_some();
     if is_edit || !order.headers.is_empty() {
         return Err(Problem::wrong("the order has words of another deed", "leave them out"));
     }
     carry_out(&api, &who, order, What::Undo).await
-}
-
-fn may_see(who: &Who) -> Result<(), Problem> {
-    match who.rights.contains(&Right::Payload) {
-        true => Ok(()),
-        false => {
-            let detail = "whoever edits sees payloads, and this token may not (dlq:payload)";
-            Err(Problem::forbidden(detail, "ask somebody who may"))
-        }
-    }
 }
 
 fn wish(order: &mut Order) -> Result<Wish, Problem> {
@@ -211,10 +185,10 @@ async fn target(api: &Api, who: &Who, order: &Order) -> Result<Target, Problem> 
             }
             Ok(Target::Letters(ids))
         }
-        (None, Some(ask)) if ask.limit.is_some() || ask.cursor.is_some() || ask.by.is_some() => {
-            Err(Problem::wrong("a filter has no pages", "leave out limit, cursor and by"))
+        (None, Some(ask)) => {
+            ask.ensure_conditions()?;
+            Ok(Target::Those(Box::new(ask.filter(&who.scope, &[Standing::Open])?)))
         }
-        (None, Some(ask)) => Ok(Target::Those(Box::new(ask.filter(&who.scope, &[Standing::Open])?))),
         _ => Err(Problem::wrong("it is not said with what", "give one of letters and filter")),
     }
 }

@@ -1,16 +1,14 @@
 //! `/v1/groups`: what dead letters look alike.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
-use axum::http::Uri;
-use axum::{Extension, Json};
+use axum::Json;
+use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ask::Ask;
+use super::asked::{Asked, Told};
 use super::letters::STANDING;
-use super::{Api, Problem, Right, Route, Who};
+use super::{Problem, Right, Route};
 use crate::quarantine::{Filter, Group};
 
 /// Groups of dead letters, that with the latest death first.
@@ -29,19 +27,15 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Groups>, Problem> {
-    let ask = Ask::of(&uri)?;
-    let filter = ask.filter(&who.scope, &STANDING)?;
-    Ok(Json(Groups { groups: api.index.groups(&filter, ask.limit()?).await? }))
+async fn list(asked: Asked) -> Told<Groups> {
+    let ask: Ask = asked.query()?;
+    let filter = ask.filter(&asked.who.scope, &STANDING)?;
+    Ok(Json(Groups { groups: asked.api.index.groups(&filter, ask.limit()?).await? }))
 }
 
-async fn one(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(fingerprint): Path<String>,
-) -> Result<Json<Group>, Problem> {
+async fn one(asked: Asked, Path(fingerprint): Path<String>) -> Told<Group> {
     let filter = Filter { fingerprint: Some(fingerprint.clone()), ..Filter::default() };
-    let group = api.index.groups(&who.scope.narrow(filter)?, 1).await?.pop();
+    let group = asked.api.index.groups(&asked.who.scope.narrow(filter)?, 1).await?.pop();
     let none = || Problem::not_found(format!("there is no group '{fingerprint}'"), "`/v1/groups` lists them");
     group.map(Json).ok_or_else(none)
 }

@@ -1,14 +1,12 @@
 //! `/v1/dlq`: dead letters, their counts, their records and what was done with one.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
-use axum::http::Uri;
-use axum::{Extension, Json};
+use axum::Json;
+use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ask::{Ask, cursor, read_cursor};
+use super::asked::{Asked, Told};
 use super::{Api, Problem, Right, Route, Who};
 use crate::ops::quarantine::content::{Content, Contents};
 use crate::ops::quarantine::selection;
@@ -69,57 +67,42 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Letters>, Problem> {
-    let ask = Ask::of(&uri)?;
+async fn list(asked: Asked) -> Told<Letters> {
+    let ask: Ask = asked.query()?;
     let after = read_cursor(ask.cursor.as_deref())?.map(|(died, id)| Cursor { died, id });
-    let filter = ask.filter(&who.scope, &STANDING)?;
-    let page = api.index.list(&filter, after.as_ref(), ask.limit()?).await?;
+    let filter = ask.filter(&asked.who.scope, &STANDING)?;
+    let page = asked.api.index.list(&filter, after.as_ref(), ask.limit()?).await?;
     let next = page.next.map(|next| cursor(next.died, &next.id));
     Ok(Json(Letters { letters: page.letters, next }))
 }
 
-async fn count(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Counted>, Problem> {
-    let ask = Ask::of(&uri)?;
-    let filter = ask.filter(&who.scope, &STANDING)?;
-    let count = api.index.count(&filter).await?;
+async fn count(asked: Asked) -> Told<Counted> {
+    let ask: Ask = asked.query()?;
+    let filter = ask.filter(&asked.who.scope, &STANDING)?;
+    let count = asked.api.index.count(&filter).await?;
     let shares = match ask.by {
-        Some(by) => Some(api.index.shares(&filter, by, ask.limit()?).await?),
+        Some(by) => Some(asked.api.index.shares(&filter, by, ask.limit()?).await?),
         None => None,
     };
     Ok(Json(Counted { count, shares }))
 }
 
-async fn trend(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Trend>, Problem> {
-    let filter = Ask::of(&uri)?.filter(&who.scope, &STANDING)?;
-    Ok(Json(Trend { hours: api.index.trend(&filter).await? }))
+async fn trend(asked: Asked) -> Told<Trend> {
+    let filter = asked.query::<Ask>()?.filter(&asked.who.scope, &STANDING)?;
+    Ok(Json(Trend { hours: asked.api.index.trend(&filter).await? }))
 }
 
-async fn one(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(id): Path<String>,
-) -> Result<Json<Known>, Problem> {
+async fn one(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<Known> {
     find(&api, &who, &id).await.map(Json)
 }
 
-async fn record(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(id): Path<String>,
-) -> Result<Json<Content>, Problem> {
+async fn record(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<Content> {
     let letter = find(&api, &who, &id).await?;
     let mut found = Contents::new(&api.config, "api").of(vec![letter]).await?;
-    let gone = || {
-        Problem::not_found("Kafka no longer has the record", "what is known of the letter is all there is")
-    };
     found.pop().and_then(|(_, content)| content).map(Json).ok_or_else(gone)
 }
 
-async fn acts(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(id): Path<String>,
-) -> Result<Json<History>, Problem> {
+async fn acts(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<History> {
     let id = find(&api, &who, &id).await?.entry.id;
     let mut acts = api.index.acts(&id).await?;
     if !who.scope.is_all() {
@@ -127,6 +110,10 @@ async fn acts(
         acts.iter_mut().for_each(|act| act.letters = vec![id.clone()]);
     }
     Ok(Json(History { acts }))
+}
+
+pub fn gone() -> Problem {
+    Problem::not_found("Kafka no longer has the record", "what is known of the letter is all there is")
 }
 
 /// The letter of this id, or of one that begins so. One that somebody may not know of is not there.

@@ -8,10 +8,14 @@ mod acts;
 mod admit;
 mod archive;
 mod ask;
+mod asked;
 mod edit;
+mod export;
 mod groups;
 mod letters;
+mod oidc;
 mod openapi;
+mod people;
 mod problem;
 mod redrives;
 mod rights;
@@ -25,8 +29,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::export::EXPORTS_MAX;
+pub use self::people::{People, PeopleError};
 pub use self::problem::Problem;
 pub use self::rights::{Right, Role, Scope, Who};
 pub use self::route::Route;
@@ -41,27 +48,31 @@ const BODY_MAX: usize = 256 << 10;
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api {
+    parts: Arc<Parts>,
+    /// Files that may still be made at the same time.
+    exports: Arc<Semaphore>,
+}
 
 pub struct Parts {
     pub config: Config,
     pub index: Arc<dyn Quarantine>,
     pub producer: Producer,
-    /// Without them everybody who reaches the address may do everything.
-    pub tokens: Option<Tokens>,
+    /// Who may ask.
+    pub people: People,
 }
 
 impl std::ops::Deref for Api {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.parts
     }
 }
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), exports: Arc::new(Semaphore::new(EXPORTS_MAX)) }
     }
 
     /// Opens the port and serves until `stop`. Returns the address, which tells the port where `listen` says 0.
@@ -69,7 +80,8 @@ impl Api {
         http::open(listen, self.router(), stop).await
     }
 
-    fn router(self) -> Router {
+    /// What is served, for a port that somebody else has opened.
+    pub fn router(self) -> Router {
         let mut router = Router::new();
         for Route { path, right, handler, .. } in routes() {
             let guard = middleware::from_fn_with_state((self.clone(), right), admit::guard);
@@ -82,6 +94,7 @@ impl Api {
             .method_not_allowed_fallback(async || Problem::wrong_method())
             .layer(DefaultBodyLimit::max(BODY_MAX))
             .layer(middleware::map_response(admit::hygiene))
+            .layer(middleware::from_fn(admit::measure))
             .with_state(self)
     }
 }
@@ -90,6 +103,7 @@ impl Api {
 fn routes() -> Vec<Route> {
     let all = [
         letters::routes(),
+        export::routes(),
         groups::routes(),
         acts::routes(),
         archive::routes(),

@@ -1,12 +1,11 @@
 //! `/v1/openapi.json`, made from the list of routes, and `/v1/me`.
 
-use std::sync::Arc;
-
-use axum::{Extension, Json};
+use axum::Json;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::asked::Asked;
 use super::{Problem, Right, Route, Who, routes as all};
 
 pub fn routes() -> Vec<Route> {
@@ -19,8 +18,8 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn me(who: Extension<Arc<Who>>) -> Json<Who> {
-    Json(Who::clone(&who))
+async fn me(asked: Asked) -> Json<Who> {
+    Json(Who::clone(&asked.who))
 }
 
 async fn document() -> Json<Value> {
@@ -69,11 +68,13 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     }
     let answer = route.answer.map_or_else(|| json!({}), |answer| json!(answer(generator)));
     let content = |kind: &str, schema: &Value| json!({ kind: { "schema": schema } });
+    let answers: Map<String, Value> =
+        route.kinds.iter().map(|kind| ((*kind).to_owned(), json!({ "schema": answer }))).collect();
     let mut operation = json!({
         "summary": route.summary,
         "parameters": parameters,
         "responses": {
-            "200": { "description": "done", "content": content("application/json", &answer) },
+            "200": { "description": "done", "content": answers },
             "default": { "description": "not done", "content": content("application/problem+json", problem) },
         },
     });

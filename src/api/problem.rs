@@ -1,7 +1,7 @@
 //! What went wrong with a request, as `application/problem+json` (RFC 9457).
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::change::ChangeError;
 use crate::ops::quarantine::content::ContentError;
+use crate::ops::quarantine::export::ExportError;
 use crate::ops::quarantine::selection::SelectionError;
 use crate::ops::redrive::RunError;
 use crate::ops::redrive::checks::Check;
@@ -28,12 +29,22 @@ pub struct Problem {
     /// What else is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     more: Vec<String>,
+    /// A token was sent, and is none that is believed.
+    #[serde(skip)]
+    bad_token: bool,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or_default();
-        Self { title, status: status.as_u16(), detail: detail.into(), hint: None, more: Vec::new() }
+        Self {
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            hint: None,
+            more: Vec::new(),
+            bad_token: false,
+        }
     }
 
     pub fn hint(self, hint: impl Into<String>) -> Self {
@@ -71,6 +82,16 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, detail).hint(hint)
     }
 
+    /// Whoever asks has to say who that is.
+    pub fn unknown(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Whoever asks has said it, and is not believed. Nothing of the token may stand in it.
+    pub fn bad_token(detail: impl Into<String>) -> Self {
+        Self { bad_token: true, ..Self::unknown(detail) }
+    }
+
     pub fn not_found(detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail).hint(hint)
     }
@@ -84,7 +105,22 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+        // RFC 6750.
+        let challenge = match (status, self.bad_token) {
+            (_, true) => HeaderValue::try_from(format!(
+                "Bearer error=\"invalid_token\", error_description=\"{}\"",
+                self.detail
+            ))
+            .ok(),
+            (StatusCode::UNAUTHORIZED, _) => Some(HeaderValue::from_static("Bearer")),
+            _ => None,
+        };
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, kind, Json(self)).into_response();
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
     }
 }
 
@@ -127,6 +163,12 @@ impl From<RunError> for Problem {
             }
             error => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 

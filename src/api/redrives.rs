@@ -2,27 +2,24 @@
 //! keeps the index.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::Json;
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::{Extension, Json};
 use futures::{Stream, stream};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::acts::read;
-use super::ask::{Ask, limit, query};
+use super::ask::{Ask, limit};
+use super::asked::{Asked, Sent, Told};
 use super::letters::find as find_letter;
 use super::{Api, Problem, Right, Route, Who};
 use crate::config::Span;
 use crate::message::trail::is_id;
-use crate::ops::redrive::checks::{Check, Limits, aside_when_resumed, check, in_the_way};
+use crate::ops::redrive::checks::{Check, Limits, Starting, check, in_the_way};
 use crate::ops::redrive::control::{Command, command, count, find, known};
 use crate::ops::redrive::plan::{Selection, Wish, freeze, propose};
 use crate::quarantine::{InRun, Plan, Policy, Run, RunState, State as Standing};
@@ -108,7 +105,13 @@ struct Because {
 }
 
 pub fn routes() -> Vec<Route> {
-    let change = |route: Route| route.body::<Because>().answer::<Run>();
+    let change = |path, right, summary, what: fn(&Because) -> Command| {
+        let handler = move |asked: Asked, Path(id): Path<String>, Sent(because): Sent<Because>| {
+            let what = what(&because);
+            change(asked, id, what, because)
+        };
+        Route::post(path, right, summary, handler).body::<Because>().answer::<Run>()
+    };
     let run = Right::RedriveRun;
     vec![
         Route::get("/v1/redrives", Right::View, "List the latest redrives", list)
@@ -128,15 +131,23 @@ pub fn routes() -> Vec<Route> {
             "Follow it: server-sent events until it rests",
             events,
         ),
-        change(Route::post("/v1/redrives/{id}/start", run, "Run a plan", start)),
-        change(Route::post("/v1/redrives/{id}/pause", run, "Send nothing more until it is resumed", pause)),
-        change(Route::post("/v1/redrives/{id}/resume", run, "Go on, with canaries first", resume)),
-        change(Route::post(
-            "/v1/redrives/{id}/cancel",
-            run,
-            "End it; what was sent is not called back",
-            cancel,
-        )),
+        change(
+            "/v1/redrives/{id}/approve",
+            Right::RedriveApprove,
+            "Agree, as another person, that a plan is started",
+            |_| Command::Approve,
+        ),
+        change("/v1/redrives/{id}/start", run, "Run a plan", |because| Command::Start {
+            overridden: because.overridden.clone(),
+            detached: true,
+        }),
+        change("/v1/redrives/{id}/pause", run, "Send nothing more until it is resumed", |_| Command::Pause),
+        change("/v1/redrives/{id}/resume", run, "Go on, with canaries first", |_| Command::Resume {
+            detached: true,
+        }),
+        change("/v1/redrives/{id}/cancel", run, "End it; what was sent is not called back", |_| {
+            Command::Cancel
+        }),
     ]
 }
 
@@ -146,10 +157,10 @@ fn may_know(who: &Who, plan: &Plan) -> bool {
     who.scope.tenant.is_none() && is(&who.scope.pipeline, &plan.pipeline) && is(&who.scope.stage, &plan.stage)
 }
 
-async fn list(State(api): State<Api>, who: Extension<Arc<Who>>, uri: Uri) -> Result<Json<Redrives>, Problem> {
-    let AskRedrives { limit: most } = query(&uri)?;
-    let mut redrives = api.index.runs(limit(most)?).await?;
-    redrives.retain(|run| may_know(&who, &run.plan));
+async fn list(asked: Asked) -> Told<Redrives> {
+    let AskRedrives { limit: most } = asked.query()?;
+    let mut redrives = asked.api.index.runs(limit(most)?).await?;
+    redrives.retain(|run| may_know(&asked.who, &run.plan));
     Ok(Json(Redrives { redrives }))
 }
 
@@ -160,31 +171,22 @@ async fn allowed(api: &Api, who: &Who, id: &str) -> Result<Run, Problem> {
     Some(run).filter(|run| may_know(who, &run.plan)).ok_or_else(hidden)
 }
 
-async fn one(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(id): Path<String>,
-) -> Result<Json<Run>, Problem> {
+async fn one(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<Run> {
     let mut run = allowed(&api, &who, &id).await?;
     run.tally = count(&api.index, &run).await?;
     Ok(Json(run))
 }
 
-async fn letters(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(id): Path<String>,
-    uri: Uri,
-) -> Result<Json<Letters>, Problem> {
-    let AskLetters { from, limit: most } = query(&uri)?;
+async fn letters(asked: Asked, Path(id): Path<String>) -> Told<Letters> {
+    let AskLetters { from, limit: most } = asked.query()?;
+    let Asked { api, who, .. } = asked;
     let run = allowed(&api, &who, &id).await?;
     Ok(Json(Letters { letters: api.index.in_run(&run.id, from, limit(most)?).await? }))
 }
 
 /// The run whenever something is heard of it, until it no longer runs.
 async fn events(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
+    Asked { api, who, .. }: Asked,
     Path(id): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let first = allowed(&api, &who, &id).await?;
@@ -202,13 +204,7 @@ async fn events(
     Ok(Sse::new(following).keep_alive(KeepAlive::default()))
 }
 
-async fn plan(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Planned>, Problem> {
-    let order: Order = read(&headers, body)?;
+async fn plan(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Told<Planned> {
     if who.scope.tenant.is_some() {
         let detail = "this token is for one tenant, and a redrive is seen by all who may see its stage";
         return Err(Problem::forbidden(detail, "ask somebody whose token is for the stage"));
@@ -256,82 +252,37 @@ async fn selection(api: &Api, who: &Who, order: &Order) -> Result<Selection, Pro
             }
             Ok(Selection::Ids(all))
         }
-        (None, Some(ask)) => Ok(Selection::Filter(Box::new(ask.filter(&who.scope, &[Standing::Open])?))),
+        (None, Some(ask)) => {
+            ask.ensure_conditions()?;
+            Ok(Selection::Filter(Box::new(ask.filter(&who.scope, &[Standing::Open])?)))
+        }
         _ => Err(Problem::wrong("it is not said with what", "give one of letters and filter")),
     }
 }
 
-async fn start(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Run>, Problem> {
-    let because: Because = read(&headers, body)?;
-    if because.reason.as_deref().is_none_or(str::is_empty) {
-        return Err(Problem::wrong("'reason' is missing", "say what has changed"));
-    }
-    let run = allowed(&api, &who, &id).await?;
-    ensure(&api, &run, &because.overridden, &because).await?;
-    let what = Command::Start { overridden: because.overridden.clone(), detached: true };
-    change(&api, &who, run, what, because).await
-}
-
-async fn resume(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Run>, Problem> {
-    let because: Because = read(&headers, body)?;
-    let run = allowed(&api, &who, &id).await?;
-    ensure(&api, &run, &aside_when_resumed(&run), &because).await?;
-    change(&api, &who, run, Command::Resume { detached: true }, because).await
-}
-
-/// What must hold does, or is set aside.
-async fn ensure(api: &Api, run: &Run, aside: &[String], because: &Because) -> Result<(), Problem> {
-    let limits = Limits { lag: because.max_lag.unwrap_or(MOST) };
-    let checks = check(&api.config, &api.index, &run.plan, Some(&run.id), limits, Timestamp::now()).await?;
-    let in_the_way = in_the_way(checks, aside)?;
-    if in_the_way.is_empty() { Ok(()) } else { Err(Problem::refused(in_the_way)) }
-}
-
-/// A handler for each of the others.
-macro_rules! changes {
-    ($($name:ident: $what:expr;)*) => {
-        $(async fn $name(
-            State(api): State<Api>,
-            who: Extension<Arc<Who>>,
-            Path(id): Path<String>,
-            headers: HeaderMap,
-            body: Result<Bytes, BytesRejection>,
-        ) -> Result<Json<Run>, Problem> {
-            let because: Because = read(&headers, body)?;
-            let run = allowed(&api, &who, &id).await?;
-            change(&api, &who, run, $what, because).await
-        })*
-    };
-}
-
-changes! {
-    pause: Command::Pause;
-    cancel: Command::Cancel;
-}
-
-async fn change(
-    api: &Api,
-    who: &Who,
-    run: Run,
-    what: Command,
-    because: Because,
-) -> Result<Json<Run>, Problem> {
+async fn change(Asked { api, who, .. }: Asked, id: String, what: Command, because: Because) -> Told<Run> {
     let reason = because.reason.as_deref();
     if reason.is_some_and(|reason| !is_id(reason)) {
         let detail = "the reason is empty, longer than 512 bytes, or has control characters";
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
+    if reason.is_none() && what.needs_reason() {
+        return Err(Problem::wrong(
+            "'reason' is missing",
+            "say what has changed, or what you have looked at",
+        ));
+    }
+    let run = allowed(&api, &who, &id).await?;
+    ensure(&api, &run, &what, &who.name, &because).await?;
     Ok(Json(command(&api.config, &api.index, &api.producer, &run, &what, &who.name, reason).await?))
+}
+
+/// What must hold does, or is set aside.
+async fn ensure(api: &Api, run: &Run, what: &Command, by: &str, because: &Because) -> Result<(), Problem> {
+    let Some(aside) = what.sets_aside(run)? else { return Ok(()) };
+    let limits = Limits { lag: because.max_lag.unwrap_or(MOST) };
+    let starting = Some(Starting { run, by });
+    let checks = check(&api.config, &api.index, &run.plan, starting, limits, Timestamp::now()).await?;
+    let in_the_way = in_the_way(checks, &aside);
+    if in_the_way.is_empty() { Ok(()) } else { Err(Problem::refused(in_the_way)) }
 }

@@ -1,4 +1,4 @@
-//! Who may do what. Roles are bundles of rights; to see payloads is a right of its own. Plain data.
+//! Who asks, what that is allowed to do, and with which dead letters. Plain data.
 
 use std::collections::BTreeSet;
 
@@ -6,123 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Problem;
+pub use crate::config::{Right, Role};
 use crate::quarantine::{Entry, Filter};
-
-/// What somebody may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
-pub enum Right {
-    /// What is known of dead letters, without their records.
-    #[serde(rename = "dlq:view")]
-    View,
-    /// Key, headers and payload of records, without what is masked.
-    #[serde(rename = "dlq:payload")]
-    Payload,
-    /// Notes, owners, tickets, and that a cause is removed.
-    #[serde(rename = "dlq:annotate")]
-    Annotate,
-    #[serde(rename = "redrive:plan")]
-    RedrivePlan,
-    #[serde(rename = "redrive:run")]
-    RedriveRun,
-    #[serde(rename = "redrive:approve")]
-    RedriveApprove,
-    /// Another payload, code or class.
-    #[serde(rename = "dlq:edit")]
-    Edit,
-    #[serde(rename = "dlq:discard")]
-    Discard,
-    #[serde(rename = "dlq:restore")]
-    Restore,
-    #[serde(rename = "export")]
-    Export,
-    #[serde(rename = "rules:manage")]
-    Rules,
-    /// Who did what.
-    #[serde(rename = "audit:view")]
-    Audit,
-    #[serde(rename = "admin")]
-    Admin,
-}
-
-impl Right {
-    pub const ALL: [Right; 13] = [
-        Right::View,
-        Right::Payload,
-        Right::Annotate,
-        Right::RedrivePlan,
-        Right::RedriveRun,
-        Right::RedriveApprove,
-        Right::Edit,
-        Right::Discard,
-        Right::Restore,
-        Right::Export,
-        Right::Rules,
-        Right::Audit,
-        Right::Admin,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Right::View => "dlq:view",
-            Right::Payload => "dlq:payload",
-            Right::Annotate => "dlq:annotate",
-            Right::RedrivePlan => "redrive:plan",
-            Right::RedriveRun => "redrive:run",
-            Right::RedriveApprove => "redrive:approve",
-            Right::Edit => "dlq:edit",
-            Right::Discard => "dlq:discard",
-            Right::Restore => "dlq:restore",
-            Right::Export => "export",
-            Right::Rules => "rules:manage",
-            Right::Audit => "audit:view",
-            Right::Admin => "admin",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|right| right.as_str() == text)
-    }
-}
-
-/// A bundle of rights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Role {
-    /// Looks.
-    Viewer,
-    /// Looks, notes, gives up and takes back, and sends back.
-    Operator,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    pub const ALL: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Viewer => "viewer",
-            Role::Operator => "operator",
-            Role::Admin => "admin",
-        }
-    }
-
-    pub fn rights(self) -> &'static [Right] {
-        match self {
-            Role::Viewer => &[Right::View, Right::Audit],
-            Role::Operator => &[
-                Right::View,
-                Right::Audit,
-                Right::Annotate,
-                Right::RedrivePlan,
-                Right::RedriveRun,
-                Right::Discard,
-                Right::Restore,
-                Right::Export,
-            ],
-            Role::Admin => &Right::ALL,
-        }
-    }
-}
 
 /// The part of all dead letters that somebody may know of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -182,28 +67,20 @@ impl Who {
     pub fn may(&self, right: Right) -> bool {
         self.rights.contains(&right)
     }
+
+    pub fn need(&self, right: Right) -> Result<(), Problem> {
+        if self.may(right) {
+            return Ok(());
+        }
+        let detail = format!("'{}' does not have the right '{}'", self.name, right.as_str());
+        Err(Problem::forbidden(detail, "ask whoever gives out tokens; `/v1/me` lists the rights of yours"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::quarantine::contract::letter;
-
-    #[test]
-    fn rights_have_one_name_everywhere() {
-        for right in Right::ALL {
-            assert_eq!(Right::parse(right.as_str()), Some(right));
-            assert_eq!(serde_json::to_value(right).expect("text"), right.as_str());
-        }
-    }
-
-    #[test]
-    fn roles_grow_and_only_an_admin_sees_payloads_by_role() {
-        let [viewer, operator, admin] = Role::ALL.map(Role::rights);
-        assert!(viewer.iter().all(|right| operator.contains(right)));
-        assert!(operator.iter().all(|right| admin.contains(right)));
-        assert!(!operator.contains(&Right::Payload) && admin.contains(&Right::Payload));
-    }
 
     #[test]
     fn a_part_narrows_every_filter_and_is_not_left() {

@@ -20,6 +20,8 @@ pub struct Route {
     pub query: Option<Describe>,
     pub body: Option<Describe>,
     pub answer: Option<Describe>,
+    /// What the answer may be.
+    pub kinds: &'static [&'static str],
     pub handler: MethodRouter<Api>,
 }
 
@@ -47,7 +49,17 @@ impl Route {
         summary: &'static str,
         handler: MethodRouter<Api>,
     ) -> Self {
-        Self { method, path, right: Some(right), summary, query: None, body: None, answer: None, handler }
+        Self {
+            method,
+            path,
+            right: Some(right),
+            summary,
+            query: None,
+            body: None,
+            answer: None,
+            kinds: &["application/json"],
+            handler,
+        }
     }
 
     pub fn for_everybody(self) -> Self {
@@ -60,6 +72,11 @@ impl Route {
 
     pub fn body<T: JsonSchema>(self) -> Self {
         Self { body: Some(|generator| generator.subschema_for::<T>()), ..self }
+    }
+
+    /// It answers with a file of one of these kinds.
+    pub fn kinds(self, kinds: &'static [&'static str]) -> Self {
+        Self { kinds, ..self }
     }
 
     pub fn answer<T: JsonSchema>(self) -> Self {

@@ -1,18 +1,12 @@
 //! `/v1/rules`: what is done with dead letters by rule, what rules would do now, and a sweep by them.
 
-use std::sync::Arc;
-
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
-use axum::{Extension, Json};
+use axum::Json;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::acts::read;
-use super::{Api, Problem, Right, Route, Who};
+use super::asked::{Asked, Sent, Told};
+use super::{Problem, Right, Route, Who};
 use crate::config::check_rules;
 use crate::config::schedule::Schedule;
 use crate::config::sweep::Rule;
@@ -51,18 +45,12 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(api): State<Api>) -> Json<Rules> {
-    let sweep = &api.config.quarantine.sweep;
+async fn list(asked: Asked) -> Json<Rules> {
+    let sweep = &asked.api.config.quarantine.sweep;
     Json(Rules { schedule: sweep.schedule.clone(), rules: sweep.rules.clone() })
 }
 
-async fn preview(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Report>, Problem> {
-    let trial: Trial = read(&headers, body)?;
+async fn preview(Asked { api, who, .. }: Asked, Sent(trial): Sent<Trial>) -> Told<Report> {
     ensure_whole(&who)?;
     let rules = match trial.rules {
         None => api.config.quarantine.sweep.rules.clone(),
@@ -77,13 +65,7 @@ async fn preview(
     Ok(Json(sweep(&api.config, &api.index, &rules, How::DryRun, Timestamp::now()).await?))
 }
 
-async fn now(
-    State(api): State<Api>,
-    who: Extension<Arc<Who>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Report>, Problem> {
-    let Nothing {} = read(&headers, body)?;
+async fn now(Asked { api, who, .. }: Asked, Sent(Nothing {}): Sent<Nothing>) -> Told<Report> {
     ensure_whole(&who)?;
     let rules = &api.config.quarantine.sweep.rules;
     Ok(Json(sweep(&api.config, &api.index, rules, How::Carry, Timestamp::now()).await?))

@@ -12,13 +12,16 @@ use crate::quarantine::sqlite::SqliteQuarantine;
 use crate::quarantine::{Batch, Deed, Entry};
 
 /// What the least role may do that may do something: the table that a new route has to be written into.
-const RIGHTS: [(&str, &str, Least); 34] = [
+const RIGHTS: [(&str, &str, Least); 38] = [
     ("GET", "/v1/dlq", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/count", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/trend", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/{id}", Least::Role(Role::Viewer)),
     ("GET", "/v1/dlq/{id}/record", Least::Role(Role::Admin)),
     ("GET", "/v1/dlq/{id}/acts", Least::Role(Role::Viewer)),
+    ("GET", "/v1/dlq/export", Least::Role(Role::Operator)),
+    ("POST", "/v1/dlq/export/unmask", Least::Role(Role::Admin)),
+    ("POST", "/v1/dlq/{id}/unmask", Least::Role(Role::Admin)),
     ("GET", "/v1/groups", Least::Role(Role::Viewer)),
     ("GET", "/v1/groups/{fingerprint}", Least::Role(Role::Viewer)),
     ("GET", "/v1/acts", Least::Role(Role::Viewer)),
@@ -38,6 +41,7 @@ const RIGHTS: [(&str, &str, Least); 34] = [
     ("GET", "/v1/redrives/{id}", Least::Role(Role::Viewer)),
     ("GET", "/v1/redrives/{id}/letters", Least::Role(Role::Viewer)),
     ("GET", "/v1/redrives/{id}/events", Least::Role(Role::Viewer)),
+    ("POST", "/v1/redrives/{id}/approve", Least::Role(Role::Admin)),
     ("POST", "/v1/redrives/{id}/start", Least::Role(Role::Operator)),
     ("POST", "/v1/redrives/{id}/pause", Least::Role(Role::Operator)),
     ("POST", "/v1/redrives/{id}/resume", Least::Role(Role::Operator)),
@@ -91,8 +95,9 @@ impl Scene {
             .collect();
         let lines: Vec<&str> = minted.iter().map(|(_, minted)| minted.line.as_str()).collect();
         let tokens = (!lines.is_empty()).then(|| Tokens::parse(&lines.join("\n")).expect("tokens"));
+        let people = People { tokens, oidc: None };
         let stop = CancellationToken::new();
-        let api = Api::new(Parts { config, index: Arc::new(index), producer, tokens });
+        let api = Api::new(Parts { config, index: Arc::new(index), producer, people });
         let address = api.serve("127.0.0.1:0", stop.clone()).await.expect("served");
         Self {
             url: format!("http://{address}"),
@@ -199,6 +204,46 @@ async fn counts_groups_trends_letters_and_acts_are_told() {
     assert_eq!(get("/v1/dlq/id-0003/acts").await["acts"][0]["letters"], json!(["id-0003", "id-0007"]));
     assert_eq!(get("/v1/acts?by=ada").await["acts"][0]["deed"], "discarded");
     assert_eq!(get("/v1/me").await["rights"], json!(["dlq:view", "audit:view"]));
+}
+
+#[tokio::test]
+async fn a_file_holds_what_passes_for_those_who_may_have_it() {
+    let part = Scope { tenant: Some("acme".into()), ..Scope::default() };
+    let people: [(&'static str, Role, &[Right], Scope); 3] = [
+        ("operator", Role::Operator, &[], Scope::default()),
+        ("part", Role::Operator, &[], part),
+        ("boss", Role::Admin, &[], Scope::default()),
+    ];
+    let scene = Scene::new(&people).await;
+    let file = async |who: &str, query: &str| {
+        let request =
+            scene.client.get(format!("{}/v1/dlq/export{query}", scene.url)).bearer_auth(&scene.tokens[who]);
+        let reply = request.send().await.expect("an answer");
+        (reply.status().as_u16(), reply.headers().clone(), reply.text().await.expect("text"))
+    };
+    let (status, headers, lines) = file("operator", "?state=all").await;
+    assert_eq!((status, lines.lines().count()), (200, 20));
+    assert_eq!(headers["content-type"], "application/x-ndjson");
+    assert!(headers["content-disposition"].to_str().is_ok_and(|text| text.contains("dead-letters.jsonl")));
+    assert_eq!(file("part", "?state=all").await.2.lines().count(), 19, "the others are not there for it");
+    let (_, headers, table) = file("operator", "?format=csv&stage=embed").await;
+    assert_eq!((headers["content-type"].as_bytes(), table.lines().count()), (&b"text/csv"[..], 19));
+    assert_eq!(file("operator", "?tenant=nobody").await.2, "");
+    for (who, query, status) in [
+        ("operator", "?payload=true", 403),
+        ("part", "?tenant=beta", 403),
+        ("operator", "?format=xml", 400),
+        ("operator", "?limit=5", 400),
+        ("operator", "?colour=red", 400),
+    ] {
+        assert_eq!(file(who, query).await.0, status, "{query}");
+    }
+    for (path, order) in
+        [("/v1/dlq/id-0001/unmask", json!({})), ("/v1/dlq/export/unmask", json!({ "reason": "" }))]
+    {
+        let (status, problem) = scene.post("boss", path, order).await;
+        assert_eq!(status, 400, "nobody answers for it: {problem}");
+    }
 }
 
 #[tokio::test]
@@ -372,6 +417,15 @@ async fn pages_of_other_sites_cannot_act_and_nothing_is_kept_or_guessed() {
     }
     let (_, headers, _) = scene.send("nobody", "GET", "/v1/dlq", None).await;
     assert_eq!(headers["www-authenticate"], "Bearer");
+    let wrong = scene
+        .client
+        .get(format!("{}/v1/dlq", scene.url))
+        .bearer_auth("lzt_wrong")
+        .send()
+        .await
+        .expect("an answer");
+    let challenge = wrong.headers()["www-authenticate"].to_str().expect("text");
+    assert!(challenge.starts_with("Bearer error=\"invalid_token\""), "{challenge}");
 }
 
 #[tokio::test]

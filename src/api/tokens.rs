@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{Right, Role, Scope, Who};
 use crate::message::trail::is_id;
+use crate::quarantine::BY_INDEX;
 
 const PREFIX: &str = "lzt_";
 const HASH: &str = "blake3:";
@@ -57,6 +58,11 @@ impl Tokens {
         }
     }
 
+    /// Whether it may be one of these, and not of somebody else.
+    pub fn is_like(token: &str) -> bool {
+        token.starts_with(PREFIX)
+    }
+
     /// Whose token it is, unless its time is over.
     pub fn find(&self, token: &str, now: Timestamp) -> Option<Arc<Who>> {
         let hash = blake3::hash(token.as_bytes());
@@ -66,13 +72,18 @@ impl Tokens {
     }
 }
 
+/// Whether acts may be written down in this name.
+pub fn is_person(name: &str) -> bool {
+    is_id(name) && name != BY_INDEX && !name.starts_with("rule:")
+}
+
 fn of_line(line: &str) -> Result<Known, String> {
     let mut words = line.split_whitespace();
     let (Some(name), Some(role), Some(hash)) = (words.next(), words.next(), words.next()) else {
         return Err("write a name, a role and a hash, as `lazaret ops token` does".into());
     };
-    if !is_id(name) {
-        return Err("the name is too long".into());
+    if !is_person(name) {
+        return Err("the name is too long, or one that rules and the index have".into());
     }
     let mut bundle = role.split('+');
     let role = bundle.next().unwrap_or_default();
@@ -178,6 +189,7 @@ mod tests {
             (format!("kim viewer+fly {hash}"), "no right 'fly'"),
             ("kim viewer lzt_secret".into(), "the hash is not one"),
             (format!("kim viewer {hash}\nkim admin {hash}"), "line 2: 'kim' is named twice"),
+            (format!("rule:sweep viewer {hash}"), "one that rules"),
             (format!("kim viewer {hash} expires=soon"), "'soon' is not a time"),
             (format!("kim viewer {hash} colour=red"), "'colour' is none of"),
         ] {

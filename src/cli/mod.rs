@@ -16,8 +16,10 @@ mod exit;
 mod failure;
 pub mod global;
 mod job;
+mod keeper;
 mod lag;
 mod log;
+mod man;
 mod ops;
 pub mod output;
 mod panic;
@@ -90,6 +92,8 @@ pub enum Verb {
     Provider(provider::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
+    /// Print the manual of all verbs, or write a page of each into a folder.
+    Man(man::Args),
 }
 
 /// How long threads that are still busy may take when a verb is done.
@@ -142,6 +146,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Schemas(args) => schemas::run(args, global).await,
         Verb::Provider(args) => provider::run(args, global).await,
         Verb::Completions(args) => completions::run(args, global).await,
+        Verb::Man(args) => man::run(args, global).await,
     }
 }
 

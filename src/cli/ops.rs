@@ -1,34 +1,21 @@
 //! `lazaret ops`: keeps the index of dead letters and serves the API, until it is told to stop; `lazaret ops rebuild` builds the
 //! index anew, `lazaret ops token` lets somebody use the API.
 
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::keeper::Keeper;
 use super::signals::Signals;
 use super::{ExitCode, Failure, Format, Global, output, probes};
-use crate::api::{Api, Minted, Parts, Right, Role, Scope, Tokens};
+use crate::api::{Minted, Right, Role, Scope};
 use crate::config::{Config, Span};
-use crate::flow::Topology;
-use crate::kafka::Producer;
-use crate::kafka::client::reach;
-use crate::ops::{archive, lag, quarantine, redrive, sweep};
-use crate::quarantine::Quarantine;
+use crate::ops::quarantine;
 use crate::telemetry::http::Readiness;
 
-/// How long an index or a cluster that does not answer is left alone.
-const AGAIN: Duration = Duration::from_secs(5);
-/// How often it is looked what became of letters that were sent back.
-const SETTLE_EVERY: Duration = Duration::from_secs(5);
-/// How long redrives may take to say how far they are when it stops.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 /// For building the index anew.
 const REBUILD: Duration = Duration::from_secs(24 * 3600);
 
@@ -107,106 +94,26 @@ fn mint(token: Token, now: Timestamp, global: &Global) -> Result<ExitCode, Failu
     Ok(ExitCode::Done)
 }
 
-/// Serves the API, if the configuration wants it.
-async fn serve_api(
-    config: &Config,
-    index: &Arc<dyn Quarantine>,
-    stop: CancellationToken,
-) -> Result<(), Failure> {
-    let Some(listen) = &config.ops.listen else { return Ok(()) };
-    let wrong = |why: String| Failure::new(ExitCode::Usage, why).at("ops.tokens");
-    let tokens = match &config.ops.tokens {
-        None => None,
-        Some(secret) => {
-            let text = secret.read().map_err(|error| wrong(error.to_string()))?;
-            Some(Tokens::parse(text.expose_secret()).map_err(|error| wrong(error.to_string()))?)
-        }
-    };
-    let producer = Producer::new(&config.kafka, &Topology::derive(config), "api")?;
-    let api = Api::new(Parts { config: config.clone(), index: index.clone(), producer, tokens });
-    let address = api
-        .serve(listen, stop)
-        .await
-        .map_err(|e| Failure::new(ExitCode::Failed, e.to_string()).at("ops.listen").hint(e.hint()))?;
-    tracing::info!("the API is at http://{address}/v1");
-    Ok(())
-}
-
 async fn serve(config: &Config) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let readiness = Readiness::new();
-    readiness.wait_for("following", "opening the index of dead letters");
-    probes::serve(config, &readiness, stop.clone()).await?;
-    reach(&config.kafka, "ops").await?;
-    let index = quarantine::open(config).await?;
-    let producer = Producer::new(&config.kafka, &Topology::derive(config), "ops")?;
-    serve_api(config, &index, stop.clone()).await?;
-    let settling = async {
-        let mut looks = interval(SETTLE_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            looks.tick().await;
-            if let Err(error) = quarantine::measure(config, &index, Timestamp::now()).await {
-                tracing::warn!("cannot say how many dead letters are open: {error}");
-            }
-            if let Err(error) = quarantine::settle(config, &index, &producer).await {
-                tracing::warn!("cannot say what became of dead letters that were sent back: {error}");
-            }
-        }
+    readiness.wait_for("following", "looking at Kafka and opening the index of dead letters");
+    let port = probes::serve(config, &readiness, stop).await?;
+    let mut keeper = tokio::select! {
+        started = Keeper::start(config, &readiness, &port) => started?,
+        () = signals.next() => return Ok(ExitCode::Done),
     };
-    tokio::pin!(settling);
-    let redriving = tokio::spawn({
-        let (config, index, stop) = (config.clone(), index.clone(), stop.clone());
-        async move { redrive::serve(&config, &index, stop).await }
-    });
-    let _watching = tokio::spawn({
-        let (config, stop) = (config.clone(), stop.clone());
-        async move { lag::serve(&config, stop).await }
-    });
-    let sweeping = tokio::spawn({
-        let (config, index, stop) = (config.clone(), index.clone(), stop.clone());
-        async move { sweep::serve(&config, &index, stop).await }
-    });
-    let archiving = tokio::spawn({
-        let (config, index, stop) = (config.clone(), index.clone(), stop.clone());
-        let producer = Producer::new(&config.kafka, &Topology::derive(&config), "archive")?;
-        async move { archive::serve(&config, &index, &producer, stop).await }
-    });
-    let ended = follow(config, &index, &readiness, &mut signals, &stop, settling).await;
-    // What is being redriven says how far it is, so that somebody else goes on with it.
-    stop.cancel();
-    let _ = tokio::time::timeout(LAST_WORDS, futures::future::join3(redriving, sweeping, archiving)).await;
-    ended
-}
-
-/// Until it is told to stop; whatever fails is tried again.
-async fn follow(
-    config: &Config,
-    index: &Arc<dyn Quarantine>,
-    readiness: &Readiness,
-    signals: &mut Signals,
-    stop: &CancellationToken,
-    mut settling: Pin<&mut (impl Future<Output = ()> + Send)>,
-) -> Result<ExitCode, Failure> {
-    loop {
-        readiness.met("following");
-        let ended = tokio::select! {
-            ended = quarantine::follow(config, index, stop.clone()) => ended,
-            () = &mut settling => return Ok(ExitCode::Done),
-            () = signals.next() => return Ok(ExitCode::Done),
-        };
-        let Err(error) = ended else { return Ok(ExitCode::Done) };
-        tracing::error!(
-            "the index of dead letters does not follow Kafka, and tries again in {AGAIN:?}: {error}"
-        );
-        readiness.wait_for("following", error.to_string());
-        tokio::select! {
-            () = tokio::time::sleep(AGAIN) => {}
-            () = signals.next() => return Ok(ExitCode::Done),
+    tokio::select! {
+        () = signals.next() => {}
+        () = keeper.broken() => {
+            let hint = "the log says why; nothing is lost, start it again";
+            return Err(Failure::new(ExitCode::Failed, "the index cannot be kept any more").hint(hint));
         }
     }
+    keeper.stop().await;
+    Ok(ExitCode::Done)
 }
 
 async fn rebuild(config: &Config, global: &Global) -> Result<ExitCode, Failure> {

@@ -14,14 +14,13 @@ use self::show::{report, runs, status};
 use super::confirm::confirm;
 use super::dlq::which::{Which, index};
 use super::words::{NOBODY, words};
-use super::{ExitCode, Failure, Global};
+use super::{ExitCode, Failure, Global, output};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
-use crate::ops::redrive::checks::aside_when_resumed;
 use crate::ops::redrive::control::{Command, command, find};
 use crate::ops::redrive::{RunError, control};
-use crate::quarantine::{Quarantine, Run};
+use crate::quarantine::{Plan, Quarantine, Run};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -36,6 +35,9 @@ enum What {
     /// Run a plan: canaries first, each judged by what became of it, then at the rate. Ctrl-C leaves it to whoever attaches
     /// to it, or to `lazaret ops`.
     Start(Start),
+    /// Agree that a plan is started, as another person than the one who planned it and the one who starts it. Plans that need
+    /// it are not started without it.
+    Approve(Approve),
     /// List the latest redrives.
     Ls {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -96,6 +98,23 @@ struct Start {
 }
 
 #[derive(Debug, clap::Args)]
+struct Approve {
+    /// The plan, or as much of the beginning of its id as tells it from the others.
+    id: String,
+    /// What was looked at.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    who: Who,
+    /// Show what would be approved, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct Change {
     /// The redrive, or as much of the beginning of its id as tells it from the others.
     id: String,
@@ -126,6 +145,7 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     match args.what {
         What::Plan(args) => plan::run(*args, &config, Timestamp::now(), global).await,
         What::Start(start) => start_run(start, &config, global).await,
+        What::Approve(approve) => approve_run(approve, &config, global).await,
         What::Ls { limit } => runs(&index(&config, false).await?, limit.into(), global).await,
         What::Status { id } => {
             let index = index(&config, true).await?;
@@ -158,7 +178,8 @@ async fn start_run(start: Start, config: &Config, global: &Global) -> Result<Exi
     words("--reason", &start.reason)?;
     let index = index(config, true).await?;
     let run = find(config, &index, &start.id).await?;
-    plan::ensure_allowed(config, &index, &run, &start.overridden, start.max_lag).await?;
+    let what = Command::Start { overridden: start.overridden, detached: start.detach };
+    plan::ensure_allowed(config, &index, &run, &what, by, start.max_lag).await?;
     let question = format!(
         "{} dead letters of {}.{} are sent back",
         run.plan.letters, run.plan.pipeline, run.plan.stage
@@ -166,10 +187,32 @@ async fn start_run(start: Start, config: &Config, global: &Global) -> Result<Exi
     if !start.yes {
         confirm(usize::try_from(run.plan.letters).unwrap_or(usize::MAX), &question, "")?;
     }
-    let what = Command::Start { overridden: start.overridden, detached: start.detach };
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "redrive")?;
     let run = command(config, &index, &producer, &run, &what, by, Some(&start.reason)).await?;
     go_on(config, &index, run, start.detach, global).await
+}
+
+async fn approve_run(approve: Approve, config: &Config, global: &Global) -> Result<ExitCode, Failure> {
+    let by = approve.who.name()?;
+    words("--reason", &approve.reason)?;
+    let index = index(config, true).await?;
+    let run = find(config, &index, &approve.id).await?;
+    let Plan { letters, pipeline, stage, .. } = &run.plan;
+    let question = format!("that {letters} dead letters of {pipeline}.{stage} are sent back is approved");
+    if approve.dry_run {
+        status(&run, global)?;
+        output::to_stderr(&format!("not done, since this is a dry run: {question}\n"));
+        return Ok(ExitCode::Done);
+    }
+    if !approve.yes {
+        let told = show::about(&run.plan, Timestamp::now());
+        confirm(usize::try_from(*letters).unwrap_or(usize::MAX), &question, &told)?;
+    }
+    let producer = Producer::new(&config.kafka, &Topology::derive(config), "redrive")?;
+    let reason = Some(approve.reason.as_str());
+    let run = command(config, &index, &producer, &run, &Command::Approve, by, reason).await?;
+    status(&run, global)?;
+    Ok(ExitCode::Done)
 }
 
 async fn change_run(
@@ -182,9 +225,7 @@ async fn change_run(
     let reason = change.reason.as_deref().map(|text| words("--reason", text)).transpose()?;
     let index = index(config, true).await?;
     let run = find(config, &index, &change.id).await?;
-    if let Command::Resume { .. } = what {
-        plan::ensure_allowed(config, &index, &run, &aside_when_resumed(&run), change.max_lag).await?;
-    }
+    plan::ensure_allowed(config, &index, &run, &what, by, change.max_lag).await?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "redrive")?;
     let run = command(config, &index, &producer, &run, &what, by, reason).await?;
     match what {

@@ -2,14 +2,17 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::keeper::Keeper;
 use super::signals::Signals;
 use super::{ExitCode, Failure, Global, probes};
 use crate::config::Config;
 use crate::ops::topics::{self, Outcome};
-use crate::telemetry::http::Readiness;
+use crate::telemetry::http::{Port, Readiness};
 use crate::worker::{EdgeError, Edges, Selection, Service, StartError, this_program};
 
 /// Run the stages of the configuration: all in one process, or one per deployment.
+///
+/// With `ops.inside_run` it does what `lazaret ops` does as well, unless it runs a part of the stages only.
 ///
 /// Stops on SIGTERM or Ctrl-C: what is in flight gets `shutdown.drain` to finish, the rest is handed back, offsets
 /// are committed and the consumer groups left. A second signal ends the process at once; nothing is lost by that.
@@ -39,10 +42,10 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
 
     let readiness = Readiness::new();
     readiness.wait_for("started", "looking at Kafka and opening the ledger");
-    probes::serve(&config, &readiness, serving).await?;
+    let port = probes::serve(&config, &readiness, serving).await?;
 
-    let start = start(&config, &which, args.create_topics, &readiness);
-    let mut service = tokio::select! {
+    let start = start(&config, &which, args.create_topics, &readiness, &port);
+    let (mut service, mut keeper) = tokio::select! {
         started = start => started?,
         () = signals.next() => return Ok(ExitCode::Done),
     };
@@ -55,16 +58,18 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     tokio::select! {
         () = signals.next() => {}
         () = service.broken() => broken = true,
+        () = broken_keeper(keeper.as_mut()) => broken = true,
     }
     tracing::info!(drain = %config.shutdown.drain, "stopping: finishing what is in flight");
     readiness.wait_for("stopped", "the process is stopping");
     tokio::select! {
-        () = service.stop() => tracing::info!("stopped"),
+        () = stop(service, keeper) => tracing::info!("stopped"),
         () = signals.next() => tracing::warn!("stopped at once by a second signal"),
     }
     if broken {
         let hint = "the log says why; nothing is lost, start it again";
-        return Err(Failure::new(ExitCode::Failed, "a stage could not go on").hint(hint));
+        return Err(Failure::new(ExitCode::Failed, "a stage, or the index of dead letters, could not go on")
+            .hint(hint));
     }
     Ok(ExitCode::Done)
 }
@@ -74,16 +79,36 @@ async fn start(
     which: &Selection,
     create_topics: bool,
     readiness: &Readiness,
-) -> Result<Service, Failure> {
+    port: &Port,
+) -> Result<(Service, Option<Keeper>), Failure> {
     if create_topics {
         create_missing(config).await?;
     }
+    let keeper = match config.ops.inside_run && which.is_all() {
+        true => Some(Keeper::start(config, readiness, port).await?),
+        false => None,
+    };
     let edges = Edges::open(config, which, this_program()).await.map_err(StartError::Edge);
     let started = match edges {
         Ok(edges) => Service::start(config, which, edges, readiness).await,
         Err(error) => Err(error),
     };
-    started.map_err(|error| failure(&error, config))
+    Ok((started.map_err(|error| failure(&error, config))?, keeper))
+}
+
+/// The stages first: what they do last is seen by the index.
+async fn stop(service: Service, keeper: Option<Keeper>) {
+    service.stop().await;
+    if let Some(keeper) = keeper {
+        keeper.stop().await;
+    }
+}
+
+async fn broken_keeper(keeper: Option<&mut Keeper>) {
+    match keeper {
+        Some(keeper) => keeper.broken().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn create_missing(config: &Config) -> Result<(), Failure> {

@@ -26,7 +26,7 @@ pub mod suggest;
 pub mod template;
 mod variables;
 
-pub(crate) use check::{check, check_rules};
+pub(crate) use check::{check, check_rules, is_safe};
 pub use load::{DEFAULT_FILE, Loaded, load_file, load_text};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity};

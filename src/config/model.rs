@@ -6,7 +6,9 @@ mod kinds;
 mod links;
 mod masking;
 mod membership;
+mod oidc;
 mod pipeline;
+mod rights;
 mod sla;
 mod stores;
 pub mod sweep;
@@ -22,7 +24,9 @@ pub use self::kinds::*;
 pub use self::links::*;
 pub use self::masking::*;
 pub use self::membership::*;
+pub use self::oidc::*;
 pub use self::pipeline::*;
+pub use self::rights::*;
 pub use self::sla::*;
 pub use self::stores::*;
 use super::units::{Size, Span};
@@ -226,15 +230,20 @@ impl Default for Http {
     }
 }
 
-/// The HTTP API that `lazaret ops` serves.
+/// Keeping the index of dead letters, and the HTTP API that `lazaret ops` serves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ops {
-    /// Its address, such as 127.0.0.1:9465; it is not served when absent. It has no TLS of its own.
+    /// `lazaret run` does what `lazaret ops` does as well, where it runs all stages: one process is enough for a small set-up.
+    pub inside_run: bool,
+    /// The address of the API, such as 127.0.0.1:9465; it is not served when absent. Where it is that of `http.listen`, one port
+    /// serves both. It has no TLS of its own.
     pub listen: Option<String>,
-    /// Who may use it: lines that `lazaret ops token` makes, with hashes of tokens. Without them it is for everybody on this
-    /// machine, and served on loopback only.
+    /// Who may use it: lines that `lazaret ops token` makes, with hashes of tokens. Without them and without `oidc` it is for
+    /// everybody on this machine, and served on loopback only.
     pub tokens: Option<Secret>,
+    /// Who else may use it: those for whom an issuer of OpenID Connect vouches.
+    pub oidc: Option<Oidc>,
 }
 
 /// What happens on SIGTERM and on a planned rebalance.

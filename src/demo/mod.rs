@@ -105,8 +105,9 @@ impl Demo {
         setup::topics(&cluster, &topology)?;
 
         let (readiness, stop) = (Readiness::new(), CancellationToken::new());
-        let address =
-            http::serve(&config.http.listen, metrics::install()?, readiness.clone(), stop.clone()).await?;
+        let address = http::serve(&config.http.listen, metrics::install()?, readiness.clone(), stop.clone())
+            .await?
+            .address;
         let which = Selection::all();
         let edges = Edges::open(&config, &which, this_program()).await?;
         let service = Service::start(&config, &which, edges, &readiness).await?;

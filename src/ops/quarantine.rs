@@ -11,6 +11,7 @@ mod gather;
 mod measure;
 pub mod selection;
 mod settle;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use self::gather::Sources;
 use self::gather::{Gathering, apply};
 pub use self::measure::measure;
 pub use self::settle::{SettleError, Settled, rows, settle, settled_of};
+pub use self::watch::Watch;
 use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::KafkaProblem;

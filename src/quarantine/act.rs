@@ -111,6 +111,8 @@ pub enum Deed {
         from: u64,
         ids: Vec<String>,
     },
+    /// Somebody else than the one who planned it agrees that it is started.
+    Approved,
     /// A plan is run, whatever these preconditions say.
     Started {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -168,6 +170,7 @@ impl Deed {
             Deed::Resolved => "resolved",
             Deed::Planned { .. } => "planned",
             Deed::Enlisted { .. } => "enlisted",
+            Deed::Approved => "approved",
             Deed::Started { .. } => "started",
             Deed::Paused => "paused",
             Deed::Resumed { .. } => "resumed",
@@ -193,6 +196,7 @@ impl Deed {
         matches!(
             self,
             Deed::Planned { .. }
+                | Deed::Approved
                 | Deed::Started { .. }
                 | Deed::Paused
                 | Deed::Resumed { .. }

@@ -7,6 +7,8 @@ mod order;
 mod runs;
 mod standing;
 
+pub use self::runs::plan;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

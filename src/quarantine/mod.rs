@@ -38,7 +38,7 @@ pub use operand::operand;
 pub use parcel::{Kept, Parcel, parcels};
 pub use read::Owner;
 pub use remarks::Remarks;
-pub use run::{Fate, InRun, Plan, Policy, Preview, Run, RunState, Tally};
+pub use run::{Approval, Fate, InRun, Plan, Policy, Preview, Run, RunState, Tally};
 pub use state::State;
 
 use std::collections::BTreeMap;

@@ -38,6 +38,9 @@ pub struct Plan {
     pub edited: u64,
     /// How often the letter that was sent back most often was.
     pub most_redriven: u32,
+    /// Another person has to approve it before it is started.
+    #[serde(default)]
+    pub approval: bool,
     /// What the ledger said of their jobs, where it could be asked.
     pub preview: Option<Preview>,
     pub policy: Policy,
@@ -254,6 +257,14 @@ pub struct InRun {
     pub letter: Option<Known>,
 }
 
+/// Somebody agreed that a plan is started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Approval {
+    pub by: String,
+    pub at: Timestamp,
+    pub reason: Option<String>,
+}
+
 /// A plan and what became of it so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Run {
@@ -271,6 +282,8 @@ pub struct Run {
     pub plan: Plan,
     pub by: String,
     pub planned_at: Timestamp,
+    /// By others than the one who planned it, before it was started.
+    pub approvals: Vec<Approval>,
     pub started_at: Option<Timestamp>,
     /// Preconditions that somebody set aside.
     pub overridden: Vec<String>,
@@ -294,6 +307,11 @@ impl Run {
         self.state.is_active() && self.plan.pipeline == plan.pipeline && self.plan.stage == plan.stage
     }
 
+    /// The approvals by which this person may start it: those of others.
+    pub fn approved_for(&self, by: &str) -> impl Iterator<Item = &Approval> {
+        self.approvals.iter().filter(move |approval| approval.by != by)
+    }
+
     /// `enlisted`: how many letters of the plan are written down. `acts` are those of one operation, in order, but for those
     /// on letters. `None` when no plan is among them.
     pub fn of(acts: &[Act], enlisted: u64) -> Option<Self> {
@@ -314,6 +332,7 @@ impl Run {
             plan: (**plan).clone(),
             by: first.by.clone(),
             planned_at: first.at,
+            approvals: Vec::new(),
             started_at: None,
             overridden: Vec::new(),
             reason: first.reason.clone(),
@@ -331,6 +350,18 @@ impl Run {
     fn take(&mut self, act: &Act) {
         use RunState as State;
         let next = match (&act.deed, self.state) {
+            // Nobody approves what is his own.
+            (Deed::Approved, State::Planned) if act.by != self.by => {
+                let Act { by, at, reason, .. } = act.clone();
+                self.approvals.push(Approval { by, at, reason });
+                self.last = at;
+                return;
+            }
+            (Deed::Started { .. }, State::Planned)
+                if self.plan.approval && self.approved_for(&act.by).next().is_none() =>
+            {
+                return;
+            }
             (Deed::Started { overridden, detached }, State::Planned) => {
                 self.started_at = Some(act.at);
                 self.overridden.clone_from(overridden);

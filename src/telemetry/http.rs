@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use super::metrics::Metrics;
 
@@ -78,21 +79,39 @@ impl HttpError {
     }
 }
 
-/// Opens the port and serves until `stop` is cancelled. Returns the address, which tells the port where
-/// `listen` says 0.
+/// An open port.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Tells the port where 0 was asked for.
+    pub address: SocketAddr,
+    more: Arc<OnceLock<Router>>,
+}
+
+impl Port {
+    /// Serves these routes, too, from now on. They come later than probes, which are there before anything else is. What comes
+    /// twice is not heard of.
+    pub fn bring(&self, routes: Router) {
+        let _ = self.more.set(routes);
+    }
+}
+
+/// Opens the port and serves until `stop` is cancelled.
 pub async fn serve(
     listen: &str,
     metrics: Metrics,
     readiness: Readiness,
     stop: CancellationToken,
-) -> Result<SocketAddr, HttpError> {
+) -> Result<Port, HttpError> {
+    let more = Arc::new(OnceLock::new());
     let routes = Router::new()
         .route("/metrics", get(render).with_state(metrics.clone()))
         .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready).with_state(readiness));
+        .route("/readyz", get(ready).with_state(readiness))
+        .fallback(answer_more)
+        .with_state(more.clone());
     let address = open(listen, routes, stop.clone()).await?;
     tokio::spawn(fold(metrics, stop));
-    Ok(address)
+    Ok(Port { address, more })
 }
 
 /// Opens a port and serves these routes until `stop` is cancelled. Returns the address.
@@ -110,6 +129,14 @@ pub async fn open(listen: &str, routes: Router, stop: CancellationToken) -> Resu
         }
     });
     Ok(address)
+}
+
+/// By what has been brought since.
+async fn answer_more(State(more): State<Arc<OnceLock<Router>>>, request: Request) -> Response {
+    match more.get() {
+        Some(routes) => routes.clone().oneshot(request).await.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn fold(metrics: Metrics, stop: CancellationToken) {
@@ -147,7 +174,8 @@ mod tests {
     async fn readiness_says_what_it_waits_for() {
         let (readiness, stop) = (Readiness::new(), CancellationToken::new());
         let metrics = metrics::install().unwrap();
-        let address = serve("127.0.0.1:0", metrics, readiness.clone(), stop.clone()).await.unwrap();
+        let port = serve("127.0.0.1:0", metrics, readiness.clone(), stop.clone()).await.unwrap();
+        let address = port.address;
 
         readiness.wait_for("ledger", "cannot open data/ledger.db");
         let (status, body) = get(address, "/readyz").await;
@@ -162,6 +190,11 @@ mod tests {
         assert_eq!(get(address, "/readyz").await.0, 200);
         assert_eq!(get(address, "/livez").await, (200, "ok\n".into()));
         assert!(get(address, "/metrics").await.1.contains("lazaret_build_info{"));
+
+        assert_eq!(get(address, "/more").await.0, 404);
+        port.bring(Router::new().route("/more", axum::routing::get(|| async { "more" })));
+        assert_eq!(get(address, "/more").await, (200, "more".into()), "what comes later is served beside it");
+        assert_eq!((get(address, "/livez").await.0, get(address, "/elsewhere").await.0), (200, 404));
         stop.cancel();
     }
 

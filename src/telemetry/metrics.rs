@@ -237,6 +237,26 @@ pub fn dlq_open(pipeline: &str, stage: &str, records: u64, oldest: Duration) {
     gauge!(Metric::DlqOldestOpenAge.name(), &labels).set(oldest.as_secs_f64());
 }
 
+/// Groups that had no letter before, and those that have come back. Told for 0, too, so that a first one is an increase.
+pub fn dlq_groups(pipeline: &str, stage: &str, opened: u64, reopened: u64) {
+    let labels = stage_labels(pipeline, stage);
+    counter!(Metric::DlqGroupsOpened.name(), &labels).increment(opened);
+    counter!(Metric::DlqGroupsReopened.name(), &labels).increment(reopened);
+}
+
+/// An act was read from the topic of operations.
+pub fn act(deed: &'static str) {
+    counter!(Metric::Acts.name(), "deed" => deed).increment(1);
+}
+
+/// A request to the API was answered. `route` is its path with the names of its parts.
+pub fn api_request(route: &str, method: &'static str, status: u16, took: Duration) {
+    let labels = [("route", route.to_owned()), ("method", method.to_owned())];
+    histogram!(Metric::ApiRequestDuration.name(), &labels).record(took);
+    let [route, method] = labels;
+    counter!(Metric::ApiRequests.name(), &[route, method, ("status", status.to_string())]).increment(1);
+}
+
 /// How many redrives are in a state.
 pub fn redrive_runs(state: &'static str, runs: usize) {
     gauge!(Metric::RedriveRuns.name(), "state" => state).set(runs as f64);

@@ -25,6 +25,11 @@ impl Selection {
         Self::default()
     }
 
+    /// Nothing is left out.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The selected stages with their pipelines' names, in the order of the file.
     pub fn stages<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = (&'a str, &'a Stage)> {
         let chosen = |name: &str| self.pipeline.as_deref().is_none_or(|wanted| wanted == name);

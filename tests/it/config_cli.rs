@@ -219,6 +219,7 @@ fn every_verb_is_in_the_help_and_in_the_documentation() {
         "schemas",
         "provider",
         "completions",
+        "man",
     ] {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb} is not in the help");
         assert!(page.contains(&format!("\n## lazaret {verb}\n")), "{verb} is not in docs/cli.md");

@@ -225,7 +225,7 @@ fn schema(name: &str) -> String {
 pub struct Worker {
     child: Child,
     log: PathBuf,
-    url: String,
+    pub url: String,
 }
 
 impl Worker {

@@ -1,7 +1,7 @@
 //! `lazaret dlq export`: dead letters as a file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,7 +17,7 @@ use crate::ops::archive::find::FindError;
 use crate::ops::quarantine::Acts;
 use crate::ops::quarantine::change::{Change, operations_topic};
 use crate::ops::quarantine::content::{ContentError, Contents};
-use crate::ops::quarantine::export::{ExportError, Exported, Format, export};
+use crate::ops::quarantine::export::{ExportError, Exported, Format, Plainly, export};
 use crate::quarantine::Deed;
 
 /// Bars are drawn this often at most.
@@ -79,13 +79,13 @@ pub async fn run(args: Export, now: Timestamp, global: &Global) -> Result<ExitCo
     let progress = |count| bar.set_position(count);
     let exported = match &args.to {
         None => {
-            let to = BufWriter::new(io::stdout());
-            export(&*index, &filter, contents, (args.format, to), progress).await?
+            let mut to = Plainly(io::stdout());
+            export(&*index, &filter, contents, (args.format, &mut to), progress).await?
         }
         Some(path) => {
             let part = beside(path);
-            let file = BufWriter::new(create(&part)?);
-            let exported = export(&*index, &filter, contents, (args.format, file), progress).await;
+            let mut file = Plainly(create(&part)?);
+            let exported = export(&*index, &filter, contents, (args.format, &mut file), progress).await;
             let exported = exported.and_then(|exported| {
                 std::fs::rename(&part, path)?;
                 Ok(exported)

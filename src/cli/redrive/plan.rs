@@ -11,7 +11,8 @@ use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::config::{Config, Span};
 use crate::flow::Topology;
 use crate::kafka::Producer;
-use crate::ops::redrive::checks::{Check, Limits, check, in_the_way};
+use crate::ops::redrive::checks::{Check, Limits, Starting, check, in_the_way};
+use crate::ops::redrive::control::Command;
 use crate::ops::redrive::plan::{Proposal, Selection, Wish, freeze, propose};
 use crate::quarantine::{Policy, Quarantine, Run, State};
 
@@ -105,7 +106,12 @@ pub async fn run(args: Args, config: &Config, now: Timestamp, global: &Global) -
             output::to_stdout(&text)?;
             match &id {
                 Some(id) => {
-                    output::to_stderr(&format!("\nstart it with `lazaret redrive start {id} --reason …`\n"))
+                    if plan.approval {
+                        output::to_stderr(&format!(
+                            "\nlet somebody else approve it with `lazaret redrive approve {id} --reason …`"
+                        ));
+                    }
+                    output::to_stderr(&format!("\nstart it with `lazaret redrive start {id} --reason …`\n"));
                 }
                 None => output::to_stderr("\nnothing was written: this was a dry run\n"),
             }
@@ -132,16 +138,19 @@ pub async fn ensure_allowed(
     config: &Config,
     index: &Arc<dyn Quarantine>,
     run: &Run,
-    overridden: &[String],
+    what: &Command,
+    by: &str,
     lag: u64,
 ) -> Result<(), Failure> {
-    let checks = check(config, index, &run.plan, Some(&run.id), Limits { lag }, Timestamp::now()).await?;
+    let Some(aside) = what.sets_aside(run)? else { return Ok(()) };
+    let starting = Some(Starting { run, by });
+    let checks = check(config, index, &run.plan, starting, Limits { lag }, Timestamp::now()).await?;
     let failure = |check: Check| {
         let code = if check.name == "alone" { ExitCode::Conflict } else { ExitCode::Refused };
         let hint = check.hint();
         Failure::new(code, check.found).at(check.name).hint(hint)
     };
-    let mut failures = in_the_way(checks, overridden)?.into_iter().map(failure);
+    let mut failures = in_the_way(checks, &aside).into_iter().map(failure);
     match failures.next() {
         None => Ok(()),
         Some(first) => Err(Failure { more: failures.collect(), ..first }),

@@ -34,6 +34,9 @@ pub fn about(plan: &Plan, now: Timestamp) -> String {
     }
     line("of", format!("{} groups, {} tenants", plan.groups.len(), plan.tenants));
     line("bytes", format!("{}, some {} tokens of a model", Size(plan.bytes), plan.bytes / 4));
+    if plan.approval {
+        line("approval", "another person has to approve it before it is started".to_owned());
+    }
     if let Some(oldest) = plan.oldest {
         line("oldest", format!("{oldest:.0}, {} ago", age(oldest, now)));
     }
@@ -75,6 +78,11 @@ pub fn status(run: &Run, global: &Global) -> Result<(), Failure> {
             let reason = run.reason.as_deref().map(|reason| format!(": {}", printable(reason)));
             line("state", format!("{}{}", run.state.as_str(), reason.unwrap_or_default()));
             line("planned", format!("{:.0} by {}", run.planned_at, printable(&run.by)));
+            for approval in &run.approvals {
+                let reason = approval.reason.as_deref().map(|reason| format!(": {}", printable(reason)));
+                let (at, by) = (approval.at, printable(&approval.by));
+                line("approved", format!("{at:.0} by {by}{}", reason.unwrap_or_default()));
+            }
             if let Some(started) = run.started_at {
                 line("started", format!("{started:.0}"));
             }

@@ -2,7 +2,7 @@
 
 use super::Findings;
 use super::connections::url;
-use crate::config::model::{Config, Links, Sla};
+use crate::config::model::{Config, FourEyes, Links, Sla};
 use crate::config::suggest;
 use crate::config::template::{BadTemplate, check as check_template};
 
@@ -13,6 +13,10 @@ pub fn check(config: &Config, found: &mut Findings) {
         for (n, stage) in pipeline.stages.iter().enumerate() {
             sla(stage.sla, &format!("{path}.stages[{n}]"), found);
         }
+    }
+    if config.quarantine.four_eyes.is_some_and(|four_eyes| four_eyes == FourEyes::default()) {
+        let hint = "write how many one person may send back, such as 'letters: 1000', or 'edited: true', or leave it out";
+        found.error("quarantine.four_eyes", "nothing would need another person", hint);
     }
     for (name, template) in config.quarantine.links.given() {
         link(template, &format!("quarantine.links.{name}"), found);

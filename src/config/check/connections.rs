@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::Findings;
-use crate::config::model::{Config, GroupProtocol, Kafka, Ops, Postgres, Protocol, Secret, Security};
+use super::{Findings, access};
+use crate::config::model::{Config, GroupProtocol, Kafka, Postgres, Protocol, Secret, Security};
 use crate::config::properties::{CLASSIC_ONLY, reserved};
 use crate::config::units::Span;
 
@@ -37,7 +37,7 @@ pub fn check(config: &Config, found: &mut Findings) {
     found.not_zero("sources.timeout", config.sources.timeout);
     stores(config, found);
     listen(&config.http.listen, found);
-    ops(&config.ops, found);
+    access::check(&config.ops, found);
 }
 
 /// Ledger, index and quarantine: each in a file or in a database.
@@ -203,25 +203,8 @@ fn listen(listen: &str, found: &mut Findings) {
     }
 }
 
-fn ops(ops: &Ops, found: &mut Findings) {
-    let Some(listen) = &ops.listen else {
-        if ops.tokens.is_some() {
-            found.error("ops.tokens", "tokens have no effect without an API", "add 'listen: 127.0.0.1:9465'");
-        }
-        return;
-    };
-    let is_loopback = is_loopback(listen, "ops.listen", "127.0.0.1:9465", found);
-    if is_loopback == Some(false) && ops.tokens.is_none() {
-        found.error(
-            "ops.listen",
-            format!("{listen} can be reached from other machines, and the API would be open to them"),
-            "make tokens with `lazaret ops token` and name them with 'tokens: { file: PATH }', or keep it on 127.0.0.1",
-        );
-    }
-}
-
 /// Whether an address can be reached from this machine only; `None` when it is no address.
-fn is_loopback(listen: &str, path: &str, example: &str, found: &mut Findings) -> Option<bool> {
+pub fn is_loopback(listen: &str, path: &str, example: &str, found: &mut Findings) -> Option<bool> {
     let Some((host, _)) = host_and_port(listen) else {
         found.error(
             path,

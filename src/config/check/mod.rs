@@ -1,6 +1,7 @@
 //! Rules that no single field can state: what fits together, what Kafka allows, what would go wrong later.
 //! Pure: no files, no network, no clock. Every rule is checked, so that all problems are reported together.
 
+mod access;
 mod archive;
 mod care;
 mod connections;
@@ -10,6 +11,8 @@ mod retry;
 mod stages;
 mod sweep;
 mod topics;
+
+pub use access::is_safe;
 
 use super::model::sweep::Rule;
 use super::model::{Config, Pipeline};

@@ -80,6 +80,18 @@ pub struct QuarantineStore {
     pub sweep: Sweep,
     /// Where dead letters are kept that Kafka is about to delete; nowhere when absent.
     pub archive: Option<Archive>,
+    /// Redrives that another person has to approve before they are started; none when absent.
+    pub four_eyes: Option<FourEyes>,
+}
+
+/// Which redrives another person than the one who plans them and the one who starts them has to approve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FourEyes {
+    /// Those of more letters.
+    pub letters: Option<u64>,
+    /// Those with letters that were edited.
+    pub edited: bool,
 }
 
 impl QuarantineStore {
@@ -103,6 +115,7 @@ impl Default for QuarantineStore {
             masking: Masking::default(),
             sweep: Sweep::default(),
             archive: None,
+            four_eyes: None,
         }
     }
 }

@@ -84,6 +84,9 @@ pub async fn send_back(
     order: &Order,
     aside: Aside,
 ) -> Result<Vec<SentBack>, RedriveError> {
+    if order.what == What::Redrive {
+        ensure_few(config, ids.len()).map_err(|many| RedriveError::Refused(vec![many]))?;
+    }
     let cluster = reach(&config.kafka, "dlq").await?;
     if let Some(topic) = Topology::derive(config).operations {
         ensure_there(&topic, &cluster).map_err(|missing| RedriveError::Refused(vec![missing]))?;
@@ -164,6 +167,15 @@ async fn weigh(
         }
     }
     Ok((outgoing, refused))
+}
+
+/// More than one person may send back at once is planned, so that another one can look at it.
+fn ensure_few(config: &Config, letters: usize) -> Result<(), Advice> {
+    let most = config.quarantine.four_eyes.and_then(|four_eyes| four_eyes.letters);
+    let Some(most) = most.filter(|most| letters as u64 > *most) else { return Ok(()) };
+    let message = format!("{letters} dead letters are more than the {most} that one person may send back");
+    let hint = "plan it with `lazaret redrive plan`, and let somebody else approve it with `lazaret redrive approve`";
+    Err(Advice::new(message, hint))
 }
 
 /// Waits a moment until whoever looks sees what was sent: Kafka says that a transaction is committed before it can be read

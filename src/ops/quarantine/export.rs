@@ -3,14 +3,18 @@
 
 mod columns;
 mod csv;
+mod draft;
 mod jsonl;
 mod parquet;
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::csv::Csv;
+use self::draft::Draft;
 use self::jsonl::Jsonl;
 use self::parquet::Parquet;
 use super::content::{Content, ContentError, Contents, portions};
@@ -20,9 +24,11 @@ use crate::quarantine::{Filter, Known, Quarantine, QuarantineError};
 const PAGE: usize = 500;
 
 /// How letters are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
     /// A JSON document per line, the same as the API has.
+    #[default]
     Jsonl,
     /// Comma separated with a heading (RFC 4180).
     Csv,
@@ -31,7 +37,7 @@ pub enum Format {
 }
 
 /// A letter, and what its record had, if that is wanted and Kafka still has it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Row {
     #[serde(flatten)]
     pub letter: Known,
@@ -45,6 +51,23 @@ trait Sheet {
 
     /// Nothing more comes.
     fn finish(&mut self) -> io::Result<()>;
+}
+
+/// Where the file goes, piece by piece: as much as was read together.
+#[async_trait]
+pub trait Sink: Send {
+    async fn put(&mut self, piece: Vec<u8>) -> io::Result<()>;
+}
+
+/// What takes bytes at once.
+pub struct Plainly<W>(pub W);
+
+#[async_trait]
+impl<W: Write + Send> Sink for Plainly<W> {
+    async fn put(&mut self, piece: Vec<u8>) -> io::Result<()> {
+        self.0.write_all(&piece)?;
+        self.0.flush()
+    }
 }
 
 /// What was written.
@@ -68,18 +91,19 @@ pub enum ExportError {
 
 /// Writes all letters that pass, the latest death first; those that die meanwhile are not among them. With `contents`, what
 /// the records had is written, too. `progress` hears how many are written.
-pub async fn export<W: Write + Send>(
+pub async fn export(
     index: &dyn Quarantine,
     filter: &Filter,
     mut contents: Option<Contents<'_>>,
-    (format, to): (Format, W),
+    (format, to): (Format, &mut dyn Sink),
     mut progress: impl FnMut(u64),
 ) -> Result<Exported, ExportError> {
     let with_record = contents.is_some();
-    let mut sheet: Box<dyn Sheet + Send + '_> = match format {
-        Format::Jsonl => Box::new(Jsonl::new(to)),
-        Format::Csv => Box::new(Csv::new(to, with_record)?),
-        Format::Parquet => Box::new(Parquet::new(to, with_record)?),
+    let draft = Draft::default();
+    let mut sheet: Box<dyn Sheet + Send> = match format {
+        Format::Jsonl => Box::new(Jsonl::new(draft.clone())),
+        Format::Csv => Box::new(Csv::new(draft.clone(), with_record)?),
+        Format::Parquet => Box::new(Parquet::new(draft.clone(), with_record)?),
     };
     let (mut exported, mut after) = (Exported::default(), None);
     loop {
@@ -94,6 +118,7 @@ pub async fn export<W: Write + Send>(
                 exported.without_record += u64::from(with_record && record.is_none());
                 sheet.put(Row { letter, record })?;
             }
+            draft.hand_on(to).await?;
             progress(exported.letters);
         }
         after = page.next;
@@ -102,6 +127,7 @@ pub async fn export<W: Write + Send>(
         }
     }
     sheet.finish()?;
+    draft.hand_on(to).await?;
     Ok(exported)
 }
 

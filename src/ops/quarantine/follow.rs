@@ -71,6 +71,8 @@ async fn refilling(
     mut batches: mpsc::Receiver<Batch>,
 ) -> Result<(), FollowError> {
     while let Some(batch) = batches.recv().await {
+        // What people and rules do is counted here: whoever does it may be a shell, which nobody asks for metrics.
+        batch.acts.iter().for_each(|(_, act)| metrics::act(act.deed.name()));
         let named: Vec<String> = objects(&batch.acts).collect();
         let positions = (!named.is_empty()).then(|| batch.positions.clone());
         let held = match &positions {

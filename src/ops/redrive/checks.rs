@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::RunError;
 use super::control::unchanged;
+use super::{RunError, approval};
 use crate::config::{Config, GroupProtocol, Kind, Span, Stage};
 use crate::flow::Topology;
 use crate::kafka::look::members;
@@ -36,17 +36,26 @@ pub struct Check {
 
 /// That no other redrive is under way on the stage.
 pub const ALONE: &str = "alone";
+/// That another person has approved it, where that is wanted. Nobody can set it aside.
+pub const APPROVED: &str = "approved";
 /// What is looked at again when a run is resumed.
 const AGAIN: [&str; 3] = ["provider", "running", "lag"];
 
 /// What need not hold when a run is resumed: what was set aside when it was started, and what is a matter of its plan.
 pub fn aside_when_resumed(run: &Run) -> Vec<String> {
     let of_plan = NAMES.into_iter().filter(|name| !AGAIN.contains(name)).map(str::to_owned);
-    of_plan.chain(run.overridden.clone()).collect()
+    of_plan.chain(run.overridden.clone()).chain([APPROVED.to_owned()]).collect()
 }
 
-/// The names of all of them.
+/// The names of those that a person, or a rule, may set aside.
 pub use crate::config::CONDITIONS as NAMES;
+
+/// Who starts which run.
+#[derive(Clone, Copy, Debug)]
+pub struct Starting<'a> {
+    pub run: &'a Run,
+    pub by: &'a str,
+}
 
 /// Most records that may wait in the stage's input.
 #[derive(Clone, Copy, Debug)]
@@ -65,30 +74,31 @@ impl Check {
             "provider" => "wait until it answers".into(),
             "running" => "start the stage".into(),
             "alone" => "wait for it, or cancel it".into(),
+            APPROVED => "ask somebody to look at it with `lazaret redrive status`, and to approve it with `lazaret redrive approve`".into(),
             name => format!("override '{name}' for the reason that you give"),
         }
     }
 }
 
-/// What stands in the way of a start: what does not hold and is not set aside.
-pub fn in_the_way(checks: Vec<Check>, overridden: &[String]) -> Result<Vec<Check>, RunError> {
-    if let Some(unknown) = overridden.iter().find(|name| !NAMES.contains(&name.as_str())) {
-        let message = format!("there is no condition '{unknown}' that could be overridden");
-        return Err(RunError::Wrong(Advice::new(
-            message,
-            format!("the conditions are {}", NAMES.join(", ")),
-        )));
-    }
-    let is_set_aside = |check: &Check| overridden.iter().any(|name| name == check.name);
-    Ok(checks.into_iter().filter(|check| !check.holds && !is_set_aside(check)).collect())
+/// What a person sets aside are conditions, and not that of another person.
+pub fn ensure_known(overridden: &[String]) -> Result<(), RunError> {
+    let Some(unknown) = overridden.iter().find(|name| !NAMES.contains(&name.as_str())) else { return Ok(()) };
+    let message = format!("there is no condition '{unknown}' that could be overridden");
+    Err(RunError::Wrong(Advice::new(message, format!("the conditions are {}", NAMES.join(", ")))))
 }
 
-/// Looks at all of them. `run` is the run's id, once it has one.
+/// What stands in the way of a start: what does not hold and is not set aside.
+pub fn in_the_way(checks: Vec<Check>, aside: &[String]) -> Vec<Check> {
+    let is_set_aside = |check: &Check| aside.iter().any(|name| name == check.name);
+    checks.into_iter().filter(|check| !check.holds && !is_set_aside(check)).collect()
+}
+
+/// Looks at all of them. `starting` says who starts it, once it has an id.
 pub async fn check(
     config: &Config,
     index: &Arc<dyn Quarantine>,
     plan: &Plan,
-    run: Option<&str>,
+    starting: Option<Starting<'_>>,
     limits: Limits,
     now: Timestamp,
 ) -> Result<Vec<Check>, RunError> {
@@ -96,14 +106,15 @@ pub async fn check(
     let stage = stage.and_then(|pipeline| pipeline.stages.iter().find(|stage| stage.name == plan.stage));
     let runs = index.active_runs().await?;
     Ok(vec![
-        changed(config, index, plan, run).await?,
+        changed(config, index, plan, starting.map(|starting| starting.run.id.as_str())).await?,
         provider(config, stage).await,
         running(config, plan).await,
         lag(config, plan, limits).await,
-        alone(plan, run, &runs),
+        alone(plan, starting.map(|starting| starting.run.id.as_str()), &runs),
         in_circles(plan),
         ledger(config, plan),
         retention(config, plan, now),
+        approval::approved(config, index, plan, starting).await?,
     ])
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::RunError;
+use super::checks::{aside_when_resumed, ensure_known};
 use super::send::Sender;
 use crate::config::Config;
 use crate::flow::Topology;
@@ -23,6 +24,8 @@ pub enum Command {
         overridden: Vec<String>,
         detached: bool,
     },
+    /// Somebody else agrees that it is started.
+    Approve,
     Pause,
     Resume {
         detached: bool,
@@ -36,6 +39,7 @@ impl Command {
             Command::Start { overridden, detached } => {
                 Deed::Started { overridden: overridden.clone(), detached: *detached }
             }
+            Command::Approve => Deed::Approved,
             Command::Pause => Deed::Paused,
             Command::Resume { detached } => Deed::Resumed { detached: *detached },
             Command::Cancel => Deed::Cancelled,
@@ -47,6 +51,7 @@ impl Command {
         match (self, state) {
             (Command::Start { .. }, RunState::Planned)
             | (Command::Resume { .. }, RunState::Paused | RunState::Stopped) => Some(RunState::Running),
+            (Command::Approve, RunState::Planned) => Some(RunState::Planned),
             (Command::Pause, RunState::Running) => Some(RunState::Paused),
             (Command::Cancel, RunState::Draft | RunState::Planned) => Some(RunState::Cancelled),
             (Command::Cancel, state) if state.is_active() => Some(RunState::Cancelled),
@@ -54,9 +59,27 @@ impl Command {
         }
     }
 
+    /// What need not hold before it is done with this run; `None` when nothing has to.
+    pub fn sets_aside(&self, run: &Run) -> Result<Option<Vec<String>>, RunError> {
+        match self {
+            Command::Start { overridden, .. } => {
+                ensure_known(overridden)?;
+                Ok(Some(overridden.clone()))
+            }
+            Command::Resume { .. } => Ok(Some(aside_when_resumed(run))),
+            Command::Approve | Command::Pause | Command::Cancel => Ok(None),
+        }
+    }
+
+    /// Whether it is not done without saying why.
+    pub fn needs_reason(&self) -> bool {
+        matches!(self, Command::Start { .. } | Command::Approve)
+    }
+
     fn words(&self) -> &'static str {
         match self {
             Command::Start { .. } => "started",
+            Command::Approve => "approved",
             Command::Pause => "paused",
             Command::Resume { .. } => "resumed",
             Command::Cancel => "cancelled",
@@ -165,6 +188,10 @@ pub async fn command(
     let Some(becomes) = command.outcome(run.state) else {
         return Err(refused(run, command));
     };
+    if *command == Command::Approve && run.by == by {
+        let message = format!("'{by}' planned redrive {} and cannot approve it as well", run.id);
+        return Err(RunError::Refused(Advice::new(message, "ask somebody else to look at it")));
+    }
     let topic = operations(&Topology::derive(config))?;
     let acts = Acts::of(run.id.clone(), producer, &topic, by, reason);
     let act = acts.say(&command.deed()).await?;
@@ -178,6 +205,7 @@ pub async fn command(
     let after = find(config, index, &run.id).await?;
     // Somebody else may have been first.
     let is_ours = match becomes {
+        RunState::Planned => after.approvals.iter().any(|approval| approval.by == by),
         RunState::Running => after.leg.as_deref() == Some(act.as_str()),
         _ => after.state == becomes,
     };

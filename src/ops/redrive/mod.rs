@@ -4,6 +4,7 @@
 //! ```text
 //! plan     what was selected, counted and frozen on the topic of operations
 //! checks   what must hold before a plan is started
+//!   approval whether another person has to agree, and has
 //! control  start, pause, resume, cancel: acts on the topic of operations
 //! execute  the run itself, by whichever process has taken it over
 //!   pace   when how many letters go: pure
@@ -14,6 +15,7 @@
 //! Nothing of a run is kept anywhere but on Kafka: what was sent and what became of it follows from the acts, so a process
 //! that dies is followed by another one that goes on where it was.
 
+pub mod approval;
 pub mod checks;
 pub mod control;
 mod execute;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::RunError;
+use super::{RunError, approval};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
@@ -106,7 +106,9 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
             filter.to_string()
         }
     };
-    gathered.into_proposal(wish, selection)
+    let mut proposal = gathered.into_proposal(wish, selection)?;
+    proposal.plan.approval = approval::wanted(config, &proposal.plan).is_some();
+    Ok(proposal)
 }
 
 /// Writes a plan down. Returns its id, by which it is started.
@@ -253,6 +255,7 @@ impl Gathered {
             permanent: self.permanent,
             edited: self.edited,
             most_redriven: self.most_redriven,
+            approval: false,
             preview: self.preview,
             policy: wish.policy,
         };

@@ -102,25 +102,10 @@ impl Silences {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quarantine::{Plan, Policy, Tally};
+    use crate::quarantine::Tally;
+    use crate::quarantine::contract::plan;
 
     fn run(id: &str, last: i64, unclaimed: bool) -> Run {
-        let plan = Plan {
-            name: String::new(),
-            pipeline: "p".into(),
-            stage: "s".into(),
-            selection: String::new(),
-            letters: 1,
-            bytes: 1,
-            tenants: 1,
-            groups: Vec::new(),
-            oldest: None,
-            permanent: Default::default(),
-            edited: 0,
-            most_redriven: 0,
-            preview: None,
-            policy: Policy::default(),
-        };
         let last = Timestamp::from_second(last).expect("a time");
         Run {
             id: id.into(),
@@ -130,9 +115,10 @@ mod tests {
             leg_at: None,
             told: false,
             state: RunState::Running,
-            plan,
+            plan: plan(),
             by: "kim".into(),
             planned_at: last,
+            approvals: Vec::new(),
             started_at: Some(last),
             overridden: Vec::new(),
             reason: None,

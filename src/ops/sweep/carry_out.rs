@@ -185,7 +185,7 @@ impl<'a> Sweeper<'a> {
         }
         let limits = Limits { lag: redrive.max_lag };
         let checks = check(self.config, self.index, &proposal.plan, None, limits, self.now).await?;
-        let conditions = in_the_way(checks, &redrive.overridden)?;
+        let conditions = in_the_way(checks, &redrive.overridden);
         if !conditions.is_empty() {
             return Ok(Outcome::Held { conditions });
         }

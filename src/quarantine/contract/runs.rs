@@ -16,13 +16,14 @@ pub async fn runs(open: &impl Open) {
     of_what_a_run_tells_again_and_again_the_first_and_the_last_are_kept(open().await).await;
 }
 
-fn plan(letters: u64) -> Deed {
-    let plan = Plan {
+/// A plan of three letters that failed for good.
+pub fn plan() -> Plan {
+    Plan {
         name: "after the outage".into(),
         pipeline: "rag".into(),
         stage: "embed".into(),
         selection: "--stage embed".into(),
-        letters,
+        letters: 3,
         bytes: 100,
         tenants: 1,
         groups: vec!["f1".into()],
@@ -30,10 +31,14 @@ fn plan(letters: u64) -> Deed {
         permanent: BTreeMap::from([("7".into(), 1)]),
         edited: 1,
         most_redriven: 0,
+        approval: false,
         preview: None,
         policy: Policy::default(),
-    };
-    Deed::Planned { plan: Box::new(plan) }
+    }
+}
+
+fn planned(letters: u64) -> Deed {
+    Deed::Planned { plan: Box::new(Plan { letters, ..plan() }) }
 }
 
 fn enlisted(from: u64, ids: &[&str]) -> Deed {
@@ -65,7 +70,7 @@ async fn run(index: &dyn Quarantine, id: &str) -> Run {
 }
 
 async fn a_plan_is_complete_when_all_its_letters_are_there(index: Arc<dyn Quarantine>) {
-    apply(&*index, 0..3, vec![act("run-1", 0, &[], plan(3))]).await;
+    apply(&*index, 0..3, vec![act("run-1", 0, &[], planned(3))]).await;
     assert_eq!(run(&*index, "run-1").await.state, RunState::Draft);
     let first = act("run-1", 1, &[], enlisted(0, &["id-0002", "id-0000"]));
     apply(&*index, 0..0, vec![first.clone()]).await;
@@ -86,7 +91,7 @@ async fn what_became_of_the_letters_of_a_run_is_told_in_the_order_of_the_plan(in
     let settled = |outcome| Deed::Settled { outcome };
     let ids = ["id-0004", "id-0000", "id-0003", "id-0001", "id-0002", "id-gone"];
     let acts = vec![
-        act("run-1", 0, &[], plan(6)),
+        act("run-1", 0, &[], planned(6)),
         act("run-1", 1, &[], enlisted(0, &ids)),
         act("run-1", 2, &[], Deed::Started { overridden: vec![], detached: false }),
         act("run-1", 3, &["id-0004", "id-0000", "id-0003"], Deed::Redriven),
@@ -121,7 +126,7 @@ async fn what_became_of_the_letters_of_a_run_is_told_in_the_order_of_the_plan(in
 }
 
 async fn runs_are_found_by_the_beginning_of_their_id_and_listed_latest_first(index: Arc<dyn Quarantine>) {
-    let acts = (1..=3).map(|n| act(&format!("run-{n}"), n, &[], plan(0))).collect();
+    let acts = (1..=3).map(|n| act(&format!("run-{n}"), n, &[], planned(0))).collect();
     apply(&*index, 0..0, acts).await;
     // What has no plan is no run.
     apply(&*index, 0..0, vec![act("run-9", 9, &[], Deed::Paused)]).await;

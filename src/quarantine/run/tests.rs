@@ -1,22 +1,8 @@
 use super::*;
+use crate::quarantine::contract;
 
 fn plan(letters: u64) -> Plan {
-    Plan {
-        name: "after the outage".into(),
-        pipeline: "p".into(),
-        stage: "embed".into(),
-        selection: "--stage embed".into(),
-        letters,
-        bytes: 10,
-        tenants: 1,
-        groups: vec!["f1".into()],
-        oldest: None,
-        permanent: BTreeMap::new(),
-        edited: 0,
-        most_redriven: 0,
-        preview: None,
-        policy: Policy::default(),
-    }
+    Plan { letters, ..contract::plan() }
 }
 
 fn act(n: i64, deed: Deed) -> Act {
@@ -62,6 +48,35 @@ fn a_plan_is_a_draft_until_all_its_letters_are_written_down() {
 fn a_draft_cannot_be_started() {
     let acts = [act(0, Deed::Planned { plan: Box::new(plan(3)) }), act(1, started())];
     assert_eq!(Run::of(&acts, 1).map(|run| run.state), Some(RunState::Draft));
+}
+
+#[test]
+fn a_plan_that_needs_it_is_started_only_by_somebody_for_whom_another_one_approved_it() {
+    let of = |acts: &[(&str, Deed)]| {
+        let plan = Plan { approval: true, ..plan(3) };
+        let first = ("kim", Deed::Planned { plan: Box::new(plan) });
+        let acts = std::iter::once(&first).chain(acts).zip(0..);
+        let acts: Vec<Act> =
+            acts.map(|((by, deed), n)| Act { by: (*by).into(), ..act(n, deed.clone()) }).collect();
+        Run::of(&acts, 3).expect("a run")
+    };
+    let approved = |by| (by, Deed::Approved);
+    let started = |by| (by, started());
+    for (acts, state) in [
+        (vec![started("kim")], RunState::Planned),
+        (vec![started("ada")], RunState::Planned),
+        (vec![approved("kim"), started("kim")], RunState::Planned),
+        (vec![approved("kim"), started("ada")], RunState::Planned),
+        (vec![approved("ada"), started("ada")], RunState::Planned),
+        (vec![approved("ada"), started("kim")], RunState::Running),
+        (vec![approved("ada"), started("ben")], RunState::Running),
+        (vec![approved("ada"), approved("ben"), started("ada")], RunState::Running),
+        (vec![approved("ada"), ("ada", Deed::Cancelled), started("kim")], RunState::Cancelled),
+        (vec![started("kim"), approved("ada")], RunState::Planned),
+    ] {
+        assert_eq!(of(&acts).state, state, "{acts:?}");
+    }
+    assert_eq!(of(&[approved("kim"), approved("ada")]).approvals.len(), 1, "nobody approves what is his own");
 }
 
 #[test]

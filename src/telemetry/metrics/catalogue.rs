@@ -80,6 +80,12 @@ catalogue! {
     ArchiveBytes "archive_bytes_total" Counter Bytes "Bytes of the objects that were written into the archive.";
     ArchiveFailures "archive_failures_total" Counter Count "Passes over what is to be archived that did not succeed.";
     ArchiveLastSuccess "archive_last_success_timestamp_seconds" Gauge Seconds "When a pass over what is to be archived succeeded last, since 1970.";
+    DlqGroupsOpened "dlq_groups_opened_total" Counter Count "Groups of dead letters that had no letter before, since this process began to look.";
+    DlqGroupsReopened "dlq_groups_reopened_total" Counter Count "Groups of dead letters of which one died after the group was said to be resolved, since this process began to look.";
+    Acts "acts_total" Counter Count "Acts on dead letters that this process has read from the topic of operations, by deed.";
+
+    ApiRequests "api_requests_total" Counter Count "Requests to the HTTP API, by route, method and HTTP status.";
+    ApiRequestDuration "api_request_duration_seconds" Histogram Seconds "Time from a request to the HTTP API to the beginning of its answer.";
 
     RedriveRuns "redrive_runs" Gauge Count "The latest 200 redrives, by state.";
     RedriveRecords "redrive_records_total" Counter Count "Dead letters whose redrive this process has followed to its end, by result.";

@@ -26,6 +26,9 @@ fn everything() -> String {
         dlq_late("rag-ingest", "embed", "look", 2);
         dlq_headroom("rag-ingest", "embed", -5.0);
         dlq_index_applied(jiff::Timestamp::UNIX_EPOCH);
+        dlq_groups("rag-ingest", "embed", 1, 0);
+        act("noted");
+        api_request("/v1/dlq/{id}", "GET", 404, Duration::from_millis(3));
         redrive_runs("running", 1);
         redrive_record("rag-ingest", "embed", "succeeded");
         redrive_gate_stop("rag-ingest", "embed");

@@ -66,3 +66,60 @@ async fn what_failed_alike_is_one_group_and_is_resolved_when_it_was_sent_back_an
     let after = rig.ask(&["dlq", "groups", "--state", "all", "--no-refresh", "-o", "json"]).await;
     assert_eq!(before, after, "built anew it is the same");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_is_enough_to_run_the_stages_keep_the_index_redrive_and_serve_the_api() {
+    let pipeline = EMBED.replace("max_attempts: 50", "max_attempts: 2");
+    let Some(rig) = Rig::new("inside", &pipeline, "").await else { return };
+    rig.reconfigure("http: {", "ops: { inside_run: true, listen: '127.0.0.1:0' }\nhttp: {");
+    rig.faults(json!({ "marked": "FAIL-ME" })).await;
+    let value = json!({
+        "document": { "id": "doc", "tenant": "acme", "version": 1 },
+        "part": 0, "parts": 1, "passages": [{ "ordinal": 0, "text": "FAIL-ME passage" }],
+    });
+    rig.send(vec![record(&rig.topic("in"), &[("job-id", "job-1")], &value)]).await;
+    let mut worker = rig.worker(&[]).await;
+    // The port of the probes is that of the API.
+    let url = worker.url.clone();
+    let get = async |path: &str| {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let reply = client.get(format!("{url}{path}")).send().await.expect("an answer");
+        reply.json::<Value>().await.expect("JSON")
+    };
+    eventually("the letter is known", async || (get("/v1/dlq/count").await["count"] == 1).then_some(()))
+        .await;
+    rig.faults(json!({ "marked": null })).await;
+    let plan = rig.ask(&["redrive", "plan", "--stage", "embed", "--by", "kim", "-o", "json"]).await;
+    let id = plan["id"].as_str().expect("an id");
+    let started = [
+        "redrive",
+        "start",
+        id,
+        "--by",
+        "kim",
+        "--reason",
+        "mended",
+        "--override",
+        "changed",
+        "--detach",
+        "--yes",
+    ];
+    assert!(rig.tell(&started).await);
+    eventually("it was run by the same process", async || {
+        (get(&format!("/v1/redrives/{id}")).await["state"] == "finished").then_some(())
+    })
+    .await;
+    assert!(worker.metrics().await.contains("lazaret_dlq_open_records{"));
+    assert!(worker.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_runs_a_part_of_the_stages_leaves_the_index_to_others() {
+    let Some(rig) = Rig::new("part", EMBED, "").await else { return };
+    rig.reconfigure("http: {", "ops: { inside_run: true, listen: '127.0.0.1:0' }\nhttp: {");
+    let mut worker = rig.worker(&["--pipeline", &rig.name]).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let reply = client.get(format!("{}/v1/me", worker.url)).send().await.expect("an answer");
+    assert_eq!(reply.status().as_u16(), 404);
+    assert!(worker.terminate().await.success());
+}

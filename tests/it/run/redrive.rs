@@ -353,3 +353,68 @@ async fn what_is_hopeless_is_given_up_by_what_it_has_in_common() {
     eventually("they are given up", async || (rig.jobs("embed", "discarded").await == 2).then_some(())).await;
     assert!(worker.terminate().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_plan_is_started_only_when_another_person_has_approved_it() {
+    let Some((rig, mut worker)) = dead("eyes", 3).await else { return };
+    rig.reconfigure("quarantine: { ", "quarantine: { four_eyes: { letters: 2 }, ");
+    rig.faults(json!({ "marked": null })).await;
+    let listed = rig.ask(&["dlq", "ls", "-o", "json"]).await;
+    let ids: Vec<&str> = listed["letters"]
+        .as_array()
+        .expect("letters")
+        .iter()
+        .filter_map(|letter| letter["id"].as_str())
+        .collect();
+    let alone = ["dlq", "redrive", "--by", "kim", "--reason", "x", "--unchanged", "-o", "json"];
+    let (code, refused) = told(&rig, &[&alone, &ids[..]].concat()).await;
+    assert_eq!(code, 4, "three at once are a plan: {refused}");
+
+    let id = plan(&rig, &[]).await;
+    assert_eq!(status(&rig, &id).await["plan"]["approval"], true);
+    let (code, refused) = start(&rig, &id, &[]).await;
+    assert_eq!((code, &refused["error"]["at"]), (4, &json!("approved")), "{refused}");
+    let (code, _) = start_if(&rig, &id, &["--override", "changed,approved"]).await;
+    assert_eq!(code, 2, "it cannot be set aside");
+    let approve = async |by: &str, flags: &[&str]| {
+        let approve =
+            ["redrive", "approve", &id, "--by", by, "--reason", "looked at all three", "-o", "json"];
+        told(&rig, &[&approve, flags].concat()).await
+    };
+    let (code, refused) = approve("kim", &["--yes"]).await;
+    assert_eq!(code, 4, "who planned it does not approve it: {refused}");
+    assert_eq!(approve("ada", &[]).await.0, 2, "nobody can be asked");
+    assert_eq!(approve("ada", &["--dry-run"]).await.1["approvals"], json!([]));
+    assert_eq!(start(&rig, &id, &[]).await.0, 4);
+    let (code, approved) = approve("ada", &["--yes"]).await;
+    assert_eq!(
+        (code, &approved["approvals"][0]["by"], &approved["state"]),
+        (0, &json!("ada"), &json!("planned"))
+    );
+    let (code, refused) = told(
+        &rig,
+        &[
+            "redrive",
+            "start",
+            &id,
+            "--by",
+            "ada",
+            "--reason",
+            "x",
+            "--override",
+            "changed",
+            "--yes",
+            "-o",
+            "json",
+        ],
+    )
+    .await;
+    assert_eq!((code, &refused["error"]["at"]), (4, &json!("approved")), "who approved it does not start it");
+    assert_eq!(rig.ask(&["ops", "rebuild", "-o", "json"]).await["complete"], true);
+    // The condition holds after a rebuild, and whatever the configuration says by now.
+    rig.reconfigure("four_eyes: { letters: 2 }, ", "");
+    let (code, ended) = start(&rig, &id, &[]).await;
+    assert_eq!((code, &ended["state"]), (0, &json!("finished")), "{ended}");
+    assert_eq!(fates(&rig, &id).await, of([("succeeded", 3)]));
+    assert!(worker.terminate().await.success());
+}

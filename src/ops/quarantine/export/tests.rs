@@ -24,8 +24,9 @@ async fn written(index: &Arc<dyn Quarantine>, format: Format) -> Vec<u8> {
     let mut to = Vec::new();
     let filter = Filter { states: vec![State::Open], ..Filter::default() };
     let mut seen = Vec::new();
-    let exported =
-        export(&**index, &filter, None, (format, &mut to), |count| seen.push(count)).await.expect("exported");
+    let exported = export(&**index, &filter, None, (format, &mut Plainly(&mut to)), |count| seen.push(count))
+        .await
+        .expect("exported");
     assert_eq!(seen.last(), Some(&exported.letters));
     assert_eq!(exported.without_record, 0);
     to
@@ -63,6 +64,29 @@ fn sheet(format: Format, rows: Vec<Row>) -> Vec<u8> {
         sheet.finish().expect("finished");
     }
     to
+}
+
+/// Remembers how large each piece was.
+struct Pieces(Vec<usize>);
+
+#[async_trait]
+impl Sink for Pieces {
+    async fn put(&mut self, piece: Vec<u8>) -> io::Result<()> {
+        self.0.push(piece.len());
+        if self.0.len() == 3 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn it_is_handed_on_piece_by_piece_and_ends_when_nobody_takes_it() {
+    let (index, _folder) = index(4000).await;
+    let mut to = Pieces(Vec::new());
+    let mut written = 0;
+    let filter = Filter::default();
+    let ended = export(&*index, &filter, None, (Format::Jsonl, &mut to), |count| written = count).await;
+    assert!(matches!(ended, Err(ExportError::Write(_))), "{ended:?}");
+    assert_eq!((to.0.len(), written), (3, 1000), "no page is read before the last one was taken");
+    assert!(to.0.iter().all(|bytes| *bytes < 500 * 2000), "{:?}", to.0);
 }
 
 #[tokio::test]
