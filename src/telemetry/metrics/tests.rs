@@ -25,6 +25,11 @@ fn everything() -> String {
         dlq_open("rag-ingest", "embed", 3, Duration::from_secs(60));
         dlq_late("rag-ingest", "embed", "look", 2);
         dlq_headroom("rag-ingest", "embed", -5.0);
+        dlq_room("rag-ingest", "embed", 4096, Some(1 << 30));
+        dlq_archived("rag-ingest", "embed", 2);
+        archived("rag-ingest", "embed", 1000, 65_536);
+        archive_pass(None);
+        archive_pass(Some(jiff::Timestamp::UNIX_EPOCH));
         dlq_index_applied(jiff::Timestamp::UNIX_EPOCH);
         dlq_groups("rag-ingest", "embed", 1, 0);
         act("noted");
