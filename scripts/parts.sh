@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The real servers that the tests run against: Apache Kafka (KRaft), a schema registry, PostgreSQL, an S3-compatible
-# store, promtool.
+# The real servers that the tests run against: Apache Kafka (KRaft), a schema registry, PostgreSQL, an S3-compatible store, a
+# Kubernetes API server; and programs that check files: promtool, Helm and its like.
 #
 #   scripts/parts.sh kafka install            fetch Apache Kafka from Maven Central
 #   scripts/parts.sh kafka start [1|3]        start one broker or a cluster of three
@@ -14,7 +14,9 @@
 #   scripts/parts.sh s3 install|start|stop
 #   scripts/parts.sh prometheus install       promtool only
 #   scripts/parts.sh foreign install          what others write dead letters with
-#   scripts/parts.sh kafka|registry|postgres|s3|prometheus|foreign home    where the programs are, for prometheus the
+#   scripts/parts.sh chart install            what checks the Helm chart
+#   scripts/parts.sh kube install|start|stop  an API server, without anything that runs Pods
+#   scripts/parts.sh kafka|registry|postgres|s3|prometheus|foreign|chart|kube home    where the programs are, for prometheus the
 #                                             promtool itself
 #
 # Programs live below $LAZARET_PARTS (default ~/.cache/lazaret/parts) and are fetched once. A run lives in the folder
@@ -44,6 +46,10 @@ jvm=(-Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 . scripts/parts/prometheus.sh
 # shellcheck source=scripts/parts/foreign.sh
 . scripts/parts/foreign.sh
+# shellcheck source=scripts/parts/chart.sh
+. scripts/parts/chart.sh
+# shellcheck source=scripts/parts/kube.sh
+. scripts/parts/kube.sh
 
 # install_once NAME FUNCTION: runs the function in a fresh folder and puts the folder in its place when it succeeded,
 # so that a broken download never looks like an installation and two installers never write into one folder.
@@ -103,6 +109,7 @@ forget() {
 mkdir -p "$run"
 case "${1:-} ${2:-}" in
 "kafka install" | "registry install" | "postgres install" | "s3 install" | "prometheus install" | "foreign install") "$1_$2" ;;
+"chart install" | "kube install" | "kube start" | "kube stop") "$1_$2" ;;
 "registry start" | "s3 start" | "kafka stop" | "registry stop" | "postgres stop" | "s3 stop") "$1_$2" ;;
 "postgres start") postgres_start "${3:-}" ;;
 "postgres kill" | "postgres restart" | "postgres pause" | "postgres resume") "$1_$2" ;;
@@ -114,5 +121,7 @@ case "${1:-} ${2:-}" in
 "s3 home") echo "$s3_home" ;;
 "prometheus home") promtool_path ;;
 "foreign home") echo "$foreign_home" ;;
-*) fail "usage: scripts/parts.sh kafka|registry|postgres|s3|prometheus|foreign install|start|stop|home; the head of the script says more" 64 ;;
+"chart home") echo "$chart_home" ;;
+"kube home") echo "$kube_home" ;;
+*) fail "usage: scripts/parts.sh kafka|registry|postgres|s3|prometheus|foreign|chart|kube install|start|stop|home; the head of the script says more" 64 ;;
 esac

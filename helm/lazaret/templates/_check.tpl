@@ -1,0 +1,159 @@
+{{/*
+What cannot work, said before anything is changed: each with its cause and a remedy. What is wrong within the configuration
+itself `lazaret check` says.
+*/}}
+{{- define "lazaret.check" -}}
+{{- $wrong := list -}}
+{{- $values := .Values -}}
+{{- $config := include "lazaret.config" . | fromYaml -}}
+{{- if not $config.pipelines -}}
+{{- fail "\n\nthere are no pipelines\n  remedy: pass the pipeline file with --set-file configFile=lazaret.yaml, or write it below `config` in the values\n" -}}
+{{- end -}}
+{{- if not ($config.kafka).bootstrap -}}
+{{- fail "\n\nthe configuration does not say where Kafka is\n  remedy: set config.kafka.bootstrap to host:port\n" -}}
+{{- end -}}
+{{- $files := include "lazaret.files" . -}}
+{{- $stages := (include "lazaret.topology" . | fromJson).stages -}}
+{{- $known := list -}}
+{{- range $stages -}}{{- $known = append $known .key -}}{{- end -}}
+
+{{- /* Where state is */ -}}
+{{- if $files -}}
+{{- $remedy := printf "name a database for each of them (%s): config.ledger.postgres.url.env and so on" $files -}}
+{{- $cause := printf "%s would be SQLite files, which Pods cannot share" $files -}}
+{{- if eq $values.workers.mode "perStage" -}}
+{{- $wrong = append $wrong (dict "what" (printf "workers.mode is perStage, and %s" $cause) "remedy" (printf "%s; or set workers.mode to allInOne" $remedy)) -}}
+{{- end -}}
+{{- if ne (int $values.workers.replicas) 1 -}}
+{{- $wrong = append $wrong (dict "what" (printf "workers.replicas is %d, and %s" (int $values.workers.replicas) $cause) "remedy" (printf "%s; or set workers.replicas to 1" $remedy)) -}}
+{{- end -}}
+{{- if ne $values.workers.autoscaling.type "none" -}}
+{{- $wrong = append $wrong (dict "what" (printf "workers.autoscaling.type is %s, and %s" $values.workers.autoscaling.type $cause) "remedy" (printf "%s; or set workers.autoscaling.type to none" $remedy)) -}}
+{{- end -}}
+{{- if $values.sweep.enabled -}}
+{{- $wrong = append $wrong (dict "what" (printf "sweep.enabled runs a Pod of its own, and %s" $cause) "remedy" (printf "%s; or set sweep.enabled to false and let `lazaret ops` sweep, by config.quarantine.sweep.schedule" $remedy)) -}}
+{{- end -}}
+{{- range $store := splitList ", " $files -}}
+{{- $path := dig "path" "" (get $config $store | default dict) -}}
+{{- if and (hasPrefix "/" $path) (not (hasPrefix "/var/lib/lazaret/" $path)) (not (include "lazaret.isMounted" (list $ $path))) -}}
+{{- $wrong = append $wrong (dict "what" (printf "%s.path is %s, where a Pod cannot write" $store $path) "remedy" "let it be below /var/lib/lazaret, where the volume is, or leave it out") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $several := or (eq $values.workers.mode "perStage") (gt (int $values.workers.replicas) 1) (ne $values.workers.autoscaling.type "none") -}}
+{{- if and $config.instance $several -}}
+{{- $wrong = append $wrong (dict "what" (printf "all Pods would have the name '%s' in the ledger" $config.instance) "remedy" "remove `instance` from the configuration: the name of the Pod is taken") -}}
+{{- end -}}
+
+{{- /* What has to be reached */ -}}
+{{- range $name := list "http" "ops" -}}
+{{- $listen := dig $name "listen" "" $config -}}
+{{- if and $listen (regexMatch "^(127\\.|localhost|\\[::1\\])" $listen) (or (eq $name "http") $values.ops.enabled) -}}
+{{- $wrong = append $wrong (dict "what" (printf "%s.listen is %s, which nobody outside of the Pod can reach" $name $listen) "remedy" (printf "set config.%s.listen to 0.0.0.0:%s" $name (include "lazaret.port" $listen))) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := list "ingress" "httpRoute" -}}
+{{- if (get $values.ops $name).enabled -}}
+{{- if or (not $values.ops.enabled) (not (include "lazaret.apiPort" $)) -}}
+{{- $wrong = append $wrong (dict "what" (printf "ops.%s has nothing to lead to: the HTTP API is not served" $name) "remedy" "set ops.enabled, and in the configuration ops.listen (0.0.0.0:9465) and ops.tokens") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.ops.httpRoute.enabled (not $values.ops.httpRoute.parentRefs) -}}
+{{- $wrong = append $wrong (dict "what" "ops.httpRoute belongs to no gateway" "remedy" "name one in ops.httpRoute.parentRefs, as [{name: …, namespace: …}]") -}}
+{{- end -}}
+{{- if and $values.ops.ingress.enabled (not $values.ops.ingress.hosts) -}}
+{{- $wrong = append $wrong (dict "what" "ops.ingress has no host" "remedy" "name one in ops.ingress.hosts") -}}
+{{- end -}}
+
+{{- /* Secrets that the configuration names */ -}}
+{{- range include "lazaret.secretsNamed" (dict "value" $config "path" "") | fromJsonArray -}}
+{{- $at := trimPrefix "." .path -}}
+{{- if and .env (not $values.extraEnvFrom) (not (include "lazaret.isInEnv" (list $ .env))) -}}
+{{- $wrong = append $wrong (dict "what" (printf "%s is to be found in the environment variable %s, which no container has" $at .env) "remedy" (printf "name a Secret that has it: existingSecrets.<name>.secretName, and existingSecrets.<name>.env.%s with its key" .env)) -}}
+{{- end -}}
+{{- if and .file (not (include "lazaret.isMounted" (list $ .file))) -}}
+{{- $wrong = append $wrong (dict "what" (printf "%s is to be found in the file %s, which no container has" $at .file) "remedy" (printf "name a Secret that has it: existingSecrets.<name>.secretName, and existingSecrets.<name>.mountPath with %s; or put it into `files` and name it /etc/lazaret/…" (dir .file))) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $secret := $values.existingSecrets -}}
+{{- if and (not $secret.env) (not $secret.mountPath) -}}
+{{- $wrong = append $wrong (dict "what" (printf "existingSecrets.%s is used by nobody" $name) "remedy" "say what it is: `env`, or `mountPath`") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Stages */ -}}
+{{- range $name, $stage := $values.workers.stages -}}
+{{- if not (has $name $known) -}}
+{{- $wrong = append $wrong (dict "what" (printf "workers.stages names '%s', and there is no such stage" $name) "remedy" (printf "name it <pipeline>.<stage>; known are %s" (join ", " $known))) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.workers.stages (ne $values.workers.mode "perStage") -}}
+{{- $wrong = append $wrong (dict "what" "workers.stages has no effect: one Deployment runs all stages" "remedy" "set workers.mode to perStage, or remove workers.stages") -}}
+{{- end -}}
+{{- $scaledBy := list -}}
+{{- range concat (list $values.workers) (values $values.workers.stages) -}}{{- $scaledBy = append $scaledBy (dig "autoscaling" "type" "" .) -}}{{- end -}}
+{{- if has "keda" $scaledBy -}}
+{{- $keda := $values.workers.autoscaling.keda -}}
+{{- if and (contains "${" $config.kafka.bootstrap) (not $keda.bootstrapServers) -}}
+{{- $wrong = append $wrong (dict "what" (printf "KEDA cannot read kafka.bootstrap, which is %s" $config.kafka.bootstrap) "remedy" "set workers.autoscaling.keda.bootstrapServers") -}}
+{{- end -}}
+{{- $security := $config.kafka.security | default dict -}}
+{{- if and (or $security.username $security.certificate_file) (not $keda.authenticationRef) -}}
+{{- $wrong = append $wrong (dict "what" "KEDA asks Kafka itself, and Kafka wants to know who it is" "remedy" "name a TriggerAuthentication in workers.autoscaling.keda.authenticationRef; extraObjects can hold it") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Two that do the same */ -}}
+{{- if and $values.metrics.podMonitor.enabled $values.metrics.serviceMonitor.enabled -}}
+{{- $wrong = append $wrong (dict "what" "metrics.podMonitor and metrics.serviceMonitor would read every metric twice" "remedy" "enable one of them") -}}
+{{- end -}}
+{{- if and $values.strimzi.topics.enabled $values.topicsJob.enabled (eq $values.topicsJob.command "apply") -}}
+{{- $wrong = append $wrong (dict "what" "strimzi.topics and topicsJob would both look after the topics" "remedy" "set topicsJob.enabled to false, or topicsJob.command to plan") -}}
+{{- end -}}
+{{- if $values.sweep.enabled -}}
+{{- if not (dig "quarantine" "sweep" "rules" list $config) -}}
+{{- $wrong = append $wrong (dict "what" "sweep.enabled, and there are no rules to sweep by" "remedy" "write some below quarantine.sweep.rules in the configuration; docs/cli.md has an example") -}}
+{{- end -}}
+{{- if and $values.ops.enabled (dig "quarantine" "sweep" "schedule" "" $config) -}}
+{{- $wrong = append $wrong (dict "what" "both the CronJob and `lazaret ops` would sweep" "remedy" "remove quarantine.sweep.schedule from the configuration, or set sweep.enabled to false") -}}
+{{- end -}}
+{{- end -}}
+{{- if and (or $values.strimzi.topics.enabled $values.strimzi.user.enabled) (not $values.strimzi.cluster) -}}
+{{- $wrong = append $wrong (dict "what" "topics and user of Strimzi belong to no Kafka" "remedy" "set strimzi.cluster to the name of the Kafka object") -}}
+{{- end -}}
+{{- if and $values.schemasJob.enabled (not $config.registry) -}}
+{{- $wrong = append $wrong (dict "what" "schemasJob has no registry" "remedy" "name it in the configuration (registry.url), or set schemasJob.enabled to false") -}}
+{{- end -}}
+{{- if $wrong -}}
+{{- $text := "" -}}
+{{- range $wrong -}}{{- $text = printf "%s\n%s\n  remedy: %s\n" $text .what .remedy -}}{{- end -}}
+{{- fail (printf "\n%s" $text) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* isInEnv (list root NAME): whether a variable is given to containers. */}}
+{{- define "lazaret.isInEnv" -}}
+{{- $name := index . 1 -}}
+{{- $values := (first .).Values -}}
+{{- range $values.existingSecrets -}}{{- if hasKey (.env | default dict) $name -}}yes{{- end -}}{{- end -}}
+{{- range $values.extraEnv -}}{{- if eq .name $name -}}yes{{- end -}}{{- end -}}
+{{- end -}}
+
+{{/* isMounted (list root PATH): whether there can be a file of this name. One that is relative lies on the volume of data. */}}
+{{- define "lazaret.isMounted" -}}
+{{- $path := index . 1 -}}
+{{- $values := (first .).Values -}}
+{{- range $secret := $values.existingSecrets -}}
+{{- with $secret.mountPath -}}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" .)) $path -}}
+{{- $file := trimPrefix (printf "%s/" (trimSuffix "/" .)) $path -}}
+{{- if or (not $secret.items) (has $file (values ($secret.items | default dict))) -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $values.extraVolumeMounts -}}
+{{- if or (eq .mountPath $path) (hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $path) -}}yes{{- end -}}
+{{- end -}}
+{{- if and (eq (dir $path) "/etc/lazaret") (hasKey $values.files (base $path)) -}}yes{{- end -}}
+{{- end -}}
