@@ -92,7 +92,7 @@ itself `lazaret check` says.
 {{- $wrong = append $wrong (dict "what" "workers.stages has no effect: one Deployment runs all stages" "remedy" "set workers.mode to perStage, or remove workers.stages") -}}
 {{- end -}}
 {{- $scaledBy := list -}}
-{{- range concat (list $values.workers) (values $values.workers.stages) -}}{{- $scaledBy = append $scaledBy (dig "autoscaling" "type" "" .) -}}{{- end -}}
+{{- range concat (list $values.workers) (values ($values.workers.stages | default dict)) -}}{{- $scaledBy = append $scaledBy (dig "autoscaling" "type" "" .) -}}{{- end -}}
 {{- if has "keda" $scaledBy -}}
 {{- $keda := $values.workers.autoscaling.keda -}}
 {{- if and (contains "${" $config.kafka.bootstrap) (not $keda.bootstrapServers) -}}

@@ -1,12 +1,22 @@
 {{/* The configuration: what Lazaret is given, what of it concerns Kubernetes, and what is wrong with it. */}}
 
-{{/* config: the whole of it as YAML. */}}
+{{/*
+config: the whole of it as YAML. Made once and remembered, as `topology` is: everything asks for it, and a template has no other
+place to remember something in.
+*/}}
 {{- define "lazaret.config" -}}
-{{- $file := .Values.configFile | default "" | fromYaml -}}
-{{- if hasKey $file "Error" -}}
-{{- fail (printf "configFile is not a configuration: %s\nremedy: `lazaret check` shows the line; pass the file with --set-file configFile=lazaret.yaml" $file.Error) -}}
+{{- if not (hasKey .Values "rememberedConfig") -}}
+{{- $_ := set .Values "rememberedConfig" (include "lazaret.makeConfig" .) -}}
 {{- end -}}
-{{- $config := mergeOverwrite $file (deepCopy .Values.config) -}}
+{{- .Values.rememberedConfig -}}
+{{- end -}}
+
+{{- define "lazaret.makeConfig" -}}
+{{- $config := .Values.configFile | default "" | fromYaml -}}
+{{- if hasKey $config "Error" -}}
+{{- fail (printf "\n\nconfigFile is not a configuration: %s\n  remedy: `lazaret check` shows the line; pass the file with --set-file configFile=lazaret.yaml\n" $config.Error) -}}
+{{- end -}}
+{{- include "lazaret.overlay" (dict "base" $config "over" .Values.config) -}}
 {{- if not (hasKey ($config.shutdown | default dict) "drain") -}}
 {{- /* A roll-out lets calls come to their end: one that is cut off has been paid, and its answer is lost. */ -}}
 {{- $longest := int64 1000 -}}
@@ -16,6 +26,21 @@
 {{- $_ := set $config "shutdown" (dict "drain" (include "lazaret.span" $longest)) -}}
 {{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* overlay {base, over}: what `over` says is so in `base`, key for key; a null takes a key away. Prints nothing. */}}
+{{- define "lazaret.overlay" -}}
+{{- $base := .base -}}
+{{- range $key, $value := .over -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $base $key -}}
+{{- else if kindIs "map" $value -}}
+{{- if not (kindIs "map" (get $base $key)) -}}{{- $_ := set $base $key dict -}}{{- end -}}
+{{- include "lazaret.overlay" (dict "base" (get $base $key) "over" $value) -}}
+{{- else -}}
+{{- $_ := set $base $key $value -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* configOfOps: with SQLite both run in one Pod, where each needs a port of its own for metrics. */}}

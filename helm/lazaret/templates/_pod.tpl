@@ -219,12 +219,15 @@ spec:
 {{- $loads := list -}}
 {{- if eq $workers.mode "perStage" -}}
 {{- range $stages -}}
-{{- $settings := mergeOverwrite (deepCopy (omit $workers "stages" "pod")) (omit (get $workers.stages .key | default dict) "pod") -}}
-{{- $_ := set $settings "pod" (include "lazaret.podSettings" (list $root $workers (get $workers.stages .key | default dict)) | fromJson) -}}
+{{- $own := get ($workers.stages | default dict) .key | default dict -}}
+{{- $settings := deepCopy (omit $workers "stages" "pod") -}}
+{{- include "lazaret.overlay" (dict "base" $settings "over" (omit $own "pod" "resources")) -}}
+{{- if $own.resources -}}{{- $_ := set $settings "resources" $own.resources -}}{{- end -}}
+{{- $_ := set $settings "pod" (include "lazaret.podSettings" (list $root $workers $own) | fromJson) -}}
 {{- $loads = append $loads (dict "name" (include "lazaret.object" (list $root .pipeline .stage)) "args" (list "run" "--pipeline" .pipeline "--stage" .stage) "settings" $settings "stages" (list .) "selector" (include "lazaret.selector" (list $root "worker" .pipeline .stage))) -}}
 {{- end -}}
 {{- else -}}
-{{- $settings := deepCopy $workers -}}
+{{- $settings := deepCopy (omit $workers "stages") -}}
 {{- $_ := set $settings "pod" (include "lazaret.podSettings" (list $root $workers) | fromJson) -}}
 {{- $loads = list (dict "name" (include "lazaret.object" (list $root "worker")) "args" (list "run") "settings" $settings "stages" $stages "selector" (include "lazaret.selector" (list $root "worker"))) -}}
 {{- end -}}

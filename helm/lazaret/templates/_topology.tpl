@@ -5,6 +5,13 @@ Strimzi have to be told in values of Kubernetes; scripts/chart.sh holds it again
 
 {{/* topology: JSON {stages: […], topics: {name: …}}. */}}
 {{- define "lazaret.topology" -}}
+{{- if not (hasKey .Values "rememberedTopology") -}}
+{{- $_ := set .Values "rememberedTopology" (include "lazaret.makeTopology" .) -}}
+{{- end -}}
+{{- .Values.rememberedTopology -}}
+{{- end -}}
+
+{{- define "lazaret.makeTopology" -}}
 {{- $config := include "lazaret.config" . | fromYaml -}}
 {{- $prefix := ($config.kafka).group_prefix | default "lazaret." -}}
 {{- $stages := list -}}
