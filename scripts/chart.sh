@@ -8,6 +8,8 @@
 #   scripts/chart.sh docs       writes helm/lazaret/README.md anew
 #
 # LAZARET_BIN is the program that checks configurations; else the one of the test build, which is built when it is missing.
+# `check` runs most functions, which nobody calls by name.
+# shellcheck disable=SC2317,SC2329
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh

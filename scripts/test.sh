@@ -153,6 +153,11 @@ elif start_cluster; then
 fi
 
 step "Prometheus rules" prometheus_rules
+if have go || [[ -x $(scripts/parts.sh chart home)/bin/helm ]]; then
+	step "Helm chart" scripts/chart.sh
+else
+	skip "Helm chart" "Go is not installed, which builds helm"
+fi
 if have shellcheck; then
 	step "shell scripts" shellcheck -x scripts/*.sh .ci/run
 else

@@ -17,6 +17,7 @@ chart_part=chart-$chart_helm-$chart_kubernetes
 chart_home=$LAZARET_PARTS/$chart_part
 
 chart_install() {
+	[[ -e $chart_home/.complete ]] && return
 	have go || fail "Go is missing, which builds helm and its like; get it from https://go.dev/dl" 2
 	install_once "$chart_part" chart_fetch
 }

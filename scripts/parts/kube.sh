@@ -10,6 +10,7 @@ kube_home=$LAZARET_PARTS/$kube_part
 kube_run=$run/kube
 
 kube_install() {
+	[[ -e $kube_home/.complete ]] && return
 	have go || fail "Go is missing, which builds the API server; get it from https://go.dev/dl" 2
 	install_once "$kube_part" kube_fetch
 }

@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# The chart against a Kubernetes API server. Sourced by chart.sh. Nothing runs the Pods here, and no controllers work: what is
+# seen is what the server says of objects, and what Helm makes of a release.
+
+# helm_there VERB…: a change of the release, which waits for hooks as it does in a cluster.
+helm_there() {
+	local rc=0
+	jobs_succeed &
+	local jobs=$!
+	helm "$@" --namespace lazaret --timeout 60s >/dev/null || rc=$?
+	kill "$jobs"
+	wait "$jobs" 2>/dev/null || true
+	return "$rc"
+}
+
+# Plays the part of the controller of Jobs: each is done at once. Notes which there were.
+jobs_succeed() {
+	local job now
+	while :; do
+		for job in $(kubectl get jobs -n lazaret -o jsonpath='{.items[?(@.status.succeeded!=1)].metadata.name}' 2>/dev/null); do
+			now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+			kubectl patch job "$job" -n lazaret --subresource=status --type=merge -p "{\"status\": {\"startTime\": \"$now\",
+				\"completionTime\": \"$now\", \"succeeded\": 1, \"conditions\": [
+				{\"type\": \"SuccessCriteriaMet\", \"status\": \"True\", \"lastTransitionTime\": \"$now\"},
+				{\"type\": \"Complete\", \"status\": \"True\", \"lastTransitionTime\": \"$now\"}]}}" >/dev/null 2>&1 &&
+				echo "$job" >>"$work/jobs"
+		done
+		sleep 0.3
+	done
+}
+
+prepare_cluster() {
+	kubectl create -f "$tools/crds" -f scripts/chart/strimzi.crds.yaml || return
+	kubectl wait --for=condition=Established --timeout=60s crd --all || return
+	kubectl create namespace kafka && kubectl create namespace monitoring && kubectl create namespace lazaret || return
+	# What is not allowed to a Pod is refused, and said of what would make such a Pod.
+	kubectl label namespace lazaret pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted || return
+	kubectl create -f - <<-CLASSES
+		{"apiVersion": "v1", "kind": "List", "items": [
+		{"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "business"}, "value": 1000},
+		{"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "batch"}, "value": 100}]}
+	CLASSES
+}
+
+# Not `helm install --dry-run=server`: that one takes unknown fields and wrong types.
+server_takes() {
+	local said=$work/said
+	kubectl apply --dry-run=server --validate=strict -n lazaret -f "$1" >"$said" 2>&1 || {
+		cat "$said"
+		return 1
+	}
+	# A warning is something that does not work as meant, such as a Pod that may do too much.
+	! grep -i warning "$said"
+}
+
+# What the checks above are worth: it must refuse a field that does not exist, and a Pod that may do too much.
+server_refuses() {
+	local values=$chart/ci/minimal-values.yaml
+	render "$values" --set probes.startup.successThreshold=3 >"$work/wrong" && ! server_takes "$work/wrong" >/dev/null || return
+	render "$values" --set pod.containerSecurityContext.allowPrivilegeEscalation=true >"$work/wrong" && ! server_takes "$work/wrong" >/dev/null || return
+	render "$values" --set pod.affinity.nonsense=true >"$work/wrong" && ! server_takes "$work/wrong" >/dev/null
+}
+
+# live FILE: every object of the release as the server has it; false when it has not all of them.
+live() {
+	helm get manifest lazaret --namespace lazaret >"$work/manifest" || return
+	lines "$work/manifest" >"$work/manifest.jsonl"
+	kubectl get -n lazaret -f "$work/manifest" -o json >"$1"
+}
+
+# The server has what the chart says, and more only where it has defaults.
+release_is_there() {
+	live "$work/live.json" && python3 scripts/chart/subset.py "$work/manifest.jsonl" "$work/live.json"
+}
+
+# What a release is made of, without what changes with every writing of it.
+release_now() {
+	live "$work/live.json" && python3 -c '
+import json, sys
+for o in json.load(open(sys.argv[1]))["items"]:
+    meta = o["metadata"]
+    print(json.dumps([o["kind"], meta["name"], meta.get("labels"), o.get("spec"), o.get("data")], sort_keys=True))
+' "$work/live.json" | sort
+}
+
+nothing_is_left_but() {
+	kubectl get -n lazaret deployments,jobs,cronjobs,configmaps,services,serviceaccounts,networkpolicies,poddisruptionbudgets,ingresses,httproutes,scaledobjects,podmonitors,servicemonitors,prometheusrules,horizontalpodautoscalers \
+		-l app.kubernetes.io/instance=lazaret -o name >"$work/left" || return
+	kubectl get -n lazaret persistentvolumeclaims -l app.kubernetes.io/instance=lazaret -o name >>"$work/left" || return
+	kubectl get -n kafka kafkatopics -o name | sed 's|/.*||' | uniq >>"$work/left" || return
+	diff "$work/left" <(printf '%s' "$1")
+}
+
+install() {
+	: >"$work/jobs"
+	helm_there install lazaret "$packed" --values "$1" && release_is_there
+}
+
+# One release through its life: more of it, other than it was, back, and gone.
+life_of_a_release() {
+	local values=$chart/ci/production-values.yaml
+	install "$values" && release_now >"$work/first" || return
+	diff "$work/jobs" <(printf 'lazaret-topics\nlazaret-schemas\n') || return
+	! kubectl get -n lazaret configmap/lazaret-topics job/lazaret-topics >/dev/null 2>&1 || return
+	# Another configuration, another number of Pods, and a stage less.
+	: >"$work/jobs"
+	helm_there upgrade lazaret "$packed" --values "$values" --set config.kafka.timeout=30s --set workers.replicas=5 \
+		--set-json 'config.pipelines.rag-answer=null' --set-json 'workers.stages={}' --set-json files=null && release_is_there || return
+	release_now >"$work/second" || return
+	diff "$work/jobs" <(printf 'lazaret-topics\nlazaret-schemas\n') || return
+	[[ $(kubectl get deployments -n lazaret -o name | wc -l) == 6 ]] || return
+	[[ $(kubectl get deployment -n lazaret lazaret-rag-ingest-chunk -o jsonpath='{.spec.replicas}') == 5 ]] || return
+	[[ $(kubectl get deployment -n lazaret lazaret-rag-ingest-chunk -o jsonpath='{.metadata.generation}') == 2 ]] || return
+	helm_there rollback lazaret 1 && release_is_there || return
+	release_now | diff "$work/first" - || return
+	# The same again changes nothing: no Pod is replaced.
+	helm_there upgrade lazaret "$packed" --values "$values" || return
+	release_now | diff "$work/first" - || return
+	[[ $(kubectl get deployment -n lazaret lazaret-rag-ingest-chunk -o jsonpath='{.metadata.generation}') == 3 ]] || return
+	helm_there uninstall lazaret && nothing_is_left_but ''
+}
+
+install_and_uninstall() {
+	install "$1" && helm_there uninstall lazaret && nothing_is_left_but "$2"
+}
+
+check_cluster() {
+	local values name folder left
+	have kubectl || fail "kubectl is missing; get it from https://kubernetes.io/docs/tasks/tools" 2
+	export LAZARET_RUN=$work/run
+	trap 'scripts/parts.sh kube stop; rm -rf "$work"' EXIT
+	scripts/parts.sh kube start
+	# shellcheck disable=SC1091
+	. "$LAZARET_RUN/env"
+	export KUBECONFIG=$LAZARET_TEST_KUBECONFIG
+	check "definitions and namespaces" prepare_cluster
+	check "what is wrong is refused" server_refuses
+	for values in "$chart"/ci/*-values.yaml; do
+		name=${values##*/}
+		render "$values" >"$work/$name.objects"
+		check "$name: server-side dry run" server_takes "$work/$name.objects"
+	done
+	check "production-values.yaml: install, upgrade, rollback, uninstall" life_of_a_release
+	left=''
+	for name in air-gapped keda minimal tls-everywhere; do
+		# What holds records and state stays.
+		[[ $name == minimal ]] && left+=$'persistentvolumeclaim/lazaret-data\n'
+		[[ $name == tls-everywhere ]] && left+=$'kafkatopic.kafka.strimzi.io\n'
+		check "$name-values.yaml: install, uninstall" install_and_uninstall "$chart/ci/$name-values.yaml" "$left"
+	done
+}
