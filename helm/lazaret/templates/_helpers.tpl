@@ -14,9 +14,11 @@
 {{- end -}}
 {{- end -}}
 
-{{/* dns TEXT: the text as part of a name of an object. Where that changes it, a part of its hash keeps names apart. */}}
+{{/*
+dns TEXT: the text as a label, or as part of a name of an object. Where that changes it, a part of its hash keeps names apart.
+*/}}
 {{- define "lazaret.dns" -}}
-{{- $plain := regexReplaceAll "[^a-z0-9-]+" (lower .) "-" | trimAll "-" -}}
+{{- $plain := regexReplaceAll "[^a-z0-9-]+" (lower .) "-" | trunc 56 | trimAll "-" -}}
 {{- if ne $plain . -}}
 {{- $plain = printf "%s-%s" $plain (sha256sum . | trunc 6) -}}
 {{- end -}}
@@ -57,8 +59,8 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- if gt (len .) 2 }}
-lazaret.io/pipeline: {{ include "lazaret.dns" (index . 2) | trunc 63 | trimSuffix "-" | quote }}
-lazaret.io/stage: {{ include "lazaret.dns" (index . 3) | trunc 63 | trimSuffix "-" | quote }}
+lazaret.io/pipeline: {{ include "lazaret.dns" (index . 2) | quote }}
+lazaret.io/stage: {{ include "lazaret.dns" (index . 3) | quote }}
 {{- end }}
 {{- end -}}
 
