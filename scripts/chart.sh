@@ -68,6 +68,10 @@ readme_is_up_to_date() {
 		echo "remedy: scripts/chart.sh docs"
 		return 1
 	}
+	if grep -E '^\| .*\|  \|$' "$chart/README.md"; then
+		echo "remedy: say in values.yaml what these are, with '# -- '; no further ' --' may stand in that line"
+		return 1
+	fi
 }
 
 # The chart has them by a link, so that there is one of each.

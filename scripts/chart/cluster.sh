@@ -17,13 +17,13 @@ helm_there() {
 jobs_succeed() {
 	local job now
 	while :; do
-		for job in $(kubectl get jobs -n lazaret -o jsonpath='{.items[?(@.status.succeeded!=1)].metadata.name}' 2>/dev/null); do
+		for job in $(kubectl get jobs -o name 2>/dev/null); do
 			now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-			kubectl patch job "$job" -n lazaret --subresource=status --type=merge -p "{\"status\": {\"startTime\": \"$now\",
+			kubectl patch "$job" --subresource=status --type=merge -p "{\"status\": {\"startTime\": \"$now\",
 				\"completionTime\": \"$now\", \"succeeded\": 1, \"conditions\": [
 				{\"type\": \"SuccessCriteriaMet\", \"status\": \"True\", \"lastTransitionTime\": \"$now\"},
 				{\"type\": \"Complete\", \"status\": \"True\", \"lastTransitionTime\": \"$now\"}]}}" >/dev/null 2>&1 &&
-				echo "$job" >>"$work/jobs"
+				echo "${job#*/}" >>"$work/jobs"
 		done
 		sleep 0.3
 	done
@@ -33,6 +33,7 @@ prepare_cluster() {
 	kubectl create -f "$tools/crds" -f scripts/chart/strimzi.crds.yaml || return
 	kubectl wait --for=condition=Established --timeout=60s crd --all || return
 	kubectl create namespace kafka && kubectl create namespace monitoring && kubectl create namespace lazaret || return
+	kubectl config set-context --current --namespace lazaret || return
 	# What is not allowed to a Pod is refused, and said of what would make such a Pod.
 	kubectl label namespace lazaret pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted || return
 	kubectl create -f - <<-CLASSES
@@ -45,7 +46,7 @@ prepare_cluster() {
 # Not `helm install --dry-run=server`: that one takes unknown fields and wrong types.
 server_takes() {
 	local said=$work/said
-	kubectl apply --dry-run=server --validate=strict -n lazaret -f "$1" >"$said" 2>&1 || {
+	kubectl apply --dry-run=server --validate=strict -f "$1" >"$said" 2>&1 || {
 		cat "$said"
 		return 1
 	}
@@ -65,7 +66,7 @@ server_refuses() {
 live() {
 	helm get manifest lazaret --namespace lazaret >"$work/manifest" || return
 	lines "$work/manifest" >"$work/manifest.jsonl"
-	kubectl get -n lazaret -f "$work/manifest" -o json >"$1"
+	kubectl get -f "$work/manifest" -o json >"$1"
 }
 
 # The server has what the chart says, and more only where it has defaults.
@@ -84,9 +85,9 @@ for o in json.load(open(sys.argv[1]))["items"]:
 }
 
 nothing_is_left_but() {
-	kubectl get -n lazaret deployments,jobs,cronjobs,configmaps,services,serviceaccounts,networkpolicies,poddisruptionbudgets,ingresses,httproutes,scaledobjects,podmonitors,servicemonitors,prometheusrules,horizontalpodautoscalers \
+	kubectl get deployments,jobs,cronjobs,configmaps,services,serviceaccounts,networkpolicies,poddisruptionbudgets,ingresses,httproutes,scaledobjects,podmonitors,servicemonitors,prometheusrules,horizontalpodautoscalers \
 		-l app.kubernetes.io/instance=lazaret -o name >"$work/left" || return
-	kubectl get -n lazaret persistentvolumeclaims -l app.kubernetes.io/instance=lazaret -o name >>"$work/left" || return
+	kubectl get persistentvolumeclaims -l app.kubernetes.io/instance=lazaret -o name >>"$work/left" || return
 	kubectl get -n kafka kafkatopics -o name | sed 's|/.*||' | uniq >>"$work/left" || return
 	diff "$work/left" <(printf '%s' "$1")
 }
@@ -101,22 +102,22 @@ life_of_a_release() {
 	local values=$chart/ci/production-values.yaml
 	install "$values" && release_now >"$work/first" || return
 	diff "$work/jobs" <(printf 'lazaret-topics\nlazaret-schemas\n') || return
-	! kubectl get -n lazaret configmap/lazaret-topics job/lazaret-topics >/dev/null 2>&1 || return
+	! kubectl get configmap/lazaret-topics job/lazaret-topics >/dev/null 2>&1 || return
 	# Another configuration, another number of Pods, and a stage less.
 	: >"$work/jobs"
 	helm_there upgrade lazaret "$packed" --values "$values" --set config.kafka.timeout=30s --set workers.replicas=5 \
-		--set-json 'config.pipelines.rag-answer=null' --set-json 'workers.stages={}' --set-json files=null && release_is_there || return
+		--set-json 'config.pipelines.rag-answer=null' --set-json 'workers.stages={}' && release_is_there || return
 	release_now >"$work/second" || return
 	diff "$work/jobs" <(printf 'lazaret-topics\nlazaret-schemas\n') || return
-	[[ $(kubectl get deployments -n lazaret -o name | wc -l) == 6 ]] || return
-	[[ $(kubectl get deployment -n lazaret lazaret-rag-ingest-chunk -o jsonpath='{.spec.replicas}') == 5 ]] || return
-	[[ $(kubectl get deployment -n lazaret lazaret-rag-ingest-chunk -o jsonpath='{.metadata.generation}') == 2 ]] || return
+	[[ $(kubectl get deployments -o name | wc -l) == 6 ]] || return
+	[[ $(kubectl get deployment lazaret-rag-ingest-chunk -o jsonpath='{.spec.replicas}') == 5 ]] || return
+	[[ $(kubectl get deployment lazaret-rag-ingest-chunk -o jsonpath='{.metadata.generation}') == 2 ]] || return
 	helm_there rollback lazaret 1 && release_is_there || return
 	release_now | diff "$work/first" - || return
 	# The same again changes nothing: no Pod is replaced.
 	helm_there upgrade lazaret "$packed" --values "$values" || return
 	release_now | diff "$work/first" - || return
-	[[ $(kubectl get deployment -n lazaret lazaret-rag-ingest-chunk -o jsonpath='{.metadata.generation}') == 3 ]] || return
+	[[ $(kubectl get deployment lazaret-rag-ingest-chunk -o jsonpath='{.metadata.generation}') == 3 ]] || return
 	helm_there uninstall lazaret && nothing_is_left_but ''
 }
 

@@ -52,7 +52,7 @@ place to remember something in.
 
 {{/* data: all files of the ConfigMap. */}}
 {{- define "lazaret.data" -}}
-{{- $data := deepCopy .Values.files -}}
+{{- $data := deepCopy (.Values.files | default dict) -}}
 {{- $_ := set $data "lazaret.yaml" (include "lazaret.config" .) -}}
 {{- if and .Values.ops.enabled (include "lazaret.files" .) -}}
 {{- $_ := set $data "ops.yaml" (include "lazaret.configOfOps" .) -}}
