@@ -23,7 +23,7 @@ jobs_succeed() {
 				\"completionTime\": \"$now\", \"succeeded\": 1, \"conditions\": [
 				{\"type\": \"SuccessCriteriaMet\", \"status\": \"True\", \"lastTransitionTime\": \"$now\"},
 				{\"type\": \"Complete\", \"status\": \"True\", \"lastTransitionTime\": \"$now\"}]}}" >/dev/null 2>&1 &&
-				echo "${job#*/}" >>"$work/jobs"
+				{ grep -qx "${job#*/}" "$work/jobs" || echo "${job#*/}" >>"$work/jobs"; }
 		done
 		sleep 0.3
 	done

@@ -122,6 +122,18 @@ itself `lazaret check` says.
 {{- if and (or $values.strimzi.topics.enabled $values.strimzi.user.enabled) (not $values.strimzi.cluster) -}}
 {{- $wrong = append $wrong (dict "what" "topics and user of Strimzi belong to no Kafka" "remedy" "set strimzi.cluster to the name of the Kafka object") -}}
 {{- end -}}
+{{- if $values.strimzi.user.enabled -}}
+{{- $user := $values.strimzi.user.name | default (include "lazaret.fullname" .) -}}
+{{- range $verb := list "topics" "schemas" -}}
+{{- if (get $values (printf "%sJob" $verb)).enabled -}}
+{{- range include "lazaret.secretsOf" (list $ $verb) | fromJson -}}
+{{- if eq .secretName $user -}}
+{{- $wrong = append $wrong (dict "what" (printf "%sJob would wait for the Secret %s, which Strimzi makes after it" $verb $user) "remedy" (printf "set %sJob.enabled to false (strimzi.topics makes topics), or let the KafkaUser be there before: strimzi.user.enabled false" $verb)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and $values.schemasJob.enabled (not $config.registry) -}}
 {{- $wrong = append $wrong (dict "what" "schemasJob has no registry" "remedy" "name it in the configuration (registry.url), or set schemasJob.enabled to false") -}}
 {{- end -}}
