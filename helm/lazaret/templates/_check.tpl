@@ -91,16 +91,17 @@ itself `lazaret check` says.
 {{- if and $values.workers.stages (ne $values.workers.mode "perStage") -}}
 {{- $wrong = append $wrong (dict "what" "workers.stages has no effect: one Deployment runs all stages" "remedy" "set workers.mode to perStage, or remove workers.stages") -}}
 {{- end -}}
-{{- $scaledBy := list -}}
-{{- range concat (list $values.workers) (values ($values.workers.stages | default dict)) -}}{{- $scaledBy = append $scaledBy (dig "autoscaling" "type" "" .) -}}{{- end -}}
-{{- if has "keda" $scaledBy -}}
+{{- if include "lazaret.scaledByKeda" . -}}
 {{- $keda := $values.workers.autoscaling.keda -}}
 {{- if and (contains "${" $config.kafka.bootstrap) (not $keda.bootstrapServers) -}}
 {{- $wrong = append $wrong (dict "what" (printf "KEDA cannot read kafka.bootstrap, which is %s" $config.kafka.bootstrap) "remedy" "set workers.autoscaling.keda.bootstrapServers") -}}
 {{- end -}}
-{{- $security := $config.kafka.security | default dict -}}
-{{- if and (or $security.username $security.certificate_file) (not $keda.authenticationRef) -}}
-{{- $wrong = append $wrong (dict "what" "KEDA asks Kafka itself, and Kafka wants to know who it is" "remedy" "name a TriggerAuthentication in workers.autoscaling.keda.authenticationRef; extraObjects can hold it") -}}
+{{- if not $keda.authenticationRef -}}
+{{- range include "lazaret.kedaLogin" . | fromJsonArray -}}
+{{- if not .name -}}
+{{- $wrong = append $wrong (dict "what" (printf "KEDA asks Kafka itself, and its %s is in none of existingSecrets" .parameter) "remedy" "put it there, or name a TriggerAuthentication in workers.autoscaling.keda.authenticationRef; extraObjects can hold it") -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

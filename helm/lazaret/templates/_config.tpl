@@ -57,6 +57,10 @@ place to remember something in.
 {{- if and .Values.ops.enabled (include "lazaret.files" .) -}}
 {{- $_ := set $data "ops.yaml" (include "lazaret.configOfOps" .) -}}
 {{- end -}}
+{{- if include "lazaret.scaledByKeda" . -}}
+{{- /* KEDA takes it from here. */ -}}
+{{- with ((include "lazaret.config" . | fromYaml).kafka.security).username -}}{{- $_ := set $data "kafka-username" . -}}{{- end -}}
+{{- end -}}
 {{- toYaml $data -}}
 {{- end -}}
 
