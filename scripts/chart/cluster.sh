@@ -2,31 +2,39 @@
 # The chart against a Kubernetes API server. Sourced by chart.sh. Nothing runs the Pods here, and no controllers work: what is
 # seen is what the server says of objects, and what Helm makes of a release.
 
-# helm_there VERB…: a change of the release, which waits for hooks as it does in a cluster.
+# helm_there VERB…: a change of the release, which waits for hooks as it does in a cluster. With jobs_end=failed they fail.
 helm_there() {
 	local rc=0
-	jobs_succeed &
-	local jobs=$!
+	end_jobs "${jobs_end:-succeeded}" &
+	local ending=$!
 	helm "$@" --namespace lazaret --timeout 60s >/dev/null || rc=$?
-	kill "$jobs"
-	wait "$jobs" 2>/dev/null || true
+	kill "$ending"
+	wait "$ending" 2>/dev/null || true
 	return "$rc"
 }
 
-# Plays the part of the controller of Jobs: each is done at once. Notes which there were.
-jobs_succeed() {
-	local job now
+# end_jobs succeeded|failed: plays the part of the controller of Jobs, each of which ends at once. Notes which there were.
+end_jobs() {
+	local job now status
 	while :; do
 		for job in $(kubectl get jobs -o name 2>/dev/null); do
 			now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-			kubectl patch "$job" --subresource=status --type=merge -p "{\"status\": {\"startTime\": \"$now\",
-				\"completionTime\": \"$now\", \"succeeded\": 1, \"conditions\": [
-				{\"type\": \"SuccessCriteriaMet\", \"status\": \"True\", \"lastTransitionTime\": \"$now\"},
-				{\"type\": \"Complete\", \"status\": \"True\", \"lastTransitionTime\": \"$now\"}]}}" >/dev/null 2>&1 &&
-				{ grep -qx "${job#*/}" "$work/jobs" || echo "${job#*/}" >>"$work/jobs"; }
+			case $1 in
+			succeeded) status="\"succeeded\": 1, \"completionTime\": \"$now\", $(conditions "$now" SuccessCriteriaMet Complete)" ;;
+			failed) status="\"failed\": 1, $(conditions "$now" FailureTarget Failed)" ;;
+			esac
+			kubectl patch "$job" --subresource=status --type=merge \
+				-p "{\"status\": {\"startTime\": \"$now\", $status}}" >/dev/null 2>&1 || continue
+			grep -qx "${job#*/}" "$work/jobs" || echo "${job#*/}" >>"$work/jobs"
 		done
 		sleep 0.3
 	done
+}
+
+# conditions TIME FIRST SECOND: of a Job that has ended.
+conditions() {
+	printf '"conditions": [{"type": "%s", "status": "True", "lastTransitionTime": "%s"}, {"type": "%s", "status": "True", "lastTransitionTime": "%s"}]' \
+		"$2" "$1" "$3" "$1"
 }
 
 prepare_cluster() {
@@ -92,9 +100,25 @@ nothing_is_left_but() {
 	diff "$work/left" <(printf '%s' "$1")
 }
 
+# is WHAT EXPECTED COMMAND…: says what it is when it is something else.
+is() {
+	local what=$1 expected=$2 found
+	shift 2
+	found=$("$@") || return
+	[[ $found == "$expected" ]] || {
+		echo "$what: $found, not $expected"
+		return 1
+	}
+}
+
+of_chunk() { kubectl get deployment lazaret-rag-ingest-chunk -o jsonpath="{$1}"; }
+
+deployments() { kubectl get deployments -o name | wc -l; }
+
+# What a failed check has left must not be in the way of the next one.
 install() {
 	: >"$work/jobs"
-	helm_there install lazaret "$packed" --values "$1" && release_is_there
+	helm_there uninstall lazaret --ignore-not-found && helm_there install lazaret "$packed" --values "$1" && release_is_there
 }
 
 # One release through its life: more of it, other than it was, back, and gone.
@@ -103,21 +127,23 @@ life_of_a_release() {
 	install "$values" && release_now >"$work/first" || return
 	diff "$work/jobs" <(printf 'lazaret-topics\nlazaret-schemas\n') || return
 	! kubectl get configmap/lazaret-topics job/lazaret-topics >/dev/null 2>&1 || return
-	# Another configuration, another number of Pods, and a stage less.
+	# A Job that fails: nothing is changed, and its log can be read.
+	! jobs_end=failed helm_there upgrade lazaret "$packed" --values "$values" --set workers.replicas=7 || return
+	is "replicas" 2 of_chunk .spec.replicas && is "generation" 1 of_chunk .metadata.generation || return
+	kubectl get job/lazaret-topics >/dev/null || return
+	# Another configuration, another number of Pods, and a pipeline less.
 	: >"$work/jobs"
 	helm_there upgrade lazaret "$packed" --values "$values" --set config.kafka.timeout=30s --set workers.replicas=5 \
 		--set-json 'config.pipelines.rag-answer=null' --set-json 'workers.stages={}' && release_is_there || return
 	release_now >"$work/second" || return
 	diff "$work/jobs" <(printf 'lazaret-topics\nlazaret-schemas\n') || return
-	[[ $(kubectl get deployments -o name | wc -l) == 6 ]] || return
-	[[ $(kubectl get deployment lazaret-rag-ingest-chunk -o jsonpath='{.spec.replicas}') == 5 ]] || return
-	[[ $(kubectl get deployment lazaret-rag-ingest-chunk -o jsonpath='{.metadata.generation}') == 2 ]] || return
+	is "Deployments" 6 deployments && is "replicas" 5 of_chunk .spec.replicas && is "generation" 2 of_chunk .metadata.generation || return
 	helm_there rollback lazaret 1 && release_is_there || return
 	release_now | diff "$work/first" - || return
 	# The same again changes nothing: no Pod is replaced.
 	helm_there upgrade lazaret "$packed" --values "$values" || return
 	release_now | diff "$work/first" - || return
-	[[ $(kubectl get deployment lazaret-rag-ingest-chunk -o jsonpath='{.metadata.generation}') == 3 ]] || return
+	is "generation" 3 of_chunk .metadata.generation || return
 	helm_there uninstall lazaret && nothing_is_left_but ''
 }
 

@@ -15,7 +15,8 @@ def main():
     for line in open(sys.argv[1]):
         said = json.loads(line)
         wrong += [f"{' '.join(name(said))}{d}" for d in differences(said, live.get(name(said)), "")]
-    print("\n".join(wrong))
+    for line in wrong:
+        print(line)
     sys.exit(bool(wrong))
 
 

@@ -47,7 +47,7 @@ itself `lazaret check` says.
 
 {{- /* What has to be reached */ -}}
 {{- range $name := list "http" "ops" -}}
-{{- $listen := dig $name "listen" "" $config -}}
+{{- $listen := dig $name "listen" (ternary "127.0.0.1:9464" "" (eq $name "http")) $config -}}
 {{- if and $listen (regexMatch "^(127\\.|localhost|\\[::1\\])" $listen) (or (eq $name "http") $values.ops.enabled) -}}
 {{- $wrong = append $wrong (dict "what" (printf "%s.listen is %s, which nobody outside of the Pod can reach" $name $listen) "remedy" (printf "set config.%s.listen to 0.0.0.0:%s" $name (include "lazaret.port" $listen))) -}}
 {{- end -}}

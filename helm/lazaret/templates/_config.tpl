@@ -17,6 +17,7 @@ place to remember something in.
 {{- fail (printf "\n\nconfigFile is not a configuration: %s\n  remedy: `lazaret check` shows the line; pass the file with --set-file configFile=lazaret.yaml\n" $config.Error) -}}
 {{- end -}}
 {{- include "lazaret.overlay" (dict "base" $config "over" .Values.config) -}}
+{{- include "lazaret.shape" $config -}}
 {{- if not (hasKey ($config.shutdown | default dict) "drain") -}}
 {{- /* A roll-out lets calls come to their end: one that is cut off has been paid, and its answer is lost. */ -}}
 {{- $longest := int64 1000 -}}
@@ -26,6 +27,25 @@ place to remember something in.
 {{- $_ := set $config "shutdown" (dict "drain" (include "lazaret.span" $longest)) -}}
 {{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* shape CONFIG: fails when it has not what this chart cannot do without. Prints nothing. */}}
+{{- define "lazaret.shape" -}}
+{{- $remedy := "\n  remedy: `lazaret check` says all that is wrong with a configuration\n" -}}
+{{- range $name, $pipeline := .pipelines -}}
+{{- range $word := list "input" "output" -}}
+{{- $topic := get $pipeline $word -}}
+{{- if not (and (kindIs "map" $topic) (get (kindIs "map" $topic | ternary $topic dict) "topic")) -}}
+{{- fail (printf "\n\npipelines.%s.%s has no topic%s" $name $word $remedy) -}}
+{{- end -}}
+{{- end -}}
+{{- if not $pipeline.stages -}}{{- fail (printf "\n\npipelines.%s has no stages%s" $name $remedy) -}}{{- end -}}
+{{- range $at, $stage := $pipeline.stages -}}
+{{- if not (and (kindIs "map" $stage) $stage.name $stage.kind) -}}
+{{- fail (printf "\n\npipelines.%s.stages[%d] has no name, or no kind%s" $name $at $remedy) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* overlay {base, over}: what `over` says is so in `base`, key for key; a null takes a key away. Prints nothing. */}}
@@ -46,7 +66,7 @@ place to remember something in.
 {{/* configOfOps: with SQLite both run in one Pod, where each needs a port of its own for metrics. */}}
 {{- define "lazaret.configOfOps" -}}
 {{- $config := include "lazaret.config" . | fromYaml -}}
-{{- $_ := set $config.http "listen" (printf "0.0.0.0:%s" (include "lazaret.portOfOps" .)) -}}
+{{- $_ := set $config.http "listen" (regexReplaceAll "[0-9]+$" $config.http.listen (include "lazaret.portOfOps" .)) -}}
 {{- toYaml $config -}}
 {{- end -}}
 
