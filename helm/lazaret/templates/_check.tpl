@@ -66,6 +66,14 @@ itself `lazaret check` says.
 {{- $wrong = append $wrong (dict "what" "ops.ingress has no host" "remedy" "name one in ops.ingress.hosts") -}}
 {{- end -}}
 
+{{- if and $values.networkPolicy.enabled (not $values.networkPolicy.egress.ports) -}}
+{{- range include "lazaret.addresses" . | fromJsonArray -}}
+{{- if contains "${" . -}}
+{{- $wrong = append $wrong (dict "what" (printf "networkPolicy cannot tell the port of %s" .) "remedy" "name all ports in networkPolicy.egress.ports, or give the variable a default") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* Secrets that the configuration names */ -}}
 {{- range include "lazaret.secretsNamed" (dict "value" $config "path" "") | fromJsonArray -}}
 {{- $at := trimPrefix "." .path -}}

@@ -24,18 +24,26 @@
 {{- end }}
 {{- end -}}
 
+{{/* addresses: JSON list of what the configuration names to go to, with variables replaced by their defaults. */}}
+{{- define "lazaret.addresses" -}}
+{{- $config := include "lazaret.config" . | fromYaml -}}
+{{- $addresses := splitList "," (include "lazaret.withDefaults" $config.kafka.bootstrap) -}}
+{{- with $config.registry -}}{{- $addresses = append $addresses (include "lazaret.withDefaults" .url) -}}{{- end -}}
+{{- range $config.providers -}}{{- $addresses = append $addresses (include "lazaret.withDefaults" .base_url) -}}{{- end -}}
+{{- toJson $addresses -}}
+{{- end -}}
+
+{{- define "lazaret.withDefaults" -}}
+{{- regexReplaceAll "\\$\\{[A-Za-z0-9_]+:-([^}]*)\\}" (toString .) "${1}" -}}
+{{- end -}}
+
 {{/* portsOut: JSON list of the ports that the configuration names. */}}
 {{- define "lazaret.portsOut" -}}
 {{- $config := include "lazaret.config" . | fromYaml -}}
 {{- $ports := list -}}
-{{- range splitList "," $config.kafka.bootstrap -}}{{- $ports = append $ports (include "lazaret.port" (trim . | trimSuffix "}") | int) -}}{{- end -}}
-{{- $urls := list -}}
-{{- with $config.registry -}}{{- $urls = append $urls .url -}}{{- end -}}
-{{- range $config.providers -}}{{- $urls = append $urls .base_url -}}{{- end -}}
-{{- range $urls -}}
-{{- $url := regexReplaceAll "^\\$\\{[A-Z_]+:-(.*)\\}$" . "${1}" -}}
-{{- $port := regexFind ":[0-9]+" (regexReplaceAll "^[a-z]+://([^/]*).*$" $url "${1}") | trimPrefix ":" -}}
-{{- $ports = append $ports ($port | default (ternary 443 80 (hasPrefix "https" $url)) | int) -}}
+{{- range include "lazaret.addresses" . | fromJsonArray -}}
+{{- $port := regexFind ":[0-9]+$" (regexReplaceAll "^[a-z]+://([^/]*).*$" (trim .) "${1}") | trimPrefix ":" -}}
+{{- $ports = append $ports ($port | default (ternary 443 80 (hasPrefix "https" .)) | int) -}}
 {{- end -}}
 {{- range list "ledger" "index" "quarantine" -}}
 {{- if dig . "postgres" "" $config -}}{{- $ports = append $ports 5432 -}}{{- end -}}
