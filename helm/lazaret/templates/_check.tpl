@@ -40,6 +40,11 @@ itself `lazaret check` says.
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $archive := dig "quarantine" "archive" "to" "" $config -}}
+{{- $isOnVolume := and $files $values.persistence.enabled (or (not (hasPrefix "/" $archive)) (hasPrefix "/var/lib/lazaret/" $archive)) -}}
+{{- if and $archive $values.ops.enabled (not (hasPrefix "s3://" $archive)) (not $isOnVolume) (not (include "lazaret.isMounted" (list . $archive))) -}}
+{{- $wrong = append $wrong (dict "what" (printf "quarantine.archive.to is the folder %s, which goes with the Pod, or cannot be written to" $archive) "remedy" "archive in s3://bucket/prefix, or mount a volume there with extraVolumes and extraVolumeMounts") -}}
+{{- end -}}
 {{- $several := or (eq $values.workers.mode "perStage") (gt (int $values.workers.replicas) 1) (ne $values.workers.autoscaling.type "none") -}}
 {{- if and $config.instance $several -}}
 {{- $wrong = append $wrong (dict "what" (printf "all Pods would have the name '%s' in the ledger" $config.instance) "remedy" "remove `instance` from the configuration: the name of the Pod is taken") -}}

@@ -20,8 +20,6 @@ Strimzi have to be told in values of Kubernetes; scripts/chart.sh holds it again
 {{- $common := dict "topics" $topics "replication" $pipeline.replication -}}
 {{- $record := include "lazaret.bytes" ($pipeline.record_max | default "8MiB") | int64 -}}
 {{- $flow := dict "retention" (include "lazaret.milliseconds" ($pipeline.retention | default "7d")) "max" $record -}}
-{{- $dlq := "-1" -}}
-{{- with $pipeline.dlq_retention -}}{{- $dlq = include "lazaret.milliseconds" . -}}{{- end -}}
 {{- $default := $pipeline.partitions | default 6 -}}
 {{- include "lazaret.merge" (merge (dict "name" $pipeline.input.topic "shared" true "partitions" ($pipeline.input.partitions | default $default)) $flow $common) -}}
 {{- include "lazaret.merge" (merge (dict "name" $pipeline.output.topic "shared" true "partitions" ($pipeline.output.partitions | default $default)) $flow $common) -}}
@@ -42,6 +40,8 @@ Strimzi have to be told in values of Kubernetes; scripts/chart.sh holds it again
 {{- end -}}
 {{- if or (ne ($stage.ordering | default "none") "none") $stage.fairness -}}{{- $own = append $own (printf "%s.park" $base) -}}{{- end -}}
 {{- range $own -}}{{- include "lazaret.merge" (merge (dict "name" .) $waiting $common) -}}{{- end -}}
+{{- $dlq := "-1" -}}
+{{- with $stage.dlq_retention | default $pipeline.dlq_retention -}}{{- $dlq = include "lazaret.milliseconds" . -}}{{- end -}}
 {{- include "lazaret.merge" (merge (dict "name" (printf "%s.dlq" $base) "retention" $dlq "timestamps" "CreateTime") $waiting $common) -}}
 {{- $kind := kindIs "map" $stage.kind | ternary (keys (kindIs "map" $stage.kind | ternary $stage.kind dict) | join "") (toString $stage.kind) -}}
 {{- $timeout := include "lazaret.milliseconds" ($stage.timeout | default "2m") -}}
