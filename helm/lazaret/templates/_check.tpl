@@ -3,8 +3,6 @@ What cannot work, said before anything is changed: each with its cause and a rem
 itself `lazaret check` says.
 */}}
 {{- define "lazaret.check" -}}
-{{- $wrong := list -}}
-{{- $values := .Values -}}
 {{- $config := include "lazaret.config" . | fromYaml -}}
 {{- if not $config.pipelines -}}
 {{- fail "\n\nthere are no pipelines\n  remedy: pass the pipeline file with --set-file configFile=lazaret.yaml, or write it below `config` in the values\n" -}}
@@ -12,129 +10,163 @@ itself `lazaret check` says.
 {{- if not ($config.kafka).bootstrap -}}
 {{- fail "\n\nthe configuration does not say where Kafka is\n  remedy: set config.kafka.bootstrap to host:port\n" -}}
 {{- end -}}
-{{- $files := include "lazaret.files" . -}}
-{{- $stages := (include "lazaret.topology" . | fromJson).stages -}}
-{{- $known := list -}}
-{{- range $stages -}}{{- $known = append $known .key -}}{{- end -}}
+{{- $_ := set .Values "rememberedWrong" "" -}}
+{{- include "lazaret.checkState" . -}}
+{{- include "lazaret.checkReach" . -}}
+{{- include "lazaret.checkSecrets" . -}}
+{{- include "lazaret.checkStages" . -}}
+{{- include "lazaret.checkTwice" . -}}
+{{- if .Values.rememberedWrong -}}
+{{- fail (printf "\n%s" .Values.rememberedWrong) -}}
+{{- end -}}
+{{- end -}}
 
-{{- /* Where state is */ -}}
+{{/* wrong (list root WHAT REMEDY): one problem more. All are told at once. */}}
+{{- define "lazaret.wrong" -}}
+{{- $values := (index . 0).Values -}}
+{{- $_ := set $values "rememberedWrong" (printf "%s\n%s\n  remedy: %s\n" $values.rememberedWrong (index . 1) (index . 2)) -}}
+{{- end -}}
+
+{{/* checkState: where state is, and who shares it. */}}
+{{- define "lazaret.checkState" -}}
+{{- $values := .Values -}}
+{{- $config := include "lazaret.config" . | fromYaml -}}
+{{- $files := include "lazaret.files" . -}}
 {{- if $files -}}
 {{- $remedy := printf "name a database for each of them (%s): config.ledger.postgres.url.env and so on" $files -}}
 {{- $cause := printf "%s would be SQLite files, which Pods cannot share" $files -}}
 {{- if eq $values.workers.mode "perStage" -}}
-{{- $wrong = append $wrong (dict "what" (printf "workers.mode is perStage, and %s" $cause) "remedy" (printf "%s; or set workers.mode to allInOne" $remedy)) -}}
+{{- include "lazaret.wrong" (list $ (printf "workers.mode is perStage, and %s" $cause) (printf "%s; or set workers.mode to allInOne" $remedy)) -}}
 {{- end -}}
 {{- if ne (int $values.workers.replicas) 1 -}}
-{{- $wrong = append $wrong (dict "what" (printf "workers.replicas is %d, and %s" (int $values.workers.replicas) $cause) "remedy" (printf "%s; or set workers.replicas to 1" $remedy)) -}}
+{{- include "lazaret.wrong" (list $ (printf "workers.replicas is %d, and %s" (int $values.workers.replicas) $cause) (printf "%s; or set workers.replicas to 1" $remedy)) -}}
 {{- end -}}
 {{- if ne $values.workers.autoscaling.type "none" -}}
-{{- $wrong = append $wrong (dict "what" (printf "workers.autoscaling.type is %s, and %s" $values.workers.autoscaling.type $cause) "remedy" (printf "%s; or set workers.autoscaling.type to none" $remedy)) -}}
+{{- include "lazaret.wrong" (list $ (printf "workers.autoscaling.type is %s, and %s" $values.workers.autoscaling.type $cause) (printf "%s; or set workers.autoscaling.type to none" $remedy)) -}}
 {{- end -}}
 {{- if $values.sweep.enabled -}}
-{{- $wrong = append $wrong (dict "what" (printf "sweep.enabled runs a Pod of its own, and %s" $cause) "remedy" (printf "%s; or set sweep.enabled to false and let `lazaret ops` sweep, by config.quarantine.sweep.schedule" $remedy)) -}}
+{{- include "lazaret.wrong" (list $ (printf "sweep.enabled runs a Pod of its own, and %s" $cause) (printf "%s; or set sweep.enabled to false and let `lazaret ops` sweep, by config.quarantine.sweep.schedule" $remedy)) -}}
 {{- end -}}
 {{- range $store := splitList ", " $files -}}
 {{- $path := dig "path" "" (get $config $store | default dict) -}}
 {{- if and (hasPrefix "/" $path) (not (hasPrefix "/var/lib/lazaret/" $path)) (not (include "lazaret.isMounted" (list $ $path))) -}}
-{{- $wrong = append $wrong (dict "what" (printf "%s.path is %s, where a Pod cannot write" $store $path) "remedy" "let it be below /var/lib/lazaret, where the volume is, or leave it out") -}}
+{{- include "lazaret.wrong" (list $ (printf "%s.path is %s, where a Pod cannot write" $store $path) "let it be below /var/lib/lazaret, where the volume is, or leave it out") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $archive := dig "quarantine" "archive" "to" "" $config -}}
 {{- $isOnVolume := and $files $values.persistence.enabled (or (not (hasPrefix "/" $archive)) (hasPrefix "/var/lib/lazaret/" $archive)) -}}
 {{- if and $archive $values.ops.enabled (not (hasPrefix "s3://" $archive)) (not $isOnVolume) (not (include "lazaret.isMounted" (list . $archive))) -}}
-{{- $wrong = append $wrong (dict "what" (printf "quarantine.archive.to is the folder %s, which goes with the Pod, or cannot be written to" $archive) "remedy" "archive in s3://bucket/prefix, or mount a volume there with extraVolumes and extraVolumeMounts") -}}
+{{- include "lazaret.wrong" (list $ (printf "quarantine.archive.to is the folder %s, which goes with the Pod, or cannot be written to" $archive) "archive in s3://bucket/prefix, or mount a volume there with extraVolumes and extraVolumeMounts") -}}
 {{- end -}}
 {{- $several := or (eq $values.workers.mode "perStage") (gt (int $values.workers.replicas) 1) (ne $values.workers.autoscaling.type "none") -}}
 {{- if and $config.instance $several -}}
-{{- $wrong = append $wrong (dict "what" (printf "all Pods would have the name '%s' in the ledger" $config.instance) "remedy" "remove `instance` from the configuration: the name of the Pod is taken") -}}
+{{- include "lazaret.wrong" (list $ (printf "all Pods would have the name '%s' in the ledger" $config.instance) "remove `instance` from the configuration: the name of the Pod is taken") -}}
+{{- end -}}
 {{- end -}}
 
-{{- /* What has to be reached */ -}}
+{{/* checkReach: what has to be reached, from outside and from inside. */}}
+{{- define "lazaret.checkReach" -}}
+{{- $values := .Values -}}
+{{- $config := include "lazaret.config" . | fromYaml -}}
 {{- range $name := list "http" "ops" -}}
 {{- $listen := dig $name "listen" (ternary "127.0.0.1:9464" "" (eq $name "http")) $config -}}
 {{- if and $listen (regexMatch "^(127\\.|localhost|\\[::1\\])" $listen) (or (eq $name "http") $values.ops.enabled) -}}
-{{- $wrong = append $wrong (dict "what" (printf "%s.listen is %s, which nobody outside of the Pod can reach" $name $listen) "remedy" (printf "set config.%s.listen to 0.0.0.0:%s" $name (include "lazaret.port" $listen))) -}}
+{{- include "lazaret.wrong" (list $ (printf "%s.listen is %s, which nobody outside of the Pod can reach" $name $listen) (printf "set config.%s.listen to 0.0.0.0:%s" $name (include "lazaret.port" $listen))) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name := list "ingress" "httpRoute" -}}
 {{- if (get $values.ops $name).enabled -}}
 {{- if or (not $values.ops.enabled) (not (include "lazaret.apiPort" $)) -}}
-{{- $wrong = append $wrong (dict "what" (printf "ops.%s has nothing to lead to: the HTTP API is not served" $name) "remedy" "set ops.enabled, and in the configuration ops.listen (0.0.0.0:9465) and ops.tokens") -}}
+{{- include "lazaret.wrong" (list $ (printf "ops.%s has nothing to lead to: the HTTP API is not served" $name) "set ops.enabled, and in the configuration ops.listen (0.0.0.0:9465) and ops.tokens") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.ops.httpRoute.enabled (not $values.ops.httpRoute.parentRefs) -}}
-{{- $wrong = append $wrong (dict "what" "ops.httpRoute belongs to no gateway" "remedy" "name one in ops.httpRoute.parentRefs, as [{name: …, namespace: …}]") -}}
+{{- include "lazaret.wrong" (list $ "ops.httpRoute belongs to no gateway" "name one in ops.httpRoute.parentRefs, as [{name: …, namespace: …}]") -}}
 {{- end -}}
 {{- if and $values.ops.ingress.enabled (not $values.ops.ingress.hosts) -}}
-{{- $wrong = append $wrong (dict "what" "ops.ingress has no host" "remedy" "name one in ops.ingress.hosts") -}}
+{{- include "lazaret.wrong" (list $ "ops.ingress has no host" "name one in ops.ingress.hosts") -}}
 {{- end -}}
 
 {{- if and $values.networkPolicy.enabled (not $values.networkPolicy.egress.ports) -}}
 {{- range include "lazaret.addresses" . | fromJsonArray -}}
 {{- if contains "${" . -}}
-{{- $wrong = append $wrong (dict "what" (printf "networkPolicy cannot tell the port of %s" .) "remedy" "name all ports in networkPolicy.egress.ports, or give the variable a default") -}}
+{{- include "lazaret.wrong" (list $ (printf "networkPolicy cannot tell the port of %s" .) "name all ports in networkPolicy.egress.ports, or give the variable a default") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* Secrets that the configuration names */ -}}
+{{/* checkSecrets: what the configuration expects to find, and what is given. */}}
+{{- define "lazaret.checkSecrets" -}}
+{{- $values := .Values -}}
+{{- $config := include "lazaret.config" . | fromYaml -}}
 {{- range include "lazaret.secretsNamed" (dict "value" $config "path" "") | fromJsonArray -}}
 {{- $at := trimPrefix "." .path -}}
 {{- if and .env (not $values.extraEnvFrom) (not (include "lazaret.isInEnv" (list $ .env))) -}}
-{{- $wrong = append $wrong (dict "what" (printf "%s is to be found in the environment variable %s, which no container has" $at .env) "remedy" (printf "name a Secret that has it: existingSecrets.<name>.secretName, and existingSecrets.<name>.env.%s with its key" .env)) -}}
+{{- include "lazaret.wrong" (list $ (printf "%s is to be found in the environment variable %s, which no container has" $at .env) (printf "name a Secret that has it: existingSecrets.<name>.secretName, and existingSecrets.<name>.env.%s with its key" .env)) -}}
 {{- end -}}
 {{- if and .file (not (include "lazaret.isMounted" (list $ .file))) -}}
-{{- $wrong = append $wrong (dict "what" (printf "%s is to be found in the file %s, which no container has" $at .file) "remedy" (printf "name a Secret that has it: existingSecrets.<name>.secretName, and existingSecrets.<name>.mountPath with %s; or put it into `files` and name it /etc/lazaret/…" (dir .file))) -}}
+{{- include "lazaret.wrong" (list $ (printf "%s is to be found in the file %s, which no container has" $at .file) (printf "name a Secret that has it: existingSecrets.<name>.secretName, and existingSecrets.<name>.mountPath with %s; or put it into `files` and name it /etc/lazaret/…" (dir .file))) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $secret := $values.existingSecrets -}}
 {{- if and (not $secret.env) (not $secret.mountPath) -}}
-{{- $wrong = append $wrong (dict "what" (printf "existingSecrets.%s is used by nobody" $name) "remedy" "say what it is: `env`, or `mountPath`") -}}
+{{- include "lazaret.wrong" (list $ (printf "existingSecrets.%s is used by nobody" $name) "say what it is: `env`, or `mountPath`") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* Stages */ -}}
+{{/* checkStages: what is said of stages, and how KEDA gets to know of them. */}}
+{{- define "lazaret.checkStages" -}}
+{{- $values := .Values -}}
+{{- $config := include "lazaret.config" . | fromYaml -}}
+{{- $known := list -}}
+{{- range (include "lazaret.topology" . | fromJson).stages -}}{{- $known = append $known .key -}}{{- end -}}
 {{- range $name, $stage := $values.workers.stages -}}
 {{- if not (has $name $known) -}}
-{{- $wrong = append $wrong (dict "what" (printf "workers.stages names '%s', and there is no such stage" $name) "remedy" (printf "name it <pipeline>.<stage>; known are %s" (join ", " $known))) -}}
+{{- include "lazaret.wrong" (list $ (printf "workers.stages names '%s', and there is no such stage" $name) (printf "name it <pipeline>.<stage>; known are %s" (join ", " $known))) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.workers.stages (ne $values.workers.mode "perStage") -}}
-{{- $wrong = append $wrong (dict "what" "workers.stages has no effect: one Deployment runs all stages" "remedy" "set workers.mode to perStage, or remove workers.stages") -}}
+{{- include "lazaret.wrong" (list $ "workers.stages has no effect: one Deployment runs all stages" "set workers.mode to perStage, or remove workers.stages") -}}
 {{- end -}}
 {{- if include "lazaret.scaledByKeda" . -}}
 {{- $keda := $values.workers.autoscaling.keda -}}
 {{- if and (contains "${" $config.kafka.bootstrap) (not $keda.bootstrapServers) -}}
-{{- $wrong = append $wrong (dict "what" (printf "KEDA cannot read kafka.bootstrap, which is %s" $config.kafka.bootstrap) "remedy" "set workers.autoscaling.keda.bootstrapServers") -}}
+{{- include "lazaret.wrong" (list $ (printf "KEDA cannot read kafka.bootstrap, which is %s" $config.kafka.bootstrap) "set workers.autoscaling.keda.bootstrapServers") -}}
 {{- end -}}
 {{- if not $keda.authenticationRef -}}
 {{- range include "lazaret.kedaLogin" . | fromJsonArray -}}
 {{- if not .name -}}
-{{- $wrong = append $wrong (dict "what" (printf "KEDA asks Kafka itself, and its %s is in none of existingSecrets" .parameter) "remedy" "put it there, or name a TriggerAuthentication in workers.autoscaling.keda.authenticationRef; extraObjects can hold it") -}}
+{{- include "lazaret.wrong" (list $ (printf "KEDA asks Kafka itself, and its %s is in none of existingSecrets" .parameter) "put it there, or name a TriggerAuthentication in workers.autoscaling.keda.authenticationRef; extraObjects can hold it") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* Two that do the same */ -}}
+{{/* checkTwice: what would be done twice, or by nobody. */}}
+{{- define "lazaret.checkTwice" -}}
+{{- $values := .Values -}}
+{{- $config := include "lazaret.config" . | fromYaml -}}
 {{- if and $values.metrics.podMonitor.enabled $values.metrics.serviceMonitor.enabled -}}
-{{- $wrong = append $wrong (dict "what" "metrics.podMonitor and metrics.serviceMonitor would read every metric twice" "remedy" "enable one of them") -}}
+{{- include "lazaret.wrong" (list $ "metrics.podMonitor and metrics.serviceMonitor would read every metric twice" "enable one of them") -}}
 {{- end -}}
 {{- if and $values.strimzi.topics.enabled $values.topicsJob.enabled (eq $values.topicsJob.command "apply") -}}
-{{- $wrong = append $wrong (dict "what" "strimzi.topics and topicsJob would both look after the topics" "remedy" "set topicsJob.enabled to false, or topicsJob.command to plan") -}}
+{{- include "lazaret.wrong" (list $ "strimzi.topics and topicsJob would both look after the topics" "set topicsJob.enabled to false, or topicsJob.command to plan") -}}
 {{- end -}}
 {{- if $values.sweep.enabled -}}
 {{- if not (dig "quarantine" "sweep" "rules" list $config) -}}
-{{- $wrong = append $wrong (dict "what" "sweep.enabled, and there are no rules to sweep by" "remedy" "write some below quarantine.sweep.rules in the configuration; docs/cli.md has an example") -}}
+{{- include "lazaret.wrong" (list $ "sweep.enabled, and there are no rules to sweep by" "write some below quarantine.sweep.rules in the configuration; docs/cli.md has an example") -}}
 {{- end -}}
 {{- if and $values.ops.enabled (dig "quarantine" "sweep" "schedule" "" $config) -}}
-{{- $wrong = append $wrong (dict "what" "both the CronJob and `lazaret ops` would sweep" "remedy" "remove quarantine.sweep.schedule from the configuration, or set sweep.enabled to false") -}}
+{{- include "lazaret.wrong" (list $ "both the CronJob and `lazaret ops` would sweep" "remove quarantine.sweep.schedule from the configuration, or set sweep.enabled to false") -}}
 {{- end -}}
 {{- end -}}
 {{- if and (or $values.strimzi.topics.enabled $values.strimzi.user.enabled) (not $values.strimzi.cluster) -}}
-{{- $wrong = append $wrong (dict "what" "topics and user of Strimzi belong to no Kafka" "remedy" "set strimzi.cluster to the name of the Kafka object") -}}
+{{- include "lazaret.wrong" (list $ "topics and user of Strimzi belong to no Kafka" "set strimzi.cluster to the name of the Kafka object") -}}
 {{- end -}}
 {{- if $values.strimzi.user.enabled -}}
 {{- $user := $values.strimzi.user.name | default (include "lazaret.fullname" .) -}}
@@ -142,19 +174,14 @@ itself `lazaret check` says.
 {{- if (get $values (printf "%sJob" $verb)).enabled -}}
 {{- range include "lazaret.secretsOf" (list $ $verb) | fromJson -}}
 {{- if eq .secretName $user -}}
-{{- $wrong = append $wrong (dict "what" (printf "%sJob would wait for the Secret %s, which Strimzi makes after it" $verb $user) "remedy" (printf "set %sJob.enabled to false (strimzi.topics makes topics), or let the KafkaUser be there before: strimzi.user.enabled false" $verb)) -}}
+{{- include "lazaret.wrong" (list $ (printf "%sJob would wait for the Secret %s, which Strimzi makes after it" $verb $user) (printf "set %sJob.enabled to false (strimzi.topics makes topics), or let the KafkaUser be there before: strimzi.user.enabled false" $verb)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.schemasJob.enabled (not $config.registry) -}}
-{{- $wrong = append $wrong (dict "what" "schemasJob has no registry" "remedy" "name it in the configuration (registry.url), or set schemasJob.enabled to false") -}}
-{{- end -}}
-{{- if $wrong -}}
-{{- $text := "" -}}
-{{- range $wrong -}}{{- $text = printf "%s\n%s\n  remedy: %s\n" $text .what .remedy -}}{{- end -}}
-{{- fail (printf "\n%s" $text) -}}
+{{- include "lazaret.wrong" (list $ "schemasJob has no registry" "name it in the configuration (registry.url), or set schemasJob.enabled to false") -}}
 {{- end -}}
 {{- end -}}
 
