@@ -78,7 +78,7 @@ itself `lazaret check` says.
 {{- range $name := list "ingress" "httpRoute" -}}
 {{- if (get $values.ops $name).enabled -}}
 {{- if or (not $values.ops.enabled) (not (include "lazaret.apiPort" $)) -}}
-{{- include "lazaret.wrong" (list $ (printf "ops.%s has nothing to lead to: the HTTP API is not served" $name) "set ops.enabled, and in the configuration ops.listen (0.0.0.0:9465) and ops.tokens") -}}
+{{- include "lazaret.wrong" (list $ (printf "ops.%s has nothing to lead to: the HTTP API is not served" $name) "set ops.enabled, and in the configuration ops.listen (0.0.0.0:9465), and ops.tokens or ops.oidc") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -18,6 +18,10 @@ place to remember something in.
 {{- end -}}
 {{- include "lazaret.overlay" (dict "base" $config "over" .Values.config) -}}
 {{- include "lazaret.shape" $config -}}
+{{- if and .Values.ops.enabled ($config.ops).inside_run -}}
+{{- /* `lazaret ops` has a container of its own here: what would be done twice would also want the same port. */ -}}
+{{- $_ := set $config.ops "inside_run" false -}}
+{{- end -}}
 {{- if not (hasKey ($config.shutdown | default dict) "drain") -}}
 {{- /* A roll-out lets calls come to their end: one that is cut off has been paid, and its answer is lost. */ -}}
 {{- $longest := int64 1000 -}}

@@ -30,6 +30,9 @@
 {{- $addresses := splitList "," (include "lazaret.withDefaults" $config.kafka.bootstrap) -}}
 {{- with $config.registry -}}{{- $addresses = append $addresses (include "lazaret.withDefaults" .url) -}}{{- end -}}
 {{- range $config.providers -}}{{- $addresses = append $addresses (include "lazaret.withDefaults" .base_url) -}}{{- end -}}
+{{- with ($config.ops).oidc -}}
+{{- range compact (list .issuer (.jwks).url) -}}{{- $addresses = append $addresses (include "lazaret.withDefaults" .) -}}{{- end -}}
+{{- end -}}
 {{- $archive := dig "quarantine" "archive" dict $config -}}
 {{- if hasPrefix "s3://" ($archive.to | default "") -}}
 {{- $addresses = append $addresses (include "lazaret.withDefaults" (dig "s3" "endpoint" "https://amazonaws.com" $archive)) -}}
