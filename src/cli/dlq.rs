@@ -73,8 +73,8 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let now = Timestamp::now();
     match args.what {
         What::Ls(ls) => index::ls(ls, now, global).await,
-        What::Show(show) => show::show(show, now, global).await,
-        What::Runbook(runbook) => runbook::runbook(runbook, now, global).await,
+        What::Show(show) => Box::pin(show::show(show, now, global)).await,
+        What::Runbook(runbook) => Box::pin(runbook::runbook(runbook, now, global)).await,
         What::Groups(groups) => index::groups(groups, now, global).await,
         What::Count(count) => index::count(count, now, global).await,
         What::Redrive(redrive) => send::redrive(redrive, global).await,

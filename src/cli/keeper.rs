@@ -129,6 +129,10 @@ async fn serve_api(
 async fn settle(config: Arc<Config>, index: Arc<dyn Quarantine>, producer: Producer) {
     let mut looks = interval(SETTLE_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // What is in Kafka already is not new, however much of it the index has read yet.
+    if let Err(error) = quarantine::refresh(&config, &index).await {
+        tracing::warn!("what is in Kafka already may be counted as new: {error}");
+    }
     let mut watch = Watch::default();
     loop {
         looks.tick().await;

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::ops::redrive::control::{Command, command, find};
+use crate::ops::redrive::send::SendError;
 use crate::ops::redrive::{RunError, control};
 use crate::quarantine::{Plan, Quarantine, Run};
 
@@ -263,6 +264,7 @@ impl From<RunError> for Failure {
             RunError::Kafka(problem) => problem.into(),
             RunError::Index(error) => error.into(),
             RunError::Ledger(error) => Failure::new(ExitCode::Failed, error.to_string()).at("ledger"),
+            RunError::Send(SendError::TakenOver(_)) => Failure::new(ExitCode::Conflict, error.to_string()),
             RunError::Send(_) | RunError::Unnoted(_) => Failure::new(ExitCode::Failed, error.to_string()),
         }
     }

@@ -23,7 +23,7 @@ use crate::ops::redrive::plan::{Selection, Wish, freeze, propose};
 use crate::ops::redrive::send::{SendError, Sender};
 use crate::quarantine::{Deed, LETTERS_MAX, Plan, Policy, Quarantine, Run, RunState};
 
-/// The transactional name of sweeps.
+/// How the transactional name of sweeps begins.
 const SWEEP: &str = "sweep";
 
 pub struct Sweeper<'a> {
@@ -58,7 +58,8 @@ impl<'a> Sweeper<'a> {
                 let topology = Topology::derive(config);
                 let topic = control::operations(&topology)?;
                 let cluster = reach(&config.kafka, SWEEP).await?;
-                let sender = Sender::open_as(config, cluster, SWEEP, sweep).await?;
+                // Others on the same cluster have another topic of operations, and sweeps of their own.
+                let sender = Sender::open_as(config, cluster, &format!("{SWEEP}.{topic}"), sweep).await?;
                 // What an earlier sweep has written stands there now, and is seen once no transaction is open.
                 settled(&config.kafka, &[&topic], Instant::now() + REFRESH).await?;
                 Some(Hands { topic, sender, producer: Producer::new(&config.kafka, &topology, SWEEP)? })

@@ -143,7 +143,7 @@ async fn what_is_under_way_is_known_however_old_its_plan_is(index: Arc<dyn Quara
     let started = || Deed::Started { overridden: vec![], detached: false };
     let mut acts = Vec::new();
     for n in 1..=4 {
-        acts.push(act(&format!("run-{n}"), n * 10, &[], plan(0)));
+        acts.push(act(&format!("run-{n}"), n * 10, &[], planned(0)));
         acts.extend((n > 1).then(|| act(&format!("run-{n}"), n * 10 + 1, &[], started())));
     }
     apply(&*index, 0..0, acts).await;
@@ -170,7 +170,7 @@ async fn of_what_a_run_tells_again_and_again_the_first_and_the_last_are_kept(ind
         act("run-1", offset, &[], Deed::Progress { tally: Tally { left, ..Tally::default() } })
     };
     let mut acts = vec![
-        act("run-1", 0, &[], plan(0)),
+        act("run-1", 0, &[], planned(0)),
         act("run-1", 1, &[], Deed::Started { overridden: vec![], detached: false }),
     ];
     acts.extend((2..9).map(told));

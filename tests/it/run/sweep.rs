@@ -153,7 +153,8 @@ async fn what_a_rule_puts_into_the_archive_stays_open_and_is_put_there_once() {
     let folder = rig.path("archive").display().to_string();
     rules(&rig, "rules: [{ name: keep safe, match: { tenant: tenant-0 }, do: archive }]");
     let (code, none) = sweep(&rig, &["--once"]).await;
-    assert_eq!((code, &none["error"]["at"]), (2, &json!("quarantine.sweep.rules[0].do.archive")), "{none}");
+    let at = none["error"]["at"].as_str().unwrap_or_default();
+    assert!(code == 2 && at.ends_with("quarantine.sweep.rules[0].do.archive"), "{none}");
     rig.reconfigure("quarantine: {", &format!("quarantine: {{ archive: {{ to: '{folder}' }}, "));
     let (code, done) = sweep(&rig, &["--once"]).await;
     assert_eq!((code, lines(&done)), (0, vec![line("keep safe", 2, 2, "done")]), "{done}");
