@@ -325,7 +325,12 @@ async fn whoever_edits_may_see_payloads_and_says_what_is_to_be_changed() {
         ("/v1/acts/edit", json!({ "letters": ["id-0001"], "payload": { "base64": "!" } }), 400, "base64"),
         ("/v1/acts/edit", json!({ "letters": ["id-0001"], "merge": {} }), 400, "no reason"),
         ("/v1/acts/edit", json!({ "merge": {}, "reason": "x" }), 400, "with what"),
-        ("/v1/acts/edit", json!({ "filter": { "limit": 1 }, "merge": {}, "reason": "x" }), 400, "no pages"),
+        (
+            "/v1/acts/edit",
+            json!({ "filter": { "limit": 1 }, "merge": {}, "reason": "x" }),
+            400,
+            "only says which",
+        ),
         (
             "/v1/acts/edit",
             json!({ "filter": {}, "max": 5, "merge": {}, "reason": "x" }),

@@ -99,6 +99,8 @@ fn head(section: &str) -> Option<(String, String)> {
     let text = section.get(..frames.unwrap_or(section.len()))?;
     let (class, message) = text.split_once(": ").unwrap_or((text, ""));
     let class = class.trim();
-    let is_class = !class.is_empty() && class.len() <= EXCEPTION_MAX && !class.contains(char::is_whitespace);
+    let is_class = !class.is_empty()
+        && class.len() <= EXCEPTION_MAX
+        && !class.contains(|c: char| c.is_whitespace() || c.is_control());
     is_class.then(|| (one_line(class, EXCEPTION_MAX), one_line(message, MESSAGE_MAX)))
 }
