@@ -1,6 +1,7 @@
 //! `/v1/rules`: what is done with dead letters by rule, what rules would do now, and a sweep by them.
 
 use axum::Json;
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,9 +46,10 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(asked: Asked) -> Json<Rules> {
-    let sweep = &asked.api.config.quarantine.sweep;
-    Json(Rules { schedule: sweep.schedule.clone(), rules: sweep.rules.clone() })
+async fn list(Asked { api, who, .. }: Asked) -> Told<Rules> {
+    ensure_whole(&who)?;
+    let sweep = &api.config.quarantine.sweep;
+    Ok(Json(Rules { schedule: sweep.schedule.clone(), rules: sweep.rules.clone() }))
 }
 
 async fn preview(Asked { api, who, .. }: Asked, Sent(trial): Sent<Trial>) -> Told<Report> {
@@ -67,8 +69,13 @@ async fn preview(Asked { api, who, .. }: Asked, Sent(trial): Sent<Trial>) -> Tol
 
 async fn now(Asked { api, who, .. }: Asked, Sent(Nothing {}): Sent<Nothing>) -> Told<Report> {
     ensure_whole(&who)?;
-    let rules = &api.config.quarantine.sweep.rules;
-    Ok(Json(sweep(&api.config, &api.index, rules, How::Carry, Timestamp::now()).await?))
+    // It goes on when nobody waits for the answer any more.
+    let sweeping = tokio::spawn(async move {
+        let rules = &api.config.quarantine.sweep.rules;
+        sweep(&api.config, &api.index, rules, How::Carry, Timestamp::now()).await
+    });
+    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the sweep was broken off");
+    Ok(Json(sweeping.await.map_err(broken)??))
 }
 
 /// Rules are for all dead letters.

@@ -1,6 +1,7 @@
 //! Conditions on dead letters that no field of a filter can state, in CEL (<https://cel.dev>): `attempts > 3 && tenant in
-//! ["acme", "globex"]`, `age > duration("2h")`. They are read once and tried on a letter that has everything, so that a word
-//! that is not known, or a comparison that cannot be made, is found when it is written and not when it is needed.
+//! ["acme", "globex"]`, `age > duration("2h")`. They are read once and tried on a letter that has everything, so that most of
+//! what is wrong with them is found when they are written and not when they are needed. Anybody who may look for letters
+//! may write one: macros, which could go on for ever, are left out, and what is nested too deep for a stack is refused.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -13,9 +14,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::suggest;
 
-/// Bytes of an expression, and brackets within brackets, at most: the parser goes as deep as they do.
-const TEXT_MAX: usize = 4096;
+/// Bytes of an expression, brackets within brackets, and what joins or divides its parts, at most: parsing and evaluation
+/// go as deep as they do.
+const TEXT_MAX: usize = 2048;
 const DEPTH_MAX: usize = 32;
+const JOINTS_MAX: usize = 200;
+const JOINTS: &str = "+-*/%.?:&|<>=!,([{";
+/// Names that are types and no variables.
+const TYPES: [&str; 12] = [
+    "bool",
+    "bytes",
+    "double",
+    "duration",
+    "dyn",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "timestamp",
+    "uint",
+];
 
 /// What an expression can ask for.
 pub const VARIABLES: [(&str, Type); 25] = [
@@ -93,7 +112,7 @@ impl From<Operand> for Value {
     }
 }
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::default().with_stdlib()));
 
 /// A condition. Two are the same when their texts are.
 #[derive(Clone)]
@@ -113,9 +132,11 @@ impl Expression {
         if text.trim().is_empty() {
             return Err(wrong("it is empty"));
         }
-        if text.len() > TEXT_MAX || depth(text) > DEPTH_MAX {
+        let joints = text.chars().filter(|c| JOINTS.contains(*c)).count();
+        if text.len() > TEXT_MAX || depth(text) > DEPTH_MAX || joints > JOINTS_MAX {
             return Err(format!(
-                "a condition of at most {TEXT_MAX} bytes and {DEPTH_MAX} brackets within brackets can be read"
+                "a condition of at most {TEXT_MAX} bytes, {JOINTS_MAX} operators, dots, commas and brackets, and \
+                 {DEPTH_MAX} brackets within brackets can be read"
             ));
         }
         let program = ENV.compile(text).map_err(|errors| {
@@ -123,6 +144,11 @@ impl Expression {
             wrong(&why)
         })?;
         let references = program.references();
+        let is_known =
+            |name: &str| TYPES.contains(&name) || VARIABLES.iter().any(|(known, _)| *known == name);
+        if let Some(name) = references.variables().into_iter().find(|name| !is_known(name)) {
+            return Err(wrong(&unknown(name)));
+        }
         let asks: Vec<&'static str> =
             VARIABLES.iter().map(|(name, _)| *name).filter(|name| references.has_variable(name)).collect();
         drop(references);
@@ -142,13 +168,15 @@ impl Expression {
         match self.program.execute(&context) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(_) => Err("it is neither true nor false".into()),
-            Err(cel::ExecutionError::UndeclaredReference(name)) => {
-                let hint = suggest::hint(&name, "known are", VARIABLES.map(|(name, _)| name));
-                Err(format!("there is no '{name}' ({hint})"))
-            }
+            Err(cel::ExecutionError::UndeclaredReference(name)) => Err(unknown(&name)),
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+fn unknown(name: &str) -> String {
+    let hint = suggest::hint(name, "known are", VARIABLES.map(|(name, _)| name));
+    format!("there is no '{name}' ({hint})")
 }
 
 /// How deep brackets lie within brackets, those in texts included.
@@ -250,13 +278,18 @@ mod tests {
             ("atempts > 3", "there is no 'atempts'"),
             ("attempts > 'three'", "is not a condition"),
             ("code.foo() == 1", "is not a condition"),
+            ("attempts > 3 && tennant == 'acme'", "there is no 'tennant'"),
+            ("true || nobody", "there is no 'nobody'"),
+            ("[1, 2].all(x, x > 0)", "there is no 'x'"),
         ] {
             let told = Expression::parse(text).expect_err(text);
             assert!(told.contains(why), "{text}: {told}");
         }
         let deep = format!("{}attempts > 1{}", "(".repeat(5000), ")".repeat(5000));
         let long = format!("code == '{}'", "x".repeat(5000));
-        for text in [deep, long, "!".repeat(4000), "-".repeat(4000)] {
+        let sum = format!("0{} == 1", "+1".repeat(900));
+        let dots = format!("code{} == 1", ".a".repeat(900));
+        for text in [deep, long, sum, dots, "!".repeat(2000), "-".repeat(2000)] {
             assert!(Expression::parse(&text).expect_err("bounded").contains("brackets"));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::client::{self, dispose};
@@ -121,9 +121,15 @@ fn of_topic(
 ) -> Result<(), KafkaProblem> {
     let failed =
         |error: &KafkaError| KafkaProblem::from_error(format!("read records of topic '{topic}'"), error);
+    let there = partitions(consumer, topic).map_err(|e| failed(&e))?;
+    wanted.retain(|partition, _| there.contains(partition));
     let mut assignment = TopicPartitionList::new();
+    // From where each partition is being read: what comes from before that does since the offset is not there, and the
+    // client begins anew at what is.
+    let mut sought = BTreeMap::new();
     for (partition, offsets) in &wanted {
         let Some(first) = offsets.first() else { continue };
+        sought.insert(*partition, *first);
         // One that Kafka has deleted lets the reading begin at what there is.
         assignment.add_partition_offset(topic, *partition, Offset::Offset(*first)).map_err(|e| failed(&e))?;
     }
@@ -133,6 +139,10 @@ fn of_topic(
         match consumer.poll(POLL) {
             Some(Ok(message)) if message.topic() == &**topic => {
                 let (partition, offset) = (message.partition(), message.offset());
+                if sought.get(&partition).is_some_and(|sought| offset < *sought) {
+                    wanted.remove(&partition);
+                    continue;
+                }
                 let Some(offsets) = wanted.get_mut(&partition) else { continue };
                 last = Instant::now();
                 if offsets.remove(&offset) {
@@ -144,6 +154,7 @@ fn of_topic(
                 match offsets.first() {
                     None => _ = wanted.remove(&partition),
                     Some(next) if next - offset > GAP => {
+                        sought.insert(partition, *next);
                         consumer
                             .seek(topic, partition, Offset::Offset(*next), DEADLINE)
                             .map_err(|e| failed(&e))?;
@@ -191,4 +202,18 @@ fn first_of(
         }
     }
     Err(KafkaProblem::TimedOut { what: what(), waited: DEADLINE })
+}
+
+/// Those that the topic has: it may have been made anew with fewer, or be gone.
+fn partitions(consumer: &BaseConsumer<Context>, topic: &str) -> Result<BTreeSet<i32>, KafkaError> {
+    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(BTreeSet::new());
+    };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(found.partitions().iter().map(|partition| partition.id()).collect()),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(BTreeSet::new()),
+        // It may be there all the same.
+        Some(error) => Err(KafkaError::MetadataFetch(error)),
+    }
 }

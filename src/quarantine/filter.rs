@@ -128,6 +128,13 @@ pub struct Cursor {
     pub id: String,
 }
 
+impl Cursor {
+    /// Behind this letter.
+    pub fn behind(letter: &Known) -> Self {
+        Self { died: letter.entry.last_failure.as_millisecond(), id: letter.entry.id.clone() }
+    }
+}
+
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.died, self.id)

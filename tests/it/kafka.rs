@@ -3,5 +3,6 @@
 
 mod bench;
 mod membership;
+mod pick;
 mod positions;
 mod transaction;

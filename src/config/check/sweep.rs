@@ -111,6 +111,12 @@ fn sent_back(redrive: &Redrive, path: &str, found: &mut Findings) {
     if redrive.gate.is_some_and(|gate| gate > 100) {
         found.error(format!("{path}.gate"), "a share is at most 100 percent", "write 95, for example");
     }
+    if redrive.redrives > 3 && !redrive.overridden.iter().any(|name| name == "loop") {
+        let message =
+            "what was sent back three times is held back by the condition 'loop', with all that goes with it";
+        let hint = "write at most 3, or set 'loop' aside with 'override'";
+        found.error(format!("{path}.redrives"), message, hint);
+    }
     if redrive.overridden.is_empty() {
         return;
     }

@@ -41,7 +41,9 @@ impl Finder {
         &mut self,
         letters: impl IntoIterator<Item = (&'a Entry, Option<&'a Parcel>)>,
     ) -> Result<HashMap<String, Record>, FindError> {
-        let letters: Vec<_> = letters.into_iter().collect();
+        let mut letters: Vec<_> = letters.into_iter().collect();
+        // The vault remembers the object that it read last.
+        letters.sort_by_key(|(_, parcel)| parcel.map(|parcel| parcel.object.as_str()));
         let mut picked = self.picker.pick(letters.iter().map(|(entry, _)| entry.place())).await?;
         let mut found = HashMap::with_capacity(letters.len());
         for (entry, parcel) in letters {

@@ -1,6 +1,6 @@
 //! What is open and due goes into objects of the archive, and then it is written down where it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,6 +17,8 @@ use crate::ops::quarantine::content::portions;
 use crate::quarantine::{Deed, Entry, Filter, Kept as Place, LETTERS_MAX, Quarantine, State};
 use crate::telemetry::metrics;
 
+/// Groups that are asked for.
+const GROUPS: usize = 1000;
 /// Letters that are asked for together.
 const PAGE: usize = 1000;
 
@@ -51,7 +53,12 @@ pub async fn keep(
     };
     let stages = topology.stages.into_iter().map(|stage| (stage.pipeline, stage.stage));
     let others = (!config.quarantine.topics.is_empty()).then(Default::default);
-    for (pipeline, stage) in stages.chain(others) {
+    let mut stages: BTreeSet<(String, String)> = stages.chain(others).collect();
+    // Letters may be of stages that this configuration does not have, or not any more.
+    let standing = Filter { states: vec![State::Open, State::Redriving], ..Filter::default() };
+    let groups = index.groups(&standing, GROUPS).await?.into_iter();
+    stages.extend(groups.map(|group| (group.pipeline, group.stage)));
+    for (pipeline, stage) in stages {
         let due = due(archive, &config.retention(&pipeline, &stage), now);
         for filter in due {
             let of_stage = Filter { pipeline: Some(pipeline.clone()), stage: Some(stage.clone()), ..filter };

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::vault::Vault;
+use super::vault::{Vault, VaultError};
 use crate::config::Config;
 use crate::ops::quarantine::{FollowError, Sources};
 use crate::quarantine::{Act, Batch, Deed, Entry, Quarantine};
@@ -40,7 +40,19 @@ pub async fn refill(
             unread += missing;
             continue;
         };
-        let letters = vault.letters(&parcel).await.map_err(FollowError::archive)?;
+        let letters = match vault.letters(&parcel).await {
+            Ok(letters) => letters,
+            // What cannot be read any more must not keep what can be from being read.
+            Err(error @ VaultError::Damaged { .. }) => {
+                tracing::error!(
+                    object,
+                    letters = missing,
+                    "what these archived dead letters were is lost: {error}"
+                );
+                continue;
+            }
+            Err(error) => return Err(FollowError::archive(error)),
+        };
         let entries: Vec<Entry> = letters
             .into_iter()
             .filter(|letter| !known.contains(&letter.id))

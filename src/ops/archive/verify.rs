@@ -69,6 +69,8 @@ pub async fn verify(
         take(&mut found, Checked { parcel, verdict });
         return Ok(found);
     }
+    // Listed before the acts are read: what is archived meanwhile has its act by then.
+    let objects = vault.objects().await?;
     let (mut after, mut named) = (String::new(), HashSet::new());
     loop {
         let parcels = index.parcels(&after, PAGE).await?;
@@ -81,8 +83,7 @@ pub async fn verify(
             take(&mut found, Checked { parcel, verdict });
         }
     }
-    let mut strays: Vec<String> =
-        vault.objects().await?.into_iter().filter(|object| !named.contains(object)).collect();
+    let mut strays: Vec<String> = objects.into_iter().filter(|object| !named.contains(object)).collect();
     strays.sort();
     found.strays = strays.len() as u64;
     strays.truncate(NAMED);

@@ -140,6 +140,7 @@ async fn weigh(
     aside: Aside,
 ) -> Result<(Vec<Outgoing>, Vec<Advice>), RedriveError> {
     let ledger = LedgerReader::find(&config.ledger)?;
+    let minds_edits = config.quarantine.four_eyes.is_some_and(|four_eyes| four_eyes.edited);
     let (mut outgoing, mut refused) = (Vec::new(), Vec::new());
     for Known { entry, state, archived, edit, .. } in letters {
         let revision = revision_of(config, &entry.pipeline, &entry.stage);
@@ -155,6 +156,15 @@ async fn weigh(
             What::Redrive if aside != Aside::Unchanged && edit.is_none() => unchanged(&entry, &revision),
             _ => None,
         });
+        if let Some(edit) = edit.as_ref().filter(|_| what == What::Redrive && minds_edits) {
+            let message = format!(
+                "dead letter {} was edited by '{}', and nobody else has looked at it",
+                entry.id, edit.by
+            );
+            let hint = "plan it with `lazaret redrive plan`, and let somebody else approve it with `lazaret redrive approve`";
+            refused.push(Advice::new(message, hint));
+            continue;
+        }
         match objection.filter(|_| aside != Aside::All) {
             Some(advice) => refused.push(advice),
             None => {

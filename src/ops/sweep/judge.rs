@@ -31,28 +31,29 @@ impl<'a> Judge<'a> {
         Self { rules: rules.iter().map(|rule| (rule, filter(rule, now))).collect(), now }
     }
 
-    /// The place of the first rule that matches and has something to do, and conditions of which nobody can tell whether they
-    /// hold: they do not match.
-    pub fn rule_for(&self, letter: &Known, circumstances: &Circumstances) -> (Option<usize>, Vec<String>) {
-        let mut untold = Vec::new();
-        let place = self.rules.iter().position(|(rule, filter)| {
-            filter.matches(letter)
-                && has_something_to_do(&rule.action, letter)
-                && rule.matches.group_state.is_none_or(|wanted| {
-                    let is_regressed = circumstances.regressed.contains(&letter.entry.fingerprint);
-                    (wanted == GroupStanding::Regressed) == is_regressed
-                })
-                && rule.matches.provider.is_none_or(|wanted| {
-                    circumstances.providers.get(&stage_of(letter)).is_some_and(|is| *is == wanted)
-                })
-                && rule.matches.condition.as_ref().is_none_or(|condition| {
-                    condition.holds(|name| operand(letter, name, self.now)).unwrap_or_else(|why| {
-                        untold.push(format!("rule '{}': '{condition}': {why}", rule.name));
-                        false
-                    })
-                })
-        });
-        (place, untold)
+    /// The place of the first rule that matches and has something to do. When nobody can tell whether the condition of a rule
+    /// holds, the letter is left alone, whatever rules follow: the error says why.
+    pub fn rule_for(&self, letter: &Known, circumstances: &Circumstances) -> Result<Option<usize>, String> {
+        // What has the code that one rule gives is not given another one by the next: they would take turns for ever.
+        let mut is_classified = false;
+        for (place, (rule, filter)) in self.rules.iter().enumerate() {
+            if !filter.matches(letter) || !holds_now(rule, letter, circumstances) {
+                continue;
+            }
+            if let Some(condition) = &rule.matches.condition {
+                let holds = condition.holds(|name| operand(letter, name, self.now));
+                if !holds.map_err(|why| format!("rule '{}': '{condition}': {why}", rule.name))? {
+                    continue;
+                }
+            }
+            let classifies = matches!(rule.action, Action::Reclassify(_));
+            match has_something_to_do(&rule.action, letter) {
+                true if classifies && is_classified => {}
+                true => return Ok(Some(place)),
+                false => is_classified |= classifies,
+            }
+        }
+        Ok(None)
     }
 
     /// Whether it matters for this letter how the provider of its stage is.
@@ -64,6 +65,15 @@ impl<'a> Judge<'a> {
     pub fn asks_for_groups(&self) -> bool {
         self.rules.iter().any(|(rule, _)| rule.matches.group_state.is_some())
     }
+}
+
+/// Whether group and provider are as the rule wants them.
+fn holds_now(rule: &Rule, letter: &Known, circumstances: &Circumstances) -> bool {
+    let is_regressed = circumstances.regressed.contains(&letter.entry.fingerprint);
+    let group = rule.matches.group_state;
+    let provider = rule.matches.provider;
+    group.is_none_or(|wanted| (wanted == GroupStanding::Regressed) == is_regressed)
+        && provider.is_none_or(|wanted| circumstances.providers.get(&stage_of(letter)) == Some(&wanted))
 }
 
 pub fn stage_of(letter: &Known) -> StageName {

@@ -82,8 +82,12 @@ pub async fn survey(
                 circumstances.providers.extend(state.map(|state| (stage.clone(), state)));
             }
             survey.open += 1;
-            let (place, untold) = judge.rule_for(&letter, &circumstances);
-            survey.untold.extend(untold.into_iter().take(UNTOLD - survey.untold.len().min(UNTOLD)));
+            let place = judge.rule_for(&letter, &circumstances).unwrap_or_else(|why| {
+                if survey.untold.len() < UNTOLD {
+                    survey.untold.push(why);
+                }
+                None
+            });
             match place.and_then(|place| Some((place, rules.get(place)?))) {
                 None => survey.unmatched += 1,
                 Some((place, rule)) => {

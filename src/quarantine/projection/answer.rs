@@ -29,7 +29,33 @@ pub async fn list<S: Shelf>(
     limit: usize,
 ) -> Result<Page, S::Error> {
     let limit = limit.min(ANSWER_MAX);
-    let mut wish = wish(shelf, filter).await?;
+    let Some(condition) = &filter.condition else { return page(shelf, filter, after, limit).await };
+    // In the order of the list, so that no letter is held against it for every page again.
+    let (mut found, mut after) = (Page::default(), after.cloned());
+    loop {
+        let page = page(shelf, filter, after.as_ref(), ANSWER_MAX).await?;
+        for letter in page.letters.into_iter().filter(|letter| condition.holds(letter)) {
+            if found.letters.len() == limit {
+                found.next = found.letters.last().map(Cursor::behind);
+                return Ok(found);
+            }
+            found.letters.push(letter);
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Whatever the condition of the filter says.
+async fn page<S: Shelf>(
+    shelf: &mut S,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page, S::Error> {
+    let mut wish = Wish::of(shelf, filter).await?;
     if let Some(after) = after {
         wish.begin_at(after);
     }

@@ -98,7 +98,10 @@ impl<'a> Desk<'a> {
         after.headers = class::apply(&before.headers, &wish.headers);
         let was = digest(before.value.as_ref(), &before.headers);
         let edit = Edit::new(was, after.value.as_ref(), &after.headers);
-        if edit.is == edit.was {
+        // That a guess at what is masked makes no difference would tell it.
+        let is_masked = before.is_masked(&self.mask)
+            || before.masked_headers(&self.mask) != before.masked_headers(&Mask::default());
+        if edit.is == edit.was && !is_masked {
             return Ok(None);
         }
         let length = serde_json::to_vec(&edit).map_or(usize::MAX, |json| json.len());
@@ -137,7 +140,7 @@ impl<'a> Desk<'a> {
             let words = || Some(Value::String("(not shown)".into()));
             Change { at: at.to_owned(), before: words(), after: words() }
         };
-        if changes.is_empty() && before.value != after.value {
+        if changes.is_empty() && (before.value != after.value || before.is_masked(&self.mask)) {
             changes.push(not_shown("payload"));
         }
         let (old, new) = (before.masked_headers(&self.mask), after.masked_headers(&self.mask));

@@ -4,9 +4,7 @@ use crate::ops::dlq::fixture::{known, time};
 /// Whether each of these rules, alone, is for the letter, at second 3600; it died at second 60.
 fn judged(rule: &str, letter: &Known, circumstances: &Circumstances) -> bool {
     let rules = rules(&format!("[{{ name: one, {rule} }}]"));
-    let (place, untold) = Judge::new(&rules, time(3600)).rule_for(letter, circumstances);
-    assert_eq!(untold, Vec::<String>::new());
-    place.is_some()
+    Judge::new(&rules, time(3600)).rule_for(letter, circumstances).expect("told").is_some()
 }
 
 fn rules(yaml: &str) -> Vec<Rule> {
@@ -55,7 +53,7 @@ fn the_first_rule_that_matches_decides() {
           { name: second, do: keep }]",
     );
     let judge = Judge::new(&rules, time(3600));
-    assert_eq!(judge.rule_for(&known(60), &Circumstances::default()).0, Some(1));
+    assert_eq!(judge.rule_for(&known(60), &Circumstances::default()), Ok(Some(1)));
 }
 
 #[test]
@@ -111,13 +109,30 @@ fn a_rule_can_ask_whether_the_provider_is_back_and_whether_the_group_has_regress
 }
 
 #[test]
-fn what_nobody_can_tell_does_not_match_and_is_said() {
-    let rules = rules("[{ name: odd, match: { where: '1 / (attempts - 3) > 0 || true' }, do: keep }]");
-    // With one attempt, as when it was read, it can be told.
-    let (place, untold) = Judge::new(&rules, time(3600)).rule_for(&known(60), &Circumstances::default());
-    assert_eq!(place.is_some(), untold.is_empty(), "{untold:?}");
-    let rules = self::rules("[{ name: odd, match: { where: '1 / (attempts - 3) > 0' }, do: keep }]");
-    let (place, untold) = Judge::new(&rules, time(3600)).rule_for(&known(60), &Circumstances::default());
-    assert_eq!(place, None);
-    assert!(untold[0].starts_with("rule 'odd': "), "{untold:?}");
+fn what_nobody_can_tell_is_left_alone_whatever_rules_follow() {
+    let rules = rules(
+        "[{ name: odd, match: { where: '1 / (attempts - 3) > 0' }, do: keep }, \
+          { name: rest, do: { discard: { reason: old } } }]",
+    );
+    let judge = Judge::new(&rules, time(3600));
+    // It has three attempts, and when the condition was read it had one.
+    let told = judge.rule_for(&known(60), &Circumstances::default()).expect_err("nobody can tell");
+    assert!(told.starts_with("rule 'odd': "), "{told}");
+    let mut other = known(60);
+    other.entry.attempts = 2;
+    assert_eq!(judge.rule_for(&other, &Circumstances::default()), Ok(Some(1)));
+}
+
+#[test]
+fn rules_that_give_other_codes_do_not_take_turns() {
+    let rules = rules(
+        "[{ name: a, match: { tenant: acme }, do: { reclassify: { code: parse.corrupt, class: transient } } }, \
+          { name: b, match: { class: transient }, do: { reclassify: { code: parse.timeout, class: transient } } }, \
+          { name: c, match: { class: transient }, do: { assign: { owner: kim } } }]",
+    );
+    let judge = Judge::new(&rules, time(3600));
+    let mut letter = known(60);
+    assert_eq!(judge.rule_for(&letter, &Circumstances::default()), Ok(Some(0)));
+    letter.entry.class = "transient".into();
+    assert_eq!(judge.rule_for(&letter, &Circumstances::default()), Ok(Some(2)), "it has its code");
 }
