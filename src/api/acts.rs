@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{Ask, cursor, limit, read_cursor};
 use super::asked::{Asked, Sent, Told};
-use super::letters::{STANDING, find};
+use super::letters::{STANDING, ids_of};
 use super::{Api, Problem, Right, Route, Who};
 use crate::flow::Code;
 use crate::ops::quarantine::change::{Change, Done, Prepared, operations_topic};
@@ -181,13 +181,7 @@ async fn target(api: &Api, who: &Who, order: &Order, deed: &Deed) -> Result<Targ
         return Err(Problem::forbidden(detail, "name letters, or a filter"));
     }
     match (&order.letters, &order.group, &order.filter) {
-        (Some(letters), None, None) if is_part => {
-            let mut ids = Vec::with_capacity(letters.len());
-            for id in letters {
-                ids.push(find(api, who, id).await?.entry.id);
-            }
-            Ok(Target::Letters(ids))
-        }
+        (Some(letters), None, None) if is_part => Ok(Target::Letters(ids_of(api, who, letters).await?)),
         (Some(letters), None, None) => Ok(Target::Letters(letters.clone())),
         (None, Some(group), None) => Ok(Target::Group(group.clone())),
         (None, None, Some(ask)) => {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{Ask, cursor, limit, read_cursor};
 use super::asked::{Asked, Sent, Told};
-use super::letters::find;
+use super::letters::meant;
 use super::{Api, Problem, Right, Route, Who};
 use crate::ops::archive::recall::{Prepared, Recall, Recalled, To};
 use crate::ops::archive::{self, ArchiveError};
@@ -112,20 +112,8 @@ async fn restore(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Res
 
 /// What is meant, within what whoever orders it may know of.
 async fn target(api: &Api, who: &Who, order: &Order) -> Result<Target, Problem> {
-    match (&order.letters, &order.filter) {
-        (Some(letters), None) => {
-            let mut ids = Vec::with_capacity(letters.len());
-            for id in letters {
-                ids.push(find(api, who, id).await?.entry.id);
-            }
-            Ok(Target::Letters(ids))
-        }
-        (None, Some(ask)) => {
-            ask.ensure_conditions()?;
-            Ok(Target::Those(Box::new(ask.filter(&who.scope, &[])?)))
-        }
-        _ => Err(Problem::wrong("it is not said what", "give one of letters and filter")),
-    }
+    let target = meant(api, who, order.letters.as_deref(), order.filter.as_ref(), &[]).await?;
+    target.ok_or_else(|| Problem::wrong("it is not said what", "give one of letters and filter"))
 }
 
 impl From<ArchiveError> for Problem {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::acts::MAX;
 use super::ask::Ask;
 use super::asked::{Asked, Sent, Told};
-use super::letters::find;
+use super::letters::{find, meant};
 use super::{Api, Problem, Right, Route, Who};
 use crate::ops::dlq::edit::{
     Change, Done, EditError, Payload, Prepared, What, Wish, changes, check, prepare,
@@ -177,20 +177,9 @@ async fn carry_out(api: &Api, who: &Who, order: Order, what: What) -> Result<Res
 }
 
 async fn target(api: &Api, who: &Who, order: &Order) -> Result<Target, Problem> {
-    match (&order.letters, &order.filter) {
-        (Some(letters), None) => {
-            let mut ids = Vec::with_capacity(letters.len().min(MAX));
-            for id in letters {
-                ids.push(find(api, who, id).await?.entry.id);
-            }
-            Ok(Target::Letters(ids))
-        }
-        (None, Some(ask)) => {
-            ask.ensure_conditions()?;
-            Ok(Target::Those(Box::new(ask.filter(&who.scope, &[Standing::Open])?)))
-        }
-        _ => Err(Problem::wrong("it is not said with what", "give one of letters and filter")),
-    }
+    let Order { letters, filter, .. } = order;
+    let target = meant(api, who, letters.as_deref(), filter.as_ref(), &[Standing::Open]).await?;
+    target.ok_or_else(|| Problem::wrong("it is not said with what", "give one of letters and filter"))
 }
 
 impl From<EditError> for Problem {

@@ -9,7 +9,7 @@ use super::ask::{Ask, cursor, read_cursor};
 use super::asked::{Asked, Told};
 use super::{Api, Problem, Right, Route, Who};
 use crate::ops::quarantine::content::{Content, Contents};
-use crate::ops::quarantine::selection;
+use crate::ops::quarantine::selection::{self, Target};
 use crate::quarantine::{Act, Bucket, Cursor, Known, Share, State as Standing};
 
 /// Where letters are of which somebody has to think.
@@ -114,6 +114,34 @@ async fn acts(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<His
 
 pub fn gone() -> Problem {
     Problem::not_found("Kafka no longer has the record", "what is known of the letter is all there is")
+}
+
+/// Which letters are meant, within what somebody may know of: those that are named, or all that pass, in these states when none is
+/// named. `None` when it is not said, or twice.
+pub async fn meant(
+    api: &Api,
+    who: &Who,
+    letters: Option<&[String]>,
+    filter: Option<&Ask>,
+    states: &[Standing],
+) -> Result<Option<Target>, Problem> {
+    match (letters, filter) {
+        (Some(letters), None) => Ok(Some(Target::Letters(ids_of(api, who, letters).await?))),
+        (None, Some(ask)) => {
+            ask.ensure_conditions()?;
+            Ok(Some(Target::Those(Box::new(ask.filter(&who.scope, states)?))))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The whole ids of these letters, all of which somebody may know of.
+pub async fn ids_of(api: &Api, who: &Who, letters: &[String]) -> Result<Vec<String>, Problem> {
+    let mut ids = Vec::with_capacity(letters.len());
+    for id in letters {
+        ids.push(find(api, who, id).await?.entry.id);
+    }
+    Ok(ids)
 }
 
 /// The letter of this id, or of one that begins so. One that somebody may not know of is not there.

@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{Ask, limit};
 use super::asked::{Asked, Sent, Told};
-use super::letters::find as find_letter;
+use super::letters::meant;
 use super::{Api, Problem, Right, Route, Who};
 use crate::config::Span;
 use crate::message::trail::is_id;
+use crate::ops::quarantine::selection::Target;
 use crate::ops::redrive::checks::{Check, Limits, Starting, check, in_the_way};
 use crate::ops::redrive::control::{Command, command, count, find, known};
 use crate::ops::redrive::plan::{Selection, Wish, freeze, propose};
@@ -244,18 +245,10 @@ async fn plan(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Told<P
 
 /// Within what somebody may know of.
 async fn selection(api: &Api, who: &Who, order: &Order) -> Result<Selection, Problem> {
-    match (&order.letters, &order.filter) {
-        (Some(ids), None) => {
-            let mut all = Vec::with_capacity(ids.len());
-            for id in ids {
-                all.push(find_letter(api, who, id).await?.entry.id);
-            }
-            Ok(Selection::Ids(all))
-        }
-        (None, Some(ask)) => {
-            ask.ensure_conditions()?;
-            Ok(Selection::Filter(Box::new(ask.filter(&who.scope, &[Standing::Open])?)))
-        }
+    let Order { letters, filter, .. } = order;
+    match meant(api, who, letters.as_deref(), filter.as_ref(), &[Standing::Open]).await? {
+        Some(Target::Letters(ids)) => Ok(Selection::Ids(ids)),
+        Some(Target::Those(filter)) => Ok(Selection::Filter(filter)),
         _ => Err(Problem::wrong("it is not said with what", "give one of letters and filter")),
     }
 }

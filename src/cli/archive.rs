@@ -11,18 +11,18 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::confirm::confirm;
-use super::dlq::ensure_id;
-use super::dlq::which::{Which, index};
+use super::dlq::change::With;
+use super::dlq::which::index;
 use super::signals::Signals;
 use super::words::NOBODY;
-use super::{ExitCode, Failure, Format, Global, output};
+use super::{ExitCode, Failure, Format, Global, keeper, output};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::ops::archive::recall::{Prepared, Recall, To};
 use crate::ops::archive::{self, ArchiveError, Pass, Verdict, Verified, pass, verify};
-use crate::ops::quarantine::selection::Target;
 use crate::quarantine::Quarantine;
+use crate::telemetry::http::Readiness;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -54,32 +54,14 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct Restore {
-    /// Ids, or as much of their beginning as tells them from the others; without any, all for which the conditions hold.
-    #[arg(value_name = "ID")]
-    ids: Vec<String>,
     #[command(flatten)]
-    which: Which,
+    with: With,
     /// Write them into this file instead, an Avro object container as in the archive.
     #[arg(long, value_name = "FILE", conflicts_with = "to_topic")]
     to: Option<PathBuf>,
     /// Write them to this topic instead of the one where they stood.
     #[arg(long, value_name = "TOPIC")]
     to_topic: Option<String>,
-    /// Why. It is written down on the topic of operations.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Who does it; the user of this shell when absent.
-    #[arg(long, value_name = "NAME", env = "USER")]
-    by: Option<String>,
-    /// Show what would be done, and do nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do it without being asked.
-    #[arg(long)]
-    yes: bool,
-    /// Touch at most this many.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max: u32,
 }
 
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
@@ -137,14 +119,7 @@ async fn serve(
     let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     // The index has to know what has died since.
-    let following = async {
-        loop {
-            if let Err(error) = crate::ops::quarantine::follow(config, index, stop.clone()).await {
-                tracing::error!("the index of dead letters does not follow Kafka, and tries again: {error}");
-            }
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), stop.cancelled()).await;
-        }
-    };
+    let following = keeper::follow(Arc::new(config.clone()), index.clone(), Readiness::new(), stop.clone());
     tokio::select! {
         () = following => {}
         () = archive::serve(config, index, producer, stop.clone()) => {}
@@ -199,8 +174,10 @@ fn verified(found: &Verified) -> String {
 }
 
 async fn restore(restore: Restore, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    let target = restore.target(now)?;
-    let Restore { which, to, to_topic, reason, by, dry_run, yes, max, .. } = restore;
+    let Restore { with, to, to_topic } = restore;
+    let hint = "name ids, or conditions such as --stage; --state all for whatever there is";
+    let (target, max) = (with.letters(now, &[], hint)?, with.max());
+    let With { which, reason, by, dry_run, yes, .. } = with;
     let config = global.load_config()?;
     let mut vault = archive::open(&config)?;
     let to = match (to, to_topic) {
@@ -210,7 +187,6 @@ async fn restore(restore: Restore, now: Timestamp, global: &Global) -> Result<Ex
     };
     let recall = Recall { to, by: by.unwrap_or_else(|| NOBODY.into()), reason };
     let index = index(&config, which.no_refresh).await?;
-    let max = usize::try_from(max).unwrap_or(usize::MAX);
     let prepared = recall.prepare(&config, &*index, &target, max).await?;
     let what = format!("{} dead letters are read out of the archive", prepared.count());
     if dry_run {
@@ -241,24 +217,6 @@ async fn restore(restore: Restore, now: Timestamp, global: &Global) -> Result<Ex
         }
     }
     Ok(ExitCode::Done)
-}
-
-impl Restore {
-    fn target(&self, now: Timestamp) -> Result<Target, Failure> {
-        let usage = |message: &str, hint: &str| Err(Failure::new(ExitCode::Usage, message).hint(hint));
-        match (self.ids.is_empty(), self.which.is_empty()) {
-            (false, false) => usage("ids and conditions are given", "give either of them"),
-            (true, true) => {
-                let hint = "name ids, or conditions such as --stage; --state all for whatever there is";
-                usage("it is not said which dead letters", hint)
-            }
-            (false, true) => {
-                self.ids.iter().try_for_each(|id| ensure_id(id))?;
-                Ok(Target::Letters(self.ids.clone()))
-            }
-            (true, false) => Ok(Target::Those(Box::new(self.which.filter(now, &[])?))),
-        }
-    }
 }
 
 impl From<ArchiveError> for Failure {

@@ -1,7 +1,7 @@
 //! `lazaret dlq`: the dead letters of all stages, everything about one, and sending them back.
 
 mod audit;
-mod change;
+pub mod change;
 mod edit;
 mod export;
 mod index;

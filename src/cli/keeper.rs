@@ -149,7 +149,7 @@ async fn settle(config: Arc<Config>, index: Arc<dyn Quarantine>, producer: Produ
 }
 
 /// Until it is told to stop; whatever fails is tried again.
-async fn follow(
+pub async fn follow(
     config: Arc<Config>,
     index: Arc<dyn Quarantine>,
     readiness: Readiness,

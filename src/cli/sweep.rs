@@ -12,7 +12,7 @@ use super::{ExitCode, Failure, Format, Global, output};
 use crate::config::Config;
 use crate::ops::redrive::{Ended, RunError, execute};
 use crate::ops::sweep::{self, How, Line, Outcome, Report};
-use crate::quarantine::{Quarantine, RunState, Tally};
+use crate::quarantine::Quarantine;
 
 /// Do with dead letters what the rules below quarantine.sweep say: every open one is held against them, and the first rule that
 /// matches decides.
@@ -123,8 +123,7 @@ async fn to_its_end(
         Ended::Run(ended) => {
             let reason = ended.reason.clone().map(|reason| format!(" ({reason})")).unwrap_or_default();
             say(&format!("{}, {}{reason}", ended.state.as_str(), counts(&ended.tally)));
-            let Tally { failed, expired, .. } = ended.tally;
-            ended.state == RunState::Finished && failed == 0 && expired == 0
+            ended.ended_well()
         }
         Ended::TakenOver => {
             say("somebody else runs it");

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use cel::{Context, Env, Program, Value};
 use jiff::Timestamp;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::suggest;
+use super::text::as_text;
 
 /// Bytes of an expression, brackets within brackets, and what joins or divides its parts, at most: parsing and evaluation
 /// go as deep as they do.
@@ -213,28 +212,10 @@ impl fmt::Display for Expression {
     }
 }
 
-impl<'de> Deserialize<'de> for Expression {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for Expression {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl schemars::JsonSchema for Expression {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Expression".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let description = format!("A condition in CEL over {}", VARIABLES.map(|(name, _)| name).join(", "));
-        schemars::json_schema!({ "type": "string", "description": description })
-    }
-}
+as_text!(
+    Expression,
+    "description": format!("A condition in CEL over {}", VARIABLES.map(|(name, _)| name).join(", "))
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use regex::Regex;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text::as_text;
 
 /// Fields of JSON, such as `$.user.email`, `$.messages[*].content` or `$..password`. Lists are gone through whether the path
 /// says so or not.
@@ -120,35 +120,8 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Read from text, written as text.
-macro_rules! as_text {
-    ($type:ident, $description:literal) => {
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $type::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-            }
-        }
-
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl schemars::JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "description": $description })
-            }
-        }
-    };
-}
-
-as_text!(FieldPath, "Fields of JSON: `$.user.email`, `$.messages[*].content`, `$..password`");
-as_text!(Pattern, "A regular expression");
+as_text!(FieldPath, "description": "Fields of JSON: `$.user.email`, `$.messages[*].content`, `$..password`");
+as_text!(Pattern, "description": "A regular expression");
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ mod secret;
 mod source;
 pub mod suggest;
 pub mod template;
+mod text;
 mod variables;
 
 pub(crate) use check::{check, check_rules, is_safe};

@@ -5,8 +5,8 @@ use std::fmt;
 
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use jiff::Timestamp;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text::as_text;
 
 /// Two are the same when their texts are.
 #[derive(Clone)]
@@ -57,30 +57,10 @@ impl fmt::Display for Schedule {
     }
 }
 
-impl<'de> Deserialize<'de> for Schedule {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for Schedule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl schemars::JsonSchema for Schedule {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Schedule".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "description": "A schedule as cron writes it, `*/10 * * * *`, in UTC unless a time zone follows"
-        })
-    }
-}
+as_text!(
+    Schedule,
+    "description": "A schedule as cron writes it, `*/10 * * * *`, in UTC unless a time zone follows"
+);
 
 #[cfg(test)]
 mod tests {

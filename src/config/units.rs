@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use super::text::as_text;
 
 /// A duration with a unit: `250ms`, `30s`, `5m`, `1h30m`, `7d`. Never negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,35 +116,16 @@ impl std::fmt::Display for Size {
     }
 }
 
-macro_rules! as_text {
-    ($name:ident, $pattern:literal, $what:literal) => {
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                $name::parse(&text).map_err(serde::de::Error::custom)
-            }
-        }
-
-        impl schemars::JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "pattern": $pattern, "description": $what })
-            }
-        }
-    };
-}
-
-as_text!(Span, "^([0-9]+(ms|s|m|h|d))+$", "A duration with a unit: 250ms, 30s, 5m, 1h30m, 7d");
-as_text!(Size, "^[0-9]+ ?(B|KiB|MiB|GiB|kB|KB|MB|GB)$", "A size with a unit: 64KiB, 20MiB, 1GiB");
+as_text!(
+    Span,
+    "pattern": "^([0-9]+(ms|s|m|h|d))+$",
+    "description": "A duration with a unit: 250ms, 30s, 5m, 1h30m, 7d"
+);
+as_text!(
+    Size,
+    "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB|kB|KB|MB|GB)$",
+    "description": "A size with a unit: 64KiB, 20MiB, 1GiB"
+);
 
 #[cfg(test)]
 mod tests {

@@ -41,27 +41,6 @@ impl Picker {
         Self { consumer: None, kafka: kafka.clone(), verb: verb.to_owned(), message_max }
     }
 
-    /// The first record of this partition that stands at this offset or beyond. `None` when there is none.
-    pub async fn first(
-        &mut self,
-        name: &TopicPartition,
-        offset: i64,
-    ) -> Result<Option<Record>, KafkaProblem> {
-        let consumer = match self.consumer.take() {
-            Some(consumer) => consumer,
-            None => connect(&self.kafka, &self.verb, self.message_max)?,
-        };
-        let name = name.clone();
-        let work = move || {
-            let first = first_of(&consumer, &name, offset);
-            let _ = consumer.unassign();
-            (consumer, first)
-        };
-        let (consumer, first) = tokio::task::spawn_blocking(work).await.map_err(broken)?;
-        self.consumer = Some(consumer);
-        first
-    }
-
     /// The records at these places; one that Kafka no longer has is not among them. All are held in memory: whoever asks
     /// knows how large they are.
     pub async fn pick(
@@ -72,27 +51,49 @@ impl Picker {
         for (name, offset) in places {
             wanted.entry(name.topic).or_default().entry(name.partition).or_default().insert(offset);
         }
+        self.ask(move |consumer| {
+            let mut found = HashMap::new();
+            // One topic at a time, because the end of a partition does not name its topic.
+            wanted
+                .into_iter()
+                .try_for_each(|(topic, wanted)| of_topic(consumer, &topic, wanted, &mut found))
+                .map(|()| found)
+        })
+        .await
+    }
+
+    /// The first record of this partition that stands at this offset or beyond. `None` when there is none.
+    pub async fn first(
+        &mut self,
+        name: &TopicPartition,
+        offset: i64,
+    ) -> Result<Option<Record>, KafkaProblem> {
+        let name = name.clone();
+        self.ask(move |consumer| first_of(consumer, &name, offset)).await
+    }
+
+    /// Lets somebody read with the connection, which is there for the next question then.
+    async fn ask<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(&BaseConsumer<Context>) -> Result<T, KafkaProblem> + Send + 'static,
+    ) -> Result<T, KafkaProblem> {
         let consumer = match self.consumer.take() {
             Some(consumer) => consumer,
             None => connect(&self.kafka, &self.verb, self.message_max)?,
         };
         let work = move || {
-            let mut found = HashMap::new();
-            // One topic at a time, because the end of a partition does not name its topic.
-            let picked = wanted
-                .into_iter()
-                .try_for_each(|(topic, wanted)| of_topic(&consumer, &topic, wanted, &mut found));
+            let answer = question(&consumer);
             let _ = consumer.unassign();
-            (consumer, picked.map(|()| found))
+            (consumer, answer)
         };
-        let (consumer, picked) = tokio::task::spawn_blocking(work).await.map_err(broken)?;
+        let broken = |error: tokio::task::JoinError| KafkaProblem::Other {
+            what: "read records".into(),
+            cause: error.to_string(),
+        };
+        let (consumer, answer) = tokio::task::spawn_blocking(work).await.map_err(broken)?;
         self.consumer = Some(consumer);
-        picked
+        answer
     }
-}
-
-fn broken(error: tokio::task::JoinError) -> KafkaProblem {
-    KafkaProblem::Other { what: "read records".into(), cause: error.to_string() }
 }
 
 impl Drop for Picker {

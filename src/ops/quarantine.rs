@@ -9,6 +9,7 @@ pub mod export;
 mod follow;
 mod gather;
 mod measure;
+pub mod pages;
 pub mod selection;
 mod settle;
 mod watch;

@@ -1,94 +1,17 @@
 //! A redrive of many: a plan that is frozen, and the run of it. Everything about it stands on the topic of operations, as
 //! acts whose operation is the run; what it is follows from them. Plain data and pure functions.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod fate;
+mod plan;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Deed, Outcome};
-use super::{Known, State};
-use crate::config::Span;
-
-/// What is to be sent back, and how. It does not change once it is written: letters that die later are not in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Plan {
-    /// What people call it.
-    pub name: String,
-    /// All letters are of one stage.
-    pub pipeline: String,
-    pub stage: String,
-    /// What was asked for, as flags of the command line.
-    pub selection: String,
-    pub letters: u64,
-    /// Of their values.
-    pub bytes: u64,
-    /// Different ones.
-    pub tenants: u64,
-    /// The fingerprints of its letters: a letter of another one that dies in the run is something new.
-    pub groups: Vec<String>,
-    /// When Kafka took in the letter that it deletes first.
-    pub oldest: Option<Timestamp>,
-    /// How many failed for good and were not edited, by the revision of the stage that they failed in.
-    pub permanent: BTreeMap<String, u64>,
-    /// How many go with another value or other headers than they died with, as far as they were edited before.
-    #[serde(default)]
-    pub edited: u64,
-    /// How often the letter that was sent back most often was.
-    pub most_redriven: u32,
-    /// Another person has to approve it before it is started.
-    #[serde(default)]
-    pub approval: bool,
-    /// What the ledger said of their jobs, where it could be asked.
-    pub preview: Option<Preview>,
-    pub policy: Policy,
-}
-
-/// What the ledger says of the jobs of a plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Preview {
-    /// How many it was asked for: the first of a large plan.
-    pub asked: u64,
-    /// Done already: they are not sent.
-    pub done: u64,
-    /// Sent back before, and on their way.
-    pub under_way: u64,
-    /// Jobs that it does not know.
-    pub unknown: u64,
-    /// They are to be run.
-    pub run: u64,
-}
-
-/// How a plan is run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Policy {
-    /// So many are sent, and what became of all of them is waited for, before the next so many are.
-    pub canary: Vec<u32>,
-    /// Most letters a second, after the canaries.
-    pub rate: u32,
-    /// The least share of those that ended that must have succeeded, percent.
-    pub gate: u8,
-    /// Most letters that are sent and of which it is not known what became of them.
-    pub outstanding: u32,
-    /// How long to wait for what becomes of the canaries.
-    pub patience: Span,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self { canary: vec![1, 5, 25], rate: 50, gate: 95, outstanding: 1000, patience: Span::secs(600) }
-    }
-}
-
-impl Policy {
-    /// How long so many letters take at least, at the rate; the canaries take as long as the stage does.
-    pub fn duration(&self, letters: u64) -> Duration {
-        let canaries = self.canary.iter().map(|size| u64::from(*size)).sum();
-        Duration::from_secs(letters.saturating_sub(canaries).div_ceil(u64::from(self.rate.max(1))))
-    }
-}
+pub use self::fate::{Fate, Tally};
+pub use self::plan::{Plan, Policy, Preview};
+use super::Known;
+use super::act::{Act, Deed};
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -132,115 +55,6 @@ impl RunState {
     /// It has begun and not ended: no other one may run on its stage.
     pub fn is_active(self) -> bool {
         matches!(self, RunState::Running | RunState::Paused | RunState::Stopped)
-    }
-}
-
-/// How many letters of a plan are where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Tally {
-    /// Not sent yet.
-    pub left: u64,
-    /// Sent, and nobody knows what became of them.
-    pub pending: u64,
-    pub succeeded: u64,
-    /// Dead again.
-    pub failed: u64,
-    /// Not run, since the ledger had them as done.
-    pub skipped: u64,
-    /// Deleted by Kafka before they were sent.
-    pub expired: u64,
-    /// Somebody else sent them back, or gave them up.
-    pub elsewhere: u64,
-}
-
-impl Tally {
-    pub fn add(&mut self, fate: Fate) {
-        *self.of(fate) += 1;
-    }
-
-    pub fn remove(&mut self, fate: Fate) {
-        let count = self.of(fate);
-        *count = count.saturating_sub(1);
-    }
-
-    /// Those of which it is known how they ended in this run.
-    pub fn ended(&self) -> u64 {
-        self.succeeded + self.failed
-    }
-
-    pub fn sent(&self) -> u64 {
-        self.pending + self.ended()
-    }
-
-    fn of(&mut self, fate: Fate) -> &mut u64 {
-        match fate {
-            Fate::Left => &mut self.left,
-            Fate::Pending => &mut self.pending,
-            Fate::Succeeded => &mut self.succeeded,
-            Fate::Failed => &mut self.failed,
-            Fate::Skipped => &mut self.skipped,
-            Fate::Expired => &mut self.expired,
-            Fate::Elsewhere => &mut self.elsewhere,
-        }
-    }
-}
-
-/// What became of a letter in a run. See [`Tally`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Fate {
-    Left,
-    Pending,
-    Succeeded,
-    Failed,
-    Skipped,
-    Expired,
-    Elsewhere,
-}
-
-impl Fate {
-    pub const ALL: [Fate; 7] = [
-        Fate::Left,
-        Fate::Pending,
-        Fate::Succeeded,
-        Fate::Failed,
-        Fate::Skipped,
-        Fate::Expired,
-        Fate::Elsewhere,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Fate::Left => "left",
-            Fate::Pending => "pending",
-            Fate::Succeeded => "succeeded",
-            Fate::Failed => "failed",
-            Fate::Skipped => "skipped",
-            Fate::Expired => "expired",
-            Fate::Elsewhere => "elsewhere",
-        }
-    }
-
-    /// `state` is the letter's, `None` when the index does not know it; `acts` are those on it, of any operation.
-    pub fn of(run: &str, state: Option<State>, acts: &[Act]) -> Self {
-        let (mut sent, mut skipped) = (false, false);
-        for act in acts.iter().filter(|act| act.operation == run) {
-            match act.deed {
-                Deed::Redriven => sent = true,
-                Deed::Settled { outcome: Outcome::Returned } => sent = false,
-                Deed::Settled { outcome: Outcome::Skipped } => skipped = true,
-                _ => {}
-            }
-        }
-        match (state, sent) {
-            (Some(State::Resolved), _) if skipped => Fate::Skipped,
-            (Some(State::Resolved), true) => Fate::Succeeded,
-            (Some(State::Superseded), true) => Fate::Failed,
-            (Some(State::Redriving), true) => Fate::Pending,
-            (Some(State::Open), _) => Fate::Left,
-            (Some(State::Expired) | None, _) => Fate::Expired,
-            _ => Fate::Elsewhere,
-        }
     }
 }
 
@@ -302,6 +116,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// All its letters were run or had been, and none died again.
+    pub fn ended_well(&self) -> bool {
+        self.state == RunState::Finished && self.tally.failed == 0 && self.tally.expired == 0
+    }
+
     /// It is under way on the stage of this plan.
     pub fn holds_stage_of(&self, plan: &Plan) -> bool {
         self.state.is_active() && self.plan.pipeline == plan.pipeline && self.plan.stage == plan.stage

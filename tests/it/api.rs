@@ -18,6 +18,21 @@ async fn token(rig: &Rig, args: &[&str]) -> (String, String) {
     (text("token"), text("line"))
 }
 
+/// Serves the API to those whose tokens these are, and waits until one of them sees so many letters.
+async fn served(rig: &Rig, lines: &[&str], token: &str, letters: u64) -> (Worker, Caller) {
+    std::fs::write(rig.path("tokens"), lines.join("\n") + "\n").expect("written");
+    let file = rig.path("tokens");
+    let ops = format!("ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{", file.display());
+    rig.reconfigure("http: {", &ops);
+    let ops = rig.serve("ops", &[]).await;
+    let caller = Caller::of(&ops).await;
+    eventually("the index has the letters", async || {
+        (caller.get(token, "/v1/dlq/count").await.1["count"] == letters).then_some(())
+    })
+    .await;
+    (ops, caller)
+}
+
 struct Caller {
     url: String,
     client: reqwest::Client,
@@ -25,12 +40,7 @@ struct Caller {
 
 impl Caller {
     async fn of(ops: &Worker) -> Self {
-        let url = eventually("the API is served", async || {
-            let log = ops.log();
-            let line = log.lines().find_map(|line| line.split_once("the API is at "))?;
-            Some(line.1.split_once("/v1")?.0.to_owned())
-        })
-        .await;
+        let url = ops.api().await;
         Self { url, client: reqwest::Client::builder().no_proxy().build().expect("a client") }
     }
 
@@ -53,16 +63,7 @@ async fn programs_see_and_do_what_their_tokens_allow_and_it_is_written_down_in_t
     let (kim, kims) = token(&rig, &["kim", "--role", "operator"]).await;
     let (ben, bens) =
         token(&rig, &["ben", "--role", "viewer", "--with", "dlq:payload", "--expires", "1h"]).await;
-    std::fs::write(rig.path("tokens"), format!("# people\n{kims}\n{bens}\n")).expect("written");
-    let file = rig.path("tokens");
-    let ops = format!("ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{", file.display());
-    rig.reconfigure("http: {", &ops);
-    let mut ops = rig.serve("ops", &[]).await;
-    let caller = Caller::of(&ops).await;
-    eventually("the index has the letters", async || {
-        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 3).then_some(())
-    })
-    .await;
+    let (mut ops, caller) = served(&rig, &["# people", &kims, &bens], &kim, 3).await;
 
     let (_, page) = caller.get(&kim, "/v1/dlq?limit=2").await;
     assert_eq!(page["letters"].as_array().map(Vec::len), Some(2));
@@ -158,19 +159,8 @@ async fn files_are_masked_and_who_sees_what_is_masked_is_written_down_before() {
     };
     let (kim, kims) = token(&rig, &["kim", "--role", "operator", "--with", "dlq:payload"]).await;
     let (boss, line) = token(&rig, &["boss", "--role", "admin"]).await;
-    std::fs::write(rig.path("tokens"), format!("{kims}\n{line}\n")).expect("written");
-    let ops = format!(
-        "ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{",
-        rig.path("tokens").display()
-    );
-    rig.reconfigure("http: {", &ops);
     rig.reconfigure("quarantine: { ", "quarantine: { masking: { patterns: [payload], quotes: true }, ");
-    let mut ops = rig.serve("ops", &[]).await;
-    let caller = Caller::of(&ops).await;
-    eventually("the index has the letters", async || {
-        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 4).then_some(())
-    })
-    .await;
+    let (mut ops, caller) = served(&rig, &[&kims, &line], &kim, 4).await;
     let get = async |who: &str, path: &str| {
         text(caller.client.get(format!("{}{path}", caller.url)).bearer_auth(who)).await
     };
@@ -222,19 +212,8 @@ async fn a_plan_is_approved_over_http_and_what_is_asked_done_and_new_is_counted(
     let Some((rig, ids)) = scene("counted", &[(Code::ParseCorrupt, 2)]).await else { return };
     let (kim, kims) = token(&rig, &["kim", "--role", "operator"]).await;
     let (boss, line) = token(&rig, &["boss", "--role", "admin"]).await;
-    std::fs::write(rig.path("tokens"), format!("{kims}\n{line}\n")).expect("written");
-    let settings = format!(
-        "ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{",
-        rig.path("tokens").display()
-    );
-    rig.reconfigure("http: {", &settings);
     rig.reconfigure("quarantine: { ", "quarantine: { four_eyes: { letters: 1 }, ");
-    let mut ops = rig.serve("ops", &[]).await;
-    let caller = Caller::of(&ops).await;
-    eventually("the index has the letters", async || {
-        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 2).then_some(())
-    })
-    .await;
+    let (mut ops, caller) = served(&rig, &[&kims, &line], &kim, 2).await;
     let metric = async |series: &str, value: &str| {
         eventually(series, async || {
             ops.metrics().await.contains(&format!("{series} {value}\n")).then_some(())
@@ -274,16 +253,7 @@ async fn programs_edit_dead_letters_when_they_may_and_the_stage_can_read_what_co
     let Some((rig, ids)) = scene("apiedit", &[(Code::ParseCorrupt, 2)]).await else { return };
     let (kim, kims) =
         token(&rig, &["kim", "--role", "operator", "--with", "dlq:payload", "--with", "dlq:edit"]).await;
-    std::fs::write(rig.path("tokens"), format!("{kims}\n")).expect("written");
-    let file = rig.path("tokens");
-    let ops = format!("ops: {{ listen: '127.0.0.1:0', tokens: {{ file: '{}' }} }}\nhttp: {{", file.display());
-    rig.reconfigure("http: {", &ops);
-    let mut ops = rig.serve("ops", &[]).await;
-    let caller = Caller::of(&ops).await;
-    eventually("the index has the letters", async || {
-        (caller.get(&kim, "/v1/dlq/count").await.1["count"] == 2).then_some(())
-    })
-    .await;
+    let (mut ops, caller) = served(&rig, &[&kims], &kim, 2).await;
     let document = json!({ "id": "a.md", "tenant": "acme", "text": "# What was lost" });
     let order = |more: Value| {
         let mut order = json!({ "letters": [ids[0]], "reason": "the scanner lost it" });

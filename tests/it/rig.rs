@@ -249,6 +249,16 @@ impl Worker {
             .await;
     }
 
+    /// Where it serves the API.
+    pub async fn api(&self) -> String {
+        eventually("the API is served", async || {
+            let log = self.log();
+            let line = log.lines().find_map(|line| line.split_once("the API is at "))?;
+            Some(line.1.split_once("/v1")?.0.to_owned())
+        })
+        .await
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().expect("the worker can be killed");

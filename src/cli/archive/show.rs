@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use crate::cli::dlq::which::index;
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::ops::archive::recall::object;
 use crate::ops::dlq::explain::{age, printable};
+use crate::ops::quarantine::pages;
 use crate::quarantine::{Known, Parcel};
 
 /// Objects that are asked for together.
@@ -41,15 +43,14 @@ pub async fn ls(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Fai
     let index = index(&global.load_config()?, ls.no_refresh).await?;
     let most = usize::try_from(ls.limit).unwrap_or(usize::MAX);
     let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
-    let (mut parcels, mut after, mut complete) = (Vec::<Parcel>::new(), String::new(), false);
+    let (mut parcels, mut complete) = (Vec::<Parcel>::new(), false);
+    let mut pages = pages::parcels(&*index, PAGE);
     // One more tells whether there are more.
     while parcels.len() <= most {
-        let page = index.parcels(&after, PAGE).await?;
-        let Some(last) = page.last() else {
+        let Some(page) = pages.try_next().await? else {
             complete = true;
             break;
         };
-        after.clone_from(&last.object);
         let wanted = page.into_iter();
         parcels.extend(wanted.filter(|one| is(&ls.pipeline, &one.pipeline) && is(&ls.stage, &one.stage)));
     }

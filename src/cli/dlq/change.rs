@@ -21,22 +21,22 @@ pub struct With {
     #[arg(value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
-    which: Which,
+    pub which: Which,
     /// Why. It is written down on the topic of operations.
     #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// Who does it; the user of this shell when absent.
     #[arg(long, value_name = "NAME", env = "USER")]
-    by: Option<String>,
+    pub by: Option<String>,
     /// Show what would be done, and do nothing.
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Do it without being asked.
     #[arg(long)]
-    yes: bool,
+    pub yes: bool,
     /// Touch at most this many.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max: u32,
+    pub max: u32,
 }
 
 #[derive(Debug, clap::Args)]
@@ -119,11 +119,12 @@ pub async fn reclassify(
 
 async fn change(with: With, deed: Deed, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
     let target = with.target(&deed, now)?;
-    let With { by, reason, max, dry_run, yes, which, .. } = with;
+    let max = with.max();
+    let With { by, reason, dry_run, yes, which, .. } = with;
     let change = Change { deed, by: by.unwrap_or_default(), reason };
     let config = global.load_config()?;
     let index = index(&config, which.no_refresh).await?;
-    let prepared = change.prepare(&*index, &target, usize::try_from(max).unwrap_or(usize::MAX)).await?;
+    let prepared = change.prepare(&*index, &target, max).await?;
     if dry_run {
         match global.format() {
             Format::Json => output::json(&prepared)?,
@@ -154,26 +155,36 @@ async fn change(with: With, deed: Deed, now: Timestamp, global: &Global) -> Resu
 }
 
 impl With {
+    /// Letters, wherever nothing else can be meant: in these states when none is named. `hint` is what to do when it is not said
+    /// with which.
+    pub fn letters(&self, now: Timestamp, states: &[State], hint: &str) -> Result<Target, Failure> {
+        let usage = |message: &str, hint: &str| Err(Failure::new(ExitCode::Usage, message).hint(hint));
+        match (self.ids.is_empty(), self.which.is_empty()) {
+            (false, false) => usage("ids and conditions are given", "give either of them"),
+            (true, true) => usage("it is not said with which dead letters", hint),
+            (false, true) => {
+                self.ids.iter().try_for_each(|id| ensure_id(id))?;
+                Ok(Target::Letters(self.ids.clone()))
+            }
+            (true, false) => Ok(Target::Those(Box::new(self.which.filter(now, states)?))),
+        }
+    }
+
+    pub fn max(&self) -> usize {
+        usize::try_from(self.max).unwrap_or(usize::MAX)
+    }
+
     /// A group is meant as a whole where nothing else is said, and where that makes sense.
     fn target(&self, deed: &Deed, now: Timestamp) -> Result<Target, Failure> {
-        let usage = |message: &str, hint: &str| Err(Failure::new(ExitCode::Usage, message).hint(hint));
-        if !self.ids.is_empty() {
-            if !self.which.is_empty() {
-                return usage("ids and conditions are given", "give either of them");
-            }
-            self.ids.iter().try_for_each(|id| ensure_id(id))?;
-            return Ok(Target::Letters(self.ids.clone()));
-        }
         let of_letters = matches!(deed, Deed::Restored | Deed::Reclassified { .. });
         match &self.which.group {
-            Some(group) if !of_letters && self.which.is_group_alone() => Ok(Target::Group(group.clone())),
-            None if self.which.is_empty() => {
-                let hint = "name ids, or conditions such as --stage; --state open for all that are open";
-                usage("it is not said with which dead letters", hint)
+            Some(group) if self.ids.is_empty() && !of_letters && self.which.is_group_alone() => {
+                Ok(Target::Group(group.clone()))
             }
             _ => {
                 let states: &[State] = if *deed == Deed::Restored { &[State::Discarded] } else { &STANDING };
-                Ok(Target::Those(Box::new(self.which.filter(now, states)?)))
+                let hint = "name ids, or conditions such as --stage; --state open for all that are open";
+                self.letters(now, states, hint)
             }
         }
     }

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::which::{Which, index};
-use super::{ensure_id, send};
+use super::change::With;
+use super::send;
+use super::which::index;
 use crate::cli::confirm::confirm;
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::config::Config;
@@ -28,12 +29,8 @@ const FILE_MAX: u64 = 16 << 20;
 
 #[derive(Debug, clap::Args)]
 pub struct Edit {
-    /// Ids, or as much of their beginning as tells them from the others; without any, all open ones for which the conditions
-    /// hold.
-    #[arg(value_name = "ID")]
-    ids: Vec<String>,
     #[command(flatten)]
-    which: Which,
+    with: With,
     /// A JSON Patch (RFC 6902) for the payload: a file, or JSON. Of Avro, for the JSON that `dlq show --payload` shows.
     #[arg(long, value_name = "FILE|JSON", conflicts_with_all = ["merge", "payload", "undo"])]
     patch: Option<String>,
@@ -62,43 +59,28 @@ pub struct Edit {
     /// Send them back at once, if their stage can read them now.
     #[arg(long, conflicts_with = "undo")]
     redrive: bool,
-    /// Why. It is written down on the topic of operations.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Who does it; the user of this shell when absent.
-    #[arg(long, value_name = "NAME", env = "USER")]
-    by: Option<String>,
-    /// Show what would be different of the first of them, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do it without being asked.
-    #[arg(long)]
-    yes: bool,
-    /// Touch at most this many.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max: u32,
 }
 
 pub async fn edit(edit: Edit, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
-    let target = edit.target(now)?;
-    let (by, reason) = (edit.by.clone().unwrap_or_default(), edit.reason.clone());
-    if !edit.dry_run {
+    let with = &edit.with;
+    let target = with.letters(now, &[State::Open], "name ids, or conditions such as --group")?;
+    let (by, reason) = (with.by.clone().unwrap_or_default(), with.reason.clone());
+    if !with.dry_run {
         check(&by, reason.as_deref())?;
     }
     let config = global.load_config()?;
-    let index = index(&config, edit.which.no_refresh).await?;
+    let index = index(&config, with.which.no_refresh).await?;
     let Some(what) = edit.what(&config, &index, &target).await? else {
         output::to_stderr("nothing was changed in the editor, and so nothing was done\n");
         return Ok(ExitCode::Done);
     };
-    let max = usize::try_from(edit.max).unwrap_or(usize::MAX);
-    let prepared = prepare(&config, &*index, &target, max, what).await?;
+    let prepared = prepare(&config, &*index, &target, with.max(), what).await?;
     if prepared.letters.is_empty() {
         let message = "it makes no difference for any of the dead letters";
         return Err(Failure::new(ExitCode::NothingMatched, message)
             .hint("`lazaret dlq show --payload` shows what is there"));
     }
-    if edit.dry_run {
+    if with.dry_run {
         match global.format() {
             Format::Json => output::json(&prepared)?,
             Format::Ndjson => output::ndjson(&prepared)?,
@@ -110,7 +92,7 @@ pub async fn edit(edit: Edit, now: Timestamp, global: &Global) -> Result<ExitCod
         }
         return Ok(ExitCode::Done);
     }
-    if !edit.yes {
+    if !with.yes {
         let what = told::what(&prepared, edit.undo);
         confirm(prepared.letters.len(), &what, &told::samples(&prepared))?;
     }
@@ -155,22 +137,6 @@ async fn carry_out(
 }
 
 impl Edit {
-    fn target(&self, now: Timestamp) -> Result<Target, Failure> {
-        let usage = |message: &str, hint: &str| Err(Failure::new(ExitCode::Usage, message).hint(hint));
-        match (self.ids.is_empty(), self.which.is_empty()) {
-            (false, true) => {
-                self.ids.iter().try_for_each(|id| ensure_id(id))?;
-                Ok(Target::Letters(self.ids.clone()))
-            }
-            (true, false) => Ok(Target::Those(Box::new(self.which.filter(now, &[State::Open])?))),
-            (true, true) => usage(
-                "it is not said which dead letters are meant",
-                "name ids, or conditions such as --group",
-            ),
-            (false, false) => usage("ids and conditions are given", "give either of them"),
-        }
-    }
-
     /// What the flags say, or somebody in an editor. `None` when nothing was changed there.
     async fn what(
         &self,
@@ -212,7 +178,7 @@ impl Edit {
             let message = "several dead letters cannot be changed in one editor";
             return Err(Failure::new(ExitCode::Usage, message).hint("give --patch or --merge, or one id"));
         };
-        let unmasked = (self.unmask, self.by.as_deref(), self.reason.as_deref());
+        let unmasked = (self.unmask, self.with.by.as_deref(), self.with.reason.as_deref());
         editor::edit(config, &**index, id, unmasked).await
     }
 }

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::config::{Size, Span};
 use crate::ops::dlq::explain::{age, printable};
+use crate::ops::quarantine::pages;
 use crate::ops::redrive::successor;
 use crate::quarantine::{Fate, InRun, Plan, Quarantine, Run, Tally};
 
@@ -148,11 +150,9 @@ pub async fn report(
     global: &Global,
 ) -> Result<ExitCode, Failure> {
     let fates = fates(only)?;
-    let (mut from, mut tally, mut shown) = (0, Tally::default(), Vec::new());
-    loop {
-        let letters = index.in_run(&run.id, from, PAGE).await?;
-        let Some(last) = letters.last() else { break };
-        from = last.place + 1;
+    let (mut tally, mut shown) = (Tally::default(), Vec::new());
+    let mut pages = pages::in_run(&**index, &run.id, PAGE);
+    while let Some(letters) = pages.try_next().await? {
         for letter in letters {
             tally.add(letter.fate);
             if !fates.is_empty() && !fates.contains(&letter.fate) {

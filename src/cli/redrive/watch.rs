@@ -80,10 +80,7 @@ pub async fn watch(
     }
     display.end();
     status(&run, global)?;
-    Ok(match run.state {
-        RunState::Finished if run.tally.failed == 0 && run.tally.expired == 0 => ExitCode::Done,
-        _ => ExitCode::Partial,
-    })
+    Ok(if run.ended_well() { ExitCode::Done } else { ExitCode::Partial })
 }
 
 fn leave(run: &Run, display: &Display) -> ExitCode {

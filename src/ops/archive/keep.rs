@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -12,8 +13,8 @@ use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::pick::Picker;
 use crate::message::TopicPartition;
-use crate::ops::quarantine::Acts;
 use crate::ops::quarantine::content::portions;
+use crate::ops::quarantine::{Acts, pages};
 use crate::quarantine::{Deed, Entry, Filter, Kept as Place, LETTERS_MAX, Quarantine, State};
 use crate::telemetry::metrics;
 
@@ -121,10 +122,10 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     /// Letters of one partition go together. At most as many are held of each as an object may have.
     async fn all(&mut self, filter: Filter) -> Result<(), ArchiveError> {
-        let (mut after, mut gathered) = (None, BTreeMap::<TopicPartition, Vec<Entry>>::new());
-        loop {
-            let page = self.index.list(&filter, after.as_ref(), PAGE).await?;
-            for known in page.letters {
+        let (index, mut gathered) = (self.index, BTreeMap::<TopicPartition, Vec<Entry>>::new());
+        let mut pages = pages::letters(&**index, &filter, PAGE);
+        while let Some(letters) = pages.try_next().await? {
+            for known in letters {
                 let at = known.entry.place().0;
                 let letters = gathered.entry(at).or_default();
                 letters.push(known.entry);
@@ -132,10 +133,6 @@ impl Keeper<'_> {
                     let letters = std::mem::take(letters);
                     self.these(letters).await?;
                 }
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
             }
         }
         for letters in gathered.into_values() {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -11,8 +12,8 @@ use super::{ArchiveError, BY_RETENTION, Vault};
 use crate::config::{Config, Span};
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
-use crate::ops::quarantine::Acts;
 use crate::ops::quarantine::content::portions;
+use crate::ops::quarantine::{Acts, pages};
 use crate::ops::redrive::send::{LETTERS_MAX, Order, Outgoing, Sender, What};
 use crate::quarantine::{Deed, Known, Parcel, Quarantine, State, Writer, times_sent};
 
@@ -40,11 +41,8 @@ pub async fn remove(
     now: Timestamp,
 ) -> Result<Removed, ArchiveError> {
     let Some(archive) = &config.quarantine.archive else { return Ok(Removed::default()) };
-    let (mut removed, mut after) = (Removed::default(), String::new());
-    loop {
-        let parcels = index.parcels(&after, PAGE).await?;
-        let Some(last) = parcels.last() else { return Ok(removed) };
-        after.clone_from(&last.object);
+    let (mut removed, mut pages) = (Removed::default(), pages::parcels(&**index, PAGE));
+    while let Some(parcels) = pages.try_next().await? {
         for parcel in parcels {
             let delete_after = config.retention(&parcel.pipeline, &parcel.stage).delete_after;
             let Some(span) = delete_after.filter(|span| is_over(&parcel, *span, now)) else { continue };
@@ -75,6 +73,7 @@ pub async fn remove(
             removed.letters += ids.len() as u64;
         }
     }
+    Ok(removed)
 }
 
 fn is_over(parcel: &Parcel, delete_after: Span, now: Timestamp) -> bool {

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ArchiveError, Vault, VaultError};
+use crate::ops::quarantine::pages;
 use crate::quarantine::{Parcel, Quarantine};
 
 /// Objects that are asked for together.
@@ -71,11 +73,8 @@ pub async fn verify(
     }
     // Listed before the acts are read: what is archived meanwhile has its act by then.
     let objects = vault.objects().await?;
-    let (mut after, mut named) = (String::new(), HashSet::new());
-    loop {
-        let parcels = index.parcels(&after, PAGE).await?;
-        let Some(last) = parcels.last() else { break };
-        after.clone_from(&last.object);
+    let (mut pages, mut named) = (pages::parcels(&**index, PAGE), HashSet::new());
+    while let Some(parcels) = pages.try_next().await? {
         for parcel in parcels {
             named.insert(parcel.object.clone());
             let Some((_, ids)) = index.parcel(&parcel.object).await? else { continue };

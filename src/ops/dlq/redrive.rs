@@ -19,7 +19,8 @@ use crate::ops::advice::Advice;
 use crate::ops::quarantine::change::ensure_there;
 use crate::ops::quarantine::content::portions;
 use crate::ops::quarantine::selection::named;
-use crate::ops::quarantine::{self, FollowError, edits};
+use crate::ops::quarantine::{self, FollowError, edits, rows};
+use crate::ops::redrive::approval;
 use crate::ops::redrive::send::{LETTERS_MAX, Outgoing, SendError, Sender};
 pub use crate::ops::redrive::send::{Order, What};
 use crate::quarantine::{Entry, Known, Quarantine, State, Writer, times_sent};
@@ -85,7 +86,7 @@ pub async fn send_back(
     aside: Aside,
 ) -> Result<Vec<SentBack>, RedriveError> {
     if order.what == What::Redrive {
-        ensure_few(config, ids.len()).map_err(|many| RedriveError::Refused(vec![many]))?;
+        approval::ensure_few(config, ids.len()).map_err(|many| RedriveError::Refused(vec![many]))?;
     }
     let cluster = reach(&config.kafka, "dlq").await?;
     if let Some(topic) = Topology::derive(config).operations {
@@ -140,29 +141,25 @@ async fn weigh(
     aside: Aside,
 ) -> Result<(Vec<Outgoing>, Vec<Advice>), RedriveError> {
     let ledger = LedgerReader::find(&config.ledger)?;
-    let minds_edits = config.quarantine.four_eyes.is_some_and(|four_eyes| four_eyes.edited);
+    let minds_edits = approval::minds_edits(config);
+    let entries: Vec<&Entry> = letters.iter().map(|known| &known.entry).collect();
+    let asked = match &ledger {
+        Some(ledger) => rows(ledger, &entries).await?,
+        None => vec![None; letters.len()],
+    };
     let (mut outgoing, mut refused) = (Vec::new(), Vec::new());
-    for Known { entry, state, archived, edit, .. } in letters {
+    for (Known { entry, state, archived, edit, .. }, row) in letters.into_iter().zip(asked) {
         let revision = revision_of(config, &entry.pipeline, &entry.stage);
         let Some(revision) = revision.filter(|_| entry.writer == Writer::Lazaret) else {
             refused.push(no_stage(&entry));
             continue;
-        };
-        let row = match &ledger {
-            Some(ledger) => ledger.job(&entry.pipeline, &entry.stage, &entry.job).await?,
-            None => None,
         };
         let objection = objection(&entry, state, row.as_ref()).or_else(|| match what {
             What::Redrive if aside != Aside::Unchanged && edit.is_none() => unchanged(&entry, &revision),
             _ => None,
         });
         if let Some(edit) = edit.as_ref().filter(|_| what == What::Redrive && minds_edits) {
-            let message = format!(
-                "dead letter {} was edited by '{}', and nobody else has looked at it",
-                entry.id, edit.by
-            );
-            let hint = "plan it with `lazaret redrive plan`, and let somebody else approve it with `lazaret redrive approve`";
-            refused.push(Advice::new(message, hint));
+            refused.push(approval::unseen(&entry, edit));
             continue;
         }
         match objection.filter(|_| aside != Aside::All) {
@@ -177,15 +174,6 @@ async fn weigh(
         }
     }
     Ok((outgoing, refused))
-}
-
-/// More than one person may send back at once is planned, so that another one can look at it.
-fn ensure_few(config: &Config, letters: usize) -> Result<(), Advice> {
-    let most = config.quarantine.four_eyes.and_then(|four_eyes| four_eyes.letters);
-    let Some(most) = most.filter(|most| letters as u64 > *most) else { return Ok(()) };
-    let message = format!("{letters} dead letters are more than the {most} that one person may send back");
-    let hint = "plan it with `lazaret redrive plan`, and let somebody else approve it with `lazaret redrive approve`";
-    Err(Advice::new(message, hint))
 }
 
 /// Waits a moment until whoever looks sees what was sent: Kafka says that a transaction is committed before it can be read

@@ -10,6 +10,7 @@ mod parquet;
 use std::io::{self, Write};
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use self::draft::Draft;
 use self::jsonl::Jsonl;
 use self::parquet::Parquet;
 use super::content::{Content, ContentError, Contents, portions};
+use super::pages;
 use crate::quarantine::{Filter, Known, Quarantine, QuarantineError};
 
 /// Letters that are asked for together.
@@ -105,10 +107,9 @@ pub async fn export(
         Format::Csv => Box::new(Csv::new(draft.clone(), with_record)?),
         Format::Parquet => Box::new(Parquet::new(draft.clone(), with_record)?),
     };
-    let (mut exported, mut after) = (Exported::default(), None);
-    loop {
-        let page = index.list(filter, after.as_ref(), PAGE).await?;
-        for letters in portions(page.letters, PAGE, |letter| letter.entry.size) {
+    let (mut exported, mut pages) = (Exported::default(), pages::letters(index, filter, PAGE));
+    while let Some(page) = pages.try_next().await? {
+        for letters in portions(page, PAGE, |letter| letter.entry.size) {
             let found = match &mut contents {
                 Some(contents) => contents.of(letters).await?,
                 None => letters.into_iter().map(|letter| (letter, None)).collect(),
@@ -120,10 +121,6 @@ pub async fn export(
             }
             draft.hand_on(to).await?;
             progress(exported.letters);
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
         }
     }
     sheet.finish()?;

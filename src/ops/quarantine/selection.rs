@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use futures::TryStreamExt as _;
+
+use super::pages;
 use crate::ops::advice::Advice;
 use crate::quarantine::{Filter, Group, Known, Quarantine, QuarantineError};
 
@@ -72,19 +75,14 @@ pub async fn letters(
     };
     let all = index.count(&filter).await?;
     allow(all, max, "dead letters")?;
-    let mut after = None;
-    loop {
-        let page = index.list(&filter, after.as_ref(), PAGE).await?;
-        for letter in page.letters {
+    let mut pages = pages::letters(index, &filter, PAGE);
+    while let Some(letters) = pages.try_next().await? {
+        for letter in letters {
             look(&letter);
             chosen.take(letter);
         }
         // Some may have come since they were counted.
         allow(chosen.ids.len() as u64, max, "dead letters")?;
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
     }
     match chosen.ids.is_empty() {
         true => Err(nothing()),

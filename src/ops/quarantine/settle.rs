@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Acts, FollowError, catch_up};
+use super::{Acts, FollowError, catch_up, pages};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::{ProduceError, Producer};
@@ -40,17 +40,13 @@ pub async fn settle(
     let Some(topic) = Topology::derive(config).operations else { return Ok(0) };
     let Some(ledger) = LedgerReader::find(&config.ledger)? else { return Ok(0) };
     let redriving = Filter { states: vec![State::Redriving], ..Filter::default() };
-    let (mut succeeded, mut skipped, mut after) = (Vec::new(), Vec::new(), None);
-    loop {
-        let page = index.list(&redriving, after.as_ref(), LOOK_MAX).await.map_err(FollowError::from)?;
-        let letters: Vec<&Entry> = page.letters.iter().map(|known| &known.entry).collect();
+    let (mut succeeded, mut skipped) = (Vec::new(), Vec::new());
+    let mut pages = pages::letters(&**index, &redriving, LOOK_MAX);
+    while let Some(page) = pages.try_next().await.map_err(FollowError::from)? {
+        let letters: Vec<&Entry> = page.iter().map(|known| &known.entry).collect();
         let settled = settled_of(&ledger, &letters).await?;
         succeeded.extend(settled.succeeded);
         skipped.extend(settled.skipped);
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
     }
     if succeeded.is_empty() && skipped.is_empty() {
         return Ok(0);

@@ -2,15 +2,46 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 
 use super::RunError;
 use super::checks::{APPROVED, Check, Starting};
 use crate::config::Config;
-use crate::quarantine::{Approval, Plan, Quarantine};
+use crate::ops::advice::Advice;
+use crate::ops::quarantine::pages;
+use crate::quarantine::{Approval, Edition, Entry, Plan, Quarantine, Run};
 
 /// Letters that are looked at together.
 const PAGE: usize = 1000;
+
+const HINT: &str =
+    "plan it with `lazaret redrive plan`, and let somebody else approve it with `lazaret redrive approve`";
+
+/// Whether edited letters are not sent before another person has looked at them.
+pub fn minds_edits(config: &Config) -> bool {
+    config.quarantine.four_eyes.is_some_and(|four_eyes| four_eyes.edited)
+}
+
+/// More than one person may send back at once is planned, so that another one can look at it.
+pub fn ensure_few(config: &Config, letters: usize) -> Result<(), Advice> {
+    let most = config.quarantine.four_eyes.and_then(|four_eyes| four_eyes.letters);
+    let Some(most) = most.filter(|most| letters as u64 > *most) else { return Ok(()) };
+    let message = format!("{letters} dead letters are more than the {most} that one person may send back");
+    Err(Advice::new(message, HINT))
+}
+
+/// Why a letter that was edited is not sent without a plan.
+pub fn unseen(letter: &Entry, edit: &Edition) -> Advice {
+    let message =
+        format!("dead letter {} was edited by '{}', and nobody else has looked at it", letter.id, edit.by);
+    Advice::new(message, HINT)
+}
+
+/// Whether somebody else than who made this edit has approved the run after it.
+pub fn was_seen(run: &Run, edit: &Edition) -> bool {
+    run.approvals.iter().any(|approval| approval.by != edit.by && approval.at > edit.at)
+}
 
 /// Why somebody else has to look at this plan; `None` when one person is enough.
 pub fn wanted(config: &Config, plan: &Plan) -> Option<String> {
@@ -29,9 +60,8 @@ pub async fn approved(
     plan: &Plan,
     starting: Option<Starting<'_>>,
 ) -> Result<Check, RunError> {
-    let minds_edits = config.quarantine.four_eyes.is_some_and(|four_eyes| four_eyes.edited);
     // What was edited since it was planned goes as it was edited, too.
-    let edits = match starting.filter(|_| minds_edits) {
+    let edits = match starting.filter(|_| minds_edits(config)) {
         Some(starting) => edits(index, &starting.run.id).await?,
         None => Edits { letters: plan.edited, last: None },
     };
@@ -46,16 +76,14 @@ struct Edits {
 }
 
 async fn edits(index: &Arc<dyn Quarantine>, run: &str) -> Result<Edits, RunError> {
-    let (mut from, mut edits) = (0, Edits::default());
-    loop {
-        let letters = index.in_run(run, from, PAGE).await?;
-        let Some(last) = letters.last() else { return Ok(edits) };
-        from = last.place + 1;
+    let (mut pages, mut edits) = (pages::in_run(&**index, run, PAGE), Edits::default());
+    while let Some(letters) = pages.try_next().await? {
         for edit in letters.into_iter().filter_map(|one| one.letter?.edit) {
             edits.letters += 1;
             edits.last = edits.last.max(Some(edit.at));
         }
     }
+    Ok(edits)
 }
 
 /// Who approved it before the last edit has not seen that.
@@ -86,7 +114,7 @@ mod tests {
     use super::*;
     use crate::config::FourEyes;
     use crate::quarantine::contract::{act, plan};
-    use crate::quarantine::{Act, Deed, Run};
+    use crate::quarantine::{Act, Deed};
 
     fn of(letters: u64, edited: u64, four_eyes: FourEyes) -> Option<String> {
         let mut config = Config::blank();

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::TryStreamExt as _;
+
 use super::RunError;
 use super::checks::{aside_when_resumed, ensure_known};
 use super::send::Sender;
@@ -13,7 +15,7 @@ use crate::kafka::Producer;
 use crate::kafka::client::reach;
 use crate::kafka::look::settled;
 use crate::ops::advice::Advice;
-use crate::ops::quarantine::{self, Acts, REFRESH};
+use crate::ops::quarantine::{self, Acts, REFRESH, pages};
 use crate::quarantine::{Deed, Known, Plan, Quarantine, Run, RunState, Tally};
 
 /// What is to be done with a run.
@@ -147,13 +149,11 @@ pub async fn count(index: &Arc<dyn Quarantine>, run: &Run) -> Result<Tally, RunE
     if run.plan.letters > COUNTED_MAX || run.state == RunState::Draft {
         return Ok(run.tally);
     }
-    let (mut from, mut tally) = (0, Tally::default());
-    loop {
-        let letters = index.in_run(&run.id, from, PAGE).await?;
-        let Some(last) = letters.last() else { return Ok(tally) };
-        from = last.place + 1;
+    let (mut pages, mut tally) = (pages::in_run(&**index, &run.id, PAGE), Tally::default());
+    while let Some(letters) = pages.try_next().await? {
         letters.iter().for_each(|letter| tally.add(letter.fate));
     }
+    Ok(tally)
 }
 
 /// Letters of a run that failed for good in this revision and were not edited; and those that were edited.
@@ -162,17 +162,15 @@ pub async fn unchanged(
     run: &str,
     revision: &str,
 ) -> Result<(u64, u64), RunError> {
-    let (mut from, mut same, mut edited) = (0, 0, 0);
-    loop {
-        let letters = index.in_run(run, from, PAGE).await?;
-        let Some(last) = letters.last() else { return Ok((same, edited)) };
-        from = last.place + 1;
+    let (mut pages, mut same, mut edited) = (pages::in_run(&**index, run, PAGE), 0, 0);
+    while let Some(letters) = pages.try_next().await? {
         for Known { entry, edit, .. } in letters.into_iter().filter_map(|one| one.letter) {
             let is_same = entry.class == "permanent" && entry.revision.as_deref() == Some(revision);
             same += u64::from(is_same && edit.is_none());
             edited += u64::from(edit.is_some());
         }
     }
+    Ok((same, edited))
 }
 
 /// Does it, in somebody's name. The run as it is then.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt as _;
 use uuid::Uuid;
 
 use super::{RunError, approval};
@@ -14,8 +15,8 @@ use crate::kafka::Producer;
 use crate::kafka::look::settled;
 use crate::ledger::{LedgerReader, State as JobState};
 use crate::ops::advice::Advice;
-use crate::ops::quarantine::Acts;
 use crate::ops::quarantine::selection::one;
+use crate::ops::quarantine::{Acts, pages};
 use crate::quarantine::{Deed, Entry, Filter, Kept, Known, Plan, Policy, Preview, Quarantine, State, Writer};
 
 /// Letters of one act: their ids are some 40 bytes each.
@@ -89,18 +90,13 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
         }
         Selection::Filter(filter) => {
             let filter = Filter { states: vec![State::Open], ..(**filter).clone() };
-            let mut after = None;
-            loop {
-                let page = index.list(&filter, after.as_ref(), PAGE).await?;
-                for letter in page.letters {
+            let mut pages = pages::letters(&**index, &filter, PAGE);
+            while let Some(letters) = pages.try_next().await? {
+                for letter in letters {
                     gathered.take(letter, ledger.as_ref()).await?;
                 }
                 if gathered.places.len() as u64 > wish.most {
                     return Err(too_many(wish.most));
-                }
-                after = page.next;
-                if after.is_none() {
-                    break;
                 }
             }
             filter.to_string()

@@ -72,16 +72,23 @@ impl<'a> Sweeper<'a> {
     /// has taken over.
     pub async fn carry_out(&mut self, rule: &Rule, found: &Match) -> Result<Outcome, RunError> {
         let by = format!("rule:{}", rule.name);
-        let done = match &rule.action {
-            Action::Keep(_) => return Ok(Outcome::Kept),
-            Action::Redrive(redrive) => self.redrive(redrive, rule, found, &by).await,
-            Action::Discard(discard) => self.discard(discard, found, &by).await,
-            Action::Archive(_) => self.archive(found, &by).await,
-            Action::Reclassify(to) => {
-                let deed = Deed::Reclassified { code: to.code.clone(), class: to.class.to_string() };
-                self.note(deed, found, &by).await
+        let done = match (&rule.action, &mut self.hands) {
+            (Action::Keep(_), _) => return Ok(Outcome::Kept),
+            (Action::Redrive(redrive), _) => self.redrive(redrive, rule, found, &by).await,
+            (_, None) => return Ok(Outcome::Would),
+            (Action::Discard(discard), Some(hands)) => {
+                hands.discard(self.config, self.index, discard, found, &by).await
             }
-            Action::Assign(to) => self.note(Deed::Assigned { owner: to.owner.clone() }, found, &by).await,
+            (Action::Archive(_), Some(hands)) => {
+                hands.archive(self.config, self.index, self.sweep, found, &by).await
+            }
+            (Action::Reclassify(to), Some(hands)) => {
+                let deed = Deed::Reclassified { code: to.code.clone(), class: to.class.to_string() };
+                hands.note(deed, found, &by).await
+            }
+            (Action::Assign(to), Some(hands)) => {
+                hands.note(Deed::Assigned { owner: to.owner.clone() }, found, &by).await
+            }
         };
         match done {
             // This is about these letters only.
@@ -92,77 +99,6 @@ impl<'a> Sweeper<'a> {
                 | RunError::Conflict(_)),
             ) => Ok(Outcome::Failed { why: error.to_string() }),
             done => done,
-        }
-    }
-
-    /// Says that the rule is carried out now. False in a dry run.
-    async fn say(&self, found: &Match, by: &str, reason: Option<&str>) -> Result<bool, RunError> {
-        let Some(hands) = &self.hands else { return Ok(false) };
-        let deed = Deed::Swept {
-            action: found.action.to_owned(),
-            pipeline: found.pipeline.clone(),
-            stage: found.stage.clone(),
-            count: found.now,
-        };
-        hands.sender.note(Vec::new(), deed, by, reason).await?;
-        Ok(true)
-    }
-
-    async fn note(&self, deed: Deed, found: &Match, by: &str) -> Result<Outcome, RunError> {
-        if !self.say(found, by, None).await? {
-            return Ok(Outcome::Would);
-        }
-        let Some(hands) = &self.hands else { return Ok(Outcome::Would) };
-        for letters in Vec::from(found.ids.clone()).chunks(LETTERS_MAX) {
-            hands.sender.note(letters.to_vec(), deed.clone(), by, None).await?;
-        }
-        Ok(Outcome::Done)
-    }
-
-    async fn archive(&self, found: &Match, by: &str) -> Result<Outcome, RunError> {
-        if !self.say(found, by, None).await? {
-            return Ok(Outcome::Would);
-        }
-        let Some(hands) = &self.hands else { return Ok(Outcome::Would) };
-        let (ids, mut letters) = (Vec::from(found.ids.clone()), Vec::new());
-        for ids in ids.chunks(LETTERS_MAX) {
-            letters.extend(self.index.get(ids).await?.into_iter().map(|known| known.entry));
-        }
-        let acts = Acts::of(self.sweep.to_owned(), &hands.producer, &hands.topic, by, None);
-        let kept = async {
-            let vault = archive::open(self.config)?;
-            archive::keep_these(self.config, self.index, &vault, acts, letters).await
-        };
-        Ok(match kept.await {
-            Ok(kept) if kept.lost == 0 => Outcome::Done,
-            Ok(kept) => Outcome::Partly {
-                done: kept.letters,
-                refused: kept.lost,
-                why: "Kafka had deleted them before they could be read".into(),
-            },
-            Err(error) => Outcome::Failed { why: error.to_string() },
-        })
-    }
-
-    async fn discard(&mut self, discard: &Discard, found: &Match, by: &str) -> Result<Outcome, RunError> {
-        if !self.say(found, by, Some(&discard.reason)).await? {
-            return Ok(Outcome::Would);
-        }
-        let order = Order { what: What::Discard, by: by.to_owned(), reason: Some(discard.reason.clone()) };
-        let Some(hands) = &mut self.hands else { return Ok(Outcome::Would) };
-        let ids = Vec::from(found.ids.clone());
-        match send_back_some(self.config, self.index, &mut hands.sender, &ids, &order).await {
-            Ok((_, refused)) if refused.is_empty() => Ok(Outcome::Done),
-            Ok((sent, refused)) => Ok(Outcome::Partly {
-                done: sent.len() as u64,
-                refused: refused.len() as u64,
-                why: refused.first().map(ToString::to_string).unwrap_or_default(),
-            }),
-            Err(RedriveError::Kafka(problem)) => Err(problem.into()),
-            Err(RedriveError::Index(error)) => Err(error.into()),
-            Err(RedriveError::Ledger(error)) => Err(error.into()),
-            Err(RedriveError::Unwritten { error: error @ SendError::TakenOver(_), .. }) => Err(error.into()),
-            Err(error) => Ok(Outcome::Failed { why: error.to_string() }),
         }
     }
 
@@ -181,8 +117,8 @@ impl<'a> Sweeper<'a> {
             most: redrive.most.into(),
         };
         let proposal = propose(self.config, self.index, wish).await?;
-        if self.hands.is_some() {
-            self.clear(&proposal.plan, by).await?;
+        if let Some(hands) = &self.hands {
+            self.clear(hands, &proposal.plan, by).await?;
         }
         let limits = Limits { lag: redrive.max_lag };
         let checks = check(self.config, self.index, &proposal.plan, None, limits, self.now).await?;
@@ -190,10 +126,8 @@ impl<'a> Sweeper<'a> {
         if !conditions.is_empty() {
             return Ok(Outcome::Held { conditions });
         }
-        if !self.say(found, by, Some(&reason)).await? {
-            return Ok(Outcome::Would);
-        }
         let Some(hands) = &self.hands else { return Ok(Outcome::Would) };
+        hands.say(found, by, Some(&reason)).await?;
         let id = freeze(self.config, &hands.producer, proposal, by, Some(&reason)).await?;
         let run = control::find(self.config, self.index, &id).await?;
         let what = Command::Start { overridden: redrive.overridden.clone(), detached: true };
@@ -203,8 +137,7 @@ impl<'a> Sweeper<'a> {
 
     /// Ends a run of a rule that stopped itself on the stage: what it was stopped by may be over, and the canaries of the next
     /// one find out. What a person started waits for a person.
-    async fn clear(&self, plan: &Plan, by: &str) -> Result<(), RunError> {
-        let Some(hands) = &self.hands else { return Ok(()) };
+    async fn clear(&self, hands: &Hands, plan: &Plan, by: &str) -> Result<(), RunError> {
         let is_ours = |run: &Run| run.driver.as_deref().is_some_and(|driver| driver.starts_with("rule:"));
         let stopped = |run: &Run| run.state == RunState::Stopped && run.holds_stage_of(plan) && is_ours(run);
         for run in self.index.active_runs().await?.into_iter().filter(stopped) {
@@ -212,6 +145,83 @@ impl<'a> Sweeper<'a> {
             command(self.config, self.index, &hands.producer, &run, &Command::Cancel, by, why).await?;
         }
         Ok(())
+    }
+}
+
+impl Hands {
+    /// Says that the rule is carried out now.
+    async fn say(&self, found: &Match, by: &str, reason: Option<&str>) -> Result<(), RunError> {
+        let deed = Deed::Swept {
+            action: found.action.to_owned(),
+            pipeline: found.pipeline.clone(),
+            stage: found.stage.clone(),
+            count: found.now,
+        };
+        Ok(self.sender.note(Vec::new(), deed, by, reason).await?)
+    }
+
+    async fn note(&self, deed: Deed, found: &Match, by: &str) -> Result<Outcome, RunError> {
+        self.say(found, by, None).await?;
+        for letters in Vec::from(found.ids.clone()).chunks(LETTERS_MAX) {
+            self.sender.note(letters.to_vec(), deed.clone(), by, None).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// `sweep` is the operation of the acts.
+    async fn archive(
+        &self,
+        config: &Config,
+        index: &Arc<dyn Quarantine>,
+        sweep: &str,
+        found: &Match,
+        by: &str,
+    ) -> Result<Outcome, RunError> {
+        self.say(found, by, None).await?;
+        let (ids, mut letters) = (Vec::from(found.ids.clone()), Vec::new());
+        for ids in ids.chunks(LETTERS_MAX) {
+            letters.extend(index.get(ids).await?.into_iter().map(|known| known.entry));
+        }
+        let acts = Acts::of(sweep.to_owned(), &self.producer, &self.topic, by, None);
+        let kept = async {
+            let vault = archive::open(config)?;
+            archive::keep_these(config, index, &vault, acts, letters).await
+        };
+        Ok(match kept.await {
+            Ok(kept) if kept.lost == 0 => Outcome::Done,
+            Ok(kept) => Outcome::Partly {
+                done: kept.letters,
+                refused: kept.lost,
+                why: "Kafka had deleted them before they could be read".into(),
+            },
+            Err(error) => Outcome::Failed { why: error.to_string() },
+        })
+    }
+
+    async fn discard(
+        &mut self,
+        config: &Config,
+        index: &Arc<dyn Quarantine>,
+        discard: &Discard,
+        found: &Match,
+        by: &str,
+    ) -> Result<Outcome, RunError> {
+        self.say(found, by, Some(&discard.reason)).await?;
+        let order = Order { what: What::Discard, by: by.to_owned(), reason: Some(discard.reason.clone()) };
+        let ids = Vec::from(found.ids.clone());
+        match send_back_some(config, index, &mut self.sender, &ids, &order).await {
+            Ok((_, refused)) if refused.is_empty() => Ok(Outcome::Done),
+            Ok((sent, refused)) => Ok(Outcome::Partly {
+                done: sent.len() as u64,
+                refused: refused.len() as u64,
+                why: refused.first().map(ToString::to_string).unwrap_or_default(),
+            }),
+            Err(RedriveError::Kafka(problem)) => Err(problem.into()),
+            Err(RedriveError::Index(error)) => Err(error.into()),
+            Err(RedriveError::Ledger(error)) => Err(error.into()),
+            Err(RedriveError::Unwritten { error: error @ SendError::TakenOver(_), .. }) => Err(error.into()),
+            Err(error) => Ok(Outcome::Failed { why: error.to_string() }),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use super::judge::{Circumstances, Judge, StageName, stage_of};
 use crate::config::Config;
 use crate::config::sweep::{Action, ProviderState, Rule};
+use crate::ops::quarantine::pages;
 use crate::ops::redrive::checks::asked_provider;
 use crate::quarantine::{Filter, Known, Quarantine, QuarantineError, State};
 
@@ -72,10 +74,10 @@ pub async fn survey(
         circumstances.regressed = groups.filter(|group| group.regressed).map(|g| g.fingerprint).collect();
     }
     let (mut survey, mut found) = (Survey::default(), BTreeMap::<(usize, StageName), Match>::new());
-    let (mut asked, mut after) = (BTreeSet::new(), None);
-    loop {
-        let page = index.list(&open, after.as_ref(), PAGE).await?;
-        for letter in page.letters {
+    let mut asked = BTreeSet::new();
+    let mut pages = pages::letters(&**index, &open, PAGE);
+    while let Some(letters) = pages.try_next().await? {
+        for letter in letters {
             let stage = stage_of(&letter);
             if judge.asks_for_provider(&letter) && asked.insert(stage.clone()) {
                 let state = provider_of(config, &stage).await;
@@ -95,10 +97,6 @@ pub async fn survey(
                     found.entry(key).or_insert_with(|| Match::new(place, rule, &letter)).take(rule, &letter);
                 }
             }
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
         }
     }
     survey.matches = found.into_values().collect();

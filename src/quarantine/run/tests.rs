@@ -1,4 +1,6 @@
 use super::*;
+use crate::quarantine::State;
+use crate::quarantine::act::Outcome;
 use crate::quarantine::contract;
 
 fn plan(letters: u64) -> Plan {

@@ -44,6 +44,15 @@ impl Way {
     }
 }
 
+/// Writes questions by the schema that the registry has for their topic.
+pub fn questions(rig: &Rig) -> Codec {
+    let settings = rig.config.registry.as_ref().expect("a registry");
+    let registry = Arc::new(Registry::new(settings, None).expect("a client"));
+    let plan =
+        Plan { topic: rig.topic("questions"), format: Format::Avro, shape: Shape::Question, ours: false };
+    Codec::new(&plan, Some(&registry)).expect("a codec")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn avro_goes_all_the_way_and_waits_for_a_registry_that_is_away() {
     let Some(url) = registry::url() else { return };
@@ -91,11 +100,7 @@ async fn the_payload_of_a_dead_letter_is_shown_by_the_schema_that_it_was_written
     let Some(rig) = Rig::new("shown", &pipelines("avro"), &extra).await else { return };
     let pipeline = format!("{}-rag-answer", rig.name);
     rig.lazaret(&["schemas", "register"]);
-    let settings = rig.config.registry.as_ref().expect("a registry");
-    let registry = Arc::new(Registry::new(settings, None).expect("a client"));
-    let plan =
-        Plan { topic: rig.topic("questions"), format: Format::Avro, shape: Shape::Question, ours: false };
-    let codec = Codec::new(&plan, Some(&registry)).expect("a codec");
+    let codec = questions(&rig);
     let empty = json!({ "id": "q", "tenant": "acme", "text": "" });
     let send = |job: &str, value: Vec<u8>| lazaret::message::OutRecord {
         value: Some(value.into()),

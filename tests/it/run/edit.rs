@@ -196,19 +196,12 @@ async fn what_was_stored_for_the_record_before_is_not_the_answer_to_the_edited_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn avro_is_edited_as_json_and_written_with_the_schema_that_it_had() {
-    use lazaret::config::Format;
-    use lazaret::schema::{Codec, Plan, Registry, Shape};
-
     let Some(url) = registry::url() else { return };
     let extra = format!("registry: {{ url: '{}', timeout: 5s }}", url.trim_end_matches('/'));
     let Some(rig) = Rig::new("editavro", &pipelines("avro"), &extra).await else { return };
     let pipeline = format!("{}-rag-answer", rig.name);
     rig.lazaret(&["schemas", "register"]);
-    let settings = rig.config.registry.as_ref().expect("a registry");
-    let registry = Arc::new(Registry::new(settings, None).expect("a client"));
-    let plan =
-        Plan { topic: rig.topic("questions"), format: Format::Avro, shape: Shape::Question, ours: false };
-    let codec = Codec::new(&plan, Some(&registry)).expect("a codec");
+    let codec = super::avro::questions(&rig);
     let empty = codec.encode(&json!({ "id": "q", "tenant": "acme", "text": "" })).await.expect("Avro");
     let question = record(&rig.topic("questions"), &[("job-id", "job-0")], &json!(null));
     rig.send(vec![lazaret::message::OutRecord { value: Some(empty.clone().into()), ..question }]).await;

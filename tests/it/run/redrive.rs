@@ -88,16 +88,6 @@ pub async fn sent(rig: &Rig) -> BTreeMap<String, u64> {
     sent
 }
 
-/// Where the API is served.
-pub async fn api(ops: &Worker) -> String {
-    eventually("the API is served", async || {
-        let log = ops.log();
-        let line = log.lines().find_map(|line| line.split_once("the API is at "))?;
-        Some(line.1.split_once("/v1")?.0.to_owned())
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_frozen_and_its_run_begins_with_canaries_and_ends_with_all_succeeded() {
     let Some((rig, mut worker)) = dead("redrive", 40).await else { return };
@@ -263,7 +253,7 @@ async fn programs_plan_start_and_follow_a_redrive_over_http() {
     let Some((rig, mut worker)) = dead("http", 12).await else { return };
     rig.reconfigure("http: {", "ops: { listen: '127.0.0.1:0' }\nhttp: {");
     let mut ops = rig.serve("ops", &[]).await;
-    let url = api(&ops).await;
+    let url = ops.api().await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let post = async |path: &str, body: Value| {
         let reply = client.post(format!("{url}{path}")).json(&body).send().await.expect("an answer");

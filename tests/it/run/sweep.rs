@@ -183,7 +183,7 @@ async fn rules_are_tried_and_carried_out_over_http() {
     rules(&rig, "rules: [{ name: handed over, do: { assign: { owner: data } } }]");
     rig.reconfigure("http: {", "ops: { listen: '127.0.0.1:0' }\nhttp: {");
     let mut ops = rig.serve("ops", &[]).await;
-    let url = super::redrive::api(&ops).await;
+    let url = ops.api().await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let post = async |path: &str, body: Value| {
         let reply = client.post(format!("{url}{path}")).json(&body).send().await.expect("an answer");

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 
 use super::{Executor, LOOKED_AT, PAGE};
+use crate::ops::quarantine::pages;
 use crate::ops::redrive::RunError;
 use crate::ops::redrive::pace::Pace;
 use crate::quarantine::{Entry, Fate, InRun, Tally};
@@ -31,12 +33,11 @@ impl Executor<'_> {
     pub(super) async fn count(&mut self) -> Result<Vec<Entry>, RunError> {
         (self.tally, self.pending, self.left) = (Tally::default(), BTreeMap::new(), Vec::new());
         let mut failed = Vec::new();
-        let (mut from, mut first) = (0, None);
-        loop {
-            let letters = self.index.in_run(&self.run.id, from, PAGE).await?;
-            let Some(last) = letters.last() else { break };
-            from = last.place + 1;
+        let (mut next, mut first) = (0, None);
+        let mut pages = pages::in_run(&**self.index, &self.run.id, PAGE);
+        while let Some(letters) = pages.try_next().await? {
             for InRun { place, fate, letter, .. } in letters {
+                next = place + 1;
                 let fate = if self.gone.contains(&place) { Fate::Expired } else { fate };
                 self.tally.add(fate);
                 self.left.push(fate == Fate::Left);
@@ -48,7 +49,7 @@ impl Executor<'_> {
                 }
             }
         }
-        self.next = first.unwrap_or(from);
+        self.next = first.unwrap_or(next);
         Ok(failed)
     }
 

@@ -6,9 +6,9 @@ use super::{Executor, PAGE, control};
 use crate::ledger::{JobRow, State as JobState};
 use crate::ops::quarantine::content::BYTES_MAX;
 use crate::ops::quarantine::{edits, rows};
-use crate::ops::redrive::RunError;
 use crate::ops::redrive::send::{LETTERS_MAX, Order, Outgoing, SendError, What};
-use crate::quarantine::{Approval, Deed, Edition, Entry, Fate, InRun, Known, Outcome};
+use crate::ops::redrive::{RunError, approval};
+use crate::quarantine::{Deed, Entry, Fate, InRun, Known, Outcome};
 
 impl Executor<'_> {
     /// Sends at most so many of those that are next. False: there are none.
@@ -60,11 +60,14 @@ impl Executor<'_> {
             Some(ledger) => rows(ledger, &entries).await?,
             None => vec![None; chosen.len()],
         };
+        let minds_edits = approval::minds_edits(self.config);
         let (mut outgoing, mut places) = (Vec::new(), BTreeMap::new());
         let (mut done, mut under_way) = (Vec::new(), Vec::new());
         for ((place, letter, sent_before), row) in chosen.into_iter().zip(rows) {
             let Known { entry, archived, edit, .. } = letter;
-            if let Some(edit) = edit.as_ref().filter(|edit| !self.was_seen(edit)) {
+            if let Some(edit) =
+                edit.as_ref().filter(|edit| minds_edits && !approval::was_seen(&self.run, edit))
+            {
                 let cause =
                     format!("'{}' edited it, and nobody else has approved the redrive since", edit.by);
                 return Err(SendError::Letter { id: entry.id, cause }.into());
@@ -107,13 +110,6 @@ impl Executor<'_> {
             self.gone.insert(*place);
         }
         Ok(())
-    }
-
-    /// Where two people have to look at edits: whether another one than who made this has approved the run after it.
-    fn was_seen(&self, edit: &Edition) -> bool {
-        let minds_edits = self.config.quarantine.four_eyes.is_some_and(|four_eyes| four_eyes.edited);
-        let has_seen = |approval: &Approval| approval.by != edit.by && approval.at > edit.at;
-        !minds_edits || self.run.approvals.iter().any(has_seen)
     }
 
     /// It is left no longer, if it was.
