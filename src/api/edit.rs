@@ -193,7 +193,8 @@ impl From<EditError> for Problem {
             | EditError::Unread(_)
             | EditError::Index(_)
             | EditError::Unnoted(_)
-            | EditError::Unwritten { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            | EditError::Unwritten(_)
+            | EditError::Partial { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         }
     }
 }

@@ -119,7 +119,13 @@ async fn serve(
     let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     // The index has to know what has died since.
-    let following = keeper::follow(Arc::new(config.clone()), index.clone(), Readiness::new(), stop.clone());
+    let following = keeper::follow(
+        Arc::new(config.clone()),
+        index.clone(),
+        Readiness::new(),
+        stop.clone(),
+        CancellationToken::new(),
+    );
     tokio::select! {
         () = following => {}
         () = archive::serve(config, index, producer, stop.clone()) => {}

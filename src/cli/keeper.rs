@@ -68,11 +68,13 @@ impl Keeper {
                 stop.cancelled().await;
             }
         });
+        let caught_up = CancellationToken::new();
         tasks.spawn({
-            let (settling, stop) = (settle(config.clone(), index.clone(), producer), stop.clone());
+            let settling = settle(config.clone(), index.clone(), producer, caught_up.clone());
+            let stop = stop.clone();
             async move { _ = stop.run_until_cancelled(settling).await }
         });
-        tasks.spawn(follow(config, index, readiness.clone(), stop.clone()));
+        tasks.spawn(follow(config, index, readiness.clone(), stop.clone(), caught_up));
         Ok(Self { tasks, stop })
     }
 
@@ -126,13 +128,16 @@ async fn serve_api(
 }
 
 /// Says what became of what was sent back, and how many letters are open; whatever fails is tried again.
-async fn settle(config: Arc<Config>, index: Arc<dyn Quarantine>, producer: Producer) {
+async fn settle(
+    config: Arc<Config>,
+    index: Arc<dyn Quarantine>,
+    producer: Producer,
+    caught_up: CancellationToken,
+) {
+    // What is in Kafka already is not new, and what the index has not read yet is not over.
+    caught_up.cancelled().await;
     let mut looks = interval(SETTLE_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // What is in Kafka already is not new, however much of it the index has read yet.
-    if let Err(error) = quarantine::refresh(&config, &index).await {
-        tracing::warn!("what is in Kafka already may be counted as new: {error}");
-    }
     let mut watch = Watch::default();
     loop {
         looks.tick().await;
@@ -148,16 +153,17 @@ async fn settle(config: Arc<Config>, index: Arc<dyn Quarantine>, producer: Produ
     }
 }
 
-/// Until it is told to stop; whatever fails is tried again.
+/// Until it is told to stop; whatever fails is tried again. `caught_up` is told when all that was there is read.
 pub async fn follow(
     config: Arc<Config>,
     index: Arc<dyn Quarantine>,
     readiness: Readiness,
     stop: CancellationToken,
+    caught_up: CancellationToken,
 ) {
     loop {
         readiness.met("following");
-        let ended = quarantine::follow(&config, &index, stop.clone()).await;
+        let ended = quarantine::follow(&config, &index, stop.clone(), &caught_up).await;
         if stop.is_cancelled() {
             return;
         }

@@ -32,11 +32,14 @@ pub struct Tailing {
     pub offsets: BTreeMap<TopicPartition, i64>,
 }
 
+/// The first offset that there is and the next one, by partition.
+pub type Bounds = BTreeMap<TopicPartition, (i64, i64)>;
+
 /// What is heard.
 pub enum Heard {
     Record(Record),
-    /// The first offset that there is, by partition.
-    Firsts(BTreeMap<TopicPartition, i64>),
+    /// Where the partitions begin and end.
+    Bounds(Bounds),
     /// Nothing came for a moment.
     Silence,
 }
@@ -60,13 +63,8 @@ pub async fn tail(
     .await
 }
 
-/// The first offset that there is and the next one, of every partition of these topics that says it; topics that do not
-/// exist are passed over.
-pub async fn bounds(
-    kafka: &Kafka,
-    verb: &str,
-    topics: Vec<String>,
-) -> Result<BTreeMap<TopicPartition, (i64, i64)>, KafkaProblem> {
+/// Those of every partition of these topics that says it; topics that do not exist are passed over.
+pub async fn bounds(kafka: &Kafka, verb: &str, topics: Vec<String>) -> Result<Bounds, KafkaProblem> {
     const WHAT: &str = "look where topics begin and end";
     let (consumer, timeout) = (consumer(kafka, verb, Size::kib(1))?, kafka.timeout.0);
     blocking(WHAT, move || {
@@ -110,11 +108,11 @@ impl Tail {
             if Instant::now() >= next_look {
                 next_look = Instant::now() + LOOK_EVERY;
                 match self.look() {
-                    Ok((firsts, complete)) => {
+                    Ok((bounds, complete)) => {
                         if !complete {
                             next_look = Instant::now() + LOOK_AGAIN;
                         }
-                        if visit(Heard::Firsts(firsts)).is_break() {
+                        if visit(Heard::Bounds(bounds)).is_break() {
                             return Ok(());
                         }
                     }
@@ -141,22 +139,21 @@ impl Tail {
         }
     }
 
-    /// Takes new partitions in; says where all begin, and whether all have said it.
-    fn look(&mut self) -> Result<(BTreeMap<TopicPartition, i64>, bool), KafkaError> {
+    /// Takes new partitions in; says where all begin and end, and whether all have said it.
+    fn look(&mut self) -> Result<(Bounds, bool), KafkaError> {
         let there = partitions(&self.consumer, &self.tailing.topics, self.timeout)?;
         let bounds = bounds_of(&self.consumer, &there, self.timeout);
-        let firsts: BTreeMap<_, _> = bounds.into_iter().map(|(name, (first, _))| (name, first)).collect();
-        let complete = firsts.len() == there.len();
+        let complete = bounds.len() == there.len();
         let mut new = TopicPartitionList::new();
-        for (name, &first) in firsts.iter().filter(|(name, _)| !self.ours.contains(name)) {
+        for (name, &(first, _)) in bounds.iter().filter(|(name, _)| !self.ours.contains(name)) {
             let at = self.tailing.offsets.get(name).copied().unwrap_or(first).max(first);
             new.add_partition_offset(&name.topic, name.partition, Offset::Offset(at))?;
         }
         if new.count() > 0 {
             self.consumer.incremental_assign(&new)?;
-            self.ours.extend(firsts.keys().cloned());
+            self.ours.extend(bounds.keys().cloned());
         }
-        Ok((firsts, complete))
+        Ok((bounds, complete))
     }
 }
 
@@ -187,7 +184,7 @@ fn bounds_of(
     consumer: &BaseConsumer<Context>,
     partitions: &BTreeSet<TopicPartition>,
     timeout: Duration,
-) -> BTreeMap<TopicPartition, (i64, i64)> {
+) -> Bounds {
     let of = |name: &TopicPartition| match consumer.fetch_watermarks(&name.topic, name.partition, timeout) {
         Ok(bounds) => Some((name.clone(), bounds)),
         Err(error) => {

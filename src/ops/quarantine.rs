@@ -14,6 +14,7 @@ pub mod selection;
 mod settle;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 pub use self::acts::{Acts, act_record};
 pub use self::follow::follow;
 pub use self::gather::Sources;
-use self::gather::{Gathering, apply};
+use self::gather::{Gathering, apply, release};
 pub use self::measure::measure;
 pub use self::settle::{SettleError, Settled, rows, settle, settled_of};
 pub use self::watch::Watch;
@@ -31,9 +32,9 @@ use crate::flow::Topology;
 use crate::kafka::KafkaProblem;
 use crate::kafka::client::{ClusterInfo, reach};
 use crate::kafka::read::{End, Reading, Start, read};
-use crate::kafka::tail::bounds;
+use crate::kafka::tail::{Bounds, bounds};
+use crate::message::TopicPartition;
 use crate::ops::archive::VaultError;
-use crate::ops::archive::refill::refill;
 use crate::quarantine::{self, Mask, Quarantine, QuarantineError};
 
 /// Most records, and about as many bytes, that are applied together.
@@ -53,8 +54,11 @@ pub enum FollowError {
     #[error(transparent)]
     Index(#[from] QuarantineError),
     /// Letters that only the archive has are not known.
-    #[error("{0}; once it can be read, `lazaret ops rebuild` finds what is missing")]
+    #[error("what only the archive has is not known: {0}")]
     Archive(String),
+    /// A topic was deleted and made anew while it was followed.
+    #[error("topic '{0}' ends before where it was read to: it was made anew")]
+    Anew(String),
 }
 
 impl FollowError {
@@ -100,9 +104,37 @@ async fn catch_up_with(
     deadline: Duration,
 ) -> Result<CaughtUp, FollowError> {
     let cluster = reach(&config.kafka, "ops").await?;
-    let next = index.positions().await?.into_iter();
-    let start = Start::Offsets(next.map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect());
-    read_on(config, &cluster, index, sources, start, deadline).await
+    let (topics, bounds) = there(config, &cluster, &sources).await?;
+    let next = index.positions().await?;
+    let start = match made_anew(&next, &bounds) {
+        None => Start::Offsets(
+            next.into_iter().map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect(),
+        ),
+        // What was known of it is no longer true, and it may be what the acts are about.
+        Some(topic) => {
+            tracing::warn!(
+                topic,
+                "this topic ends before where it was read to, so it was made anew: the index of dead letters is filled anew"
+            );
+            index.clear().await?;
+            Start::Beginning
+        }
+    };
+    let read = read_on(config, index, sources, topics, start, deadline).await?;
+    let expired = index.expire(firsts(&bounds)).await?;
+    Ok(CaughtUp { expired, ..read })
+}
+
+/// A topic of which more was read than there is.
+fn made_anew(next: &BTreeMap<TopicPartition, i64>, bounds: &Bounds) -> Option<String> {
+    let is_beyond =
+        |(of, (_, end)): &(&TopicPartition, &(i64, i64))| next.get(*of).is_some_and(|next| next > end);
+    bounds.iter().find(is_beyond).map(|(of, _)| of.topic.to_string())
+}
+
+/// The first offset that there is.
+fn firsts(bounds: &Bounds) -> BTreeMap<TopicPartition, i64> {
+    bounds.iter().map(|(of, (first, _))| (of.clone(), *first)).collect()
 }
 
 /// The same before something is asked or done. What is wrong, when the time was up first: what is behind is not to be relied on.
@@ -138,18 +170,20 @@ pub async fn rebuild(
 ) -> Result<CaughtUp, FollowError> {
     // Nothing is forgotten while it cannot be filled again.
     let cluster = reach(&config.kafka, "ops").await?;
+    let sources = Sources::of(config);
+    let (topics, bounds) = there(config, &cluster, &sources).await?;
     index.clear().await?;
-    read_on(config, &cluster, index, Sources::of(config), Start::Beginning, deadline).await
+    let read = read_on(config, index, sources, topics, Start::Beginning, deadline).await?;
+    let expired = index.expire(firsts(&bounds)).await?;
+    Ok(CaughtUp { expired, ..read })
 }
 
-async fn read_on(
+/// Those of the topics that are there, and where they begin and end.
+async fn there(
     config: &Config,
     cluster: &ClusterInfo,
-    index: &Arc<dyn Quarantine>,
-    sources: Sources,
-    start: Start,
-    deadline: Duration,
-) -> Result<CaughtUp, FollowError> {
+    sources: &Sources,
+) -> Result<(Vec<String>, Bounds), FollowError> {
     let (topics, missing): (Vec<String>, Vec<String>) =
         sources.names().map(str::to_owned).partition(|topic| cluster.topics.contains_key(topic));
     if !missing.is_empty() {
@@ -159,7 +193,19 @@ async fn read_on(
             "these topics are not there, or this user may not see them: what they hold is not known"
         );
     }
-    let reading = Reading { topics: topics.clone(), start, deadline, uncommitted: false };
+    let bounds = bounds(&config.kafka, "ops", topics.clone()).await?;
+    Ok((topics, bounds))
+}
+
+async fn read_on(
+    config: &Config,
+    index: &Arc<dyn Quarantine>,
+    sources: Sources,
+    topics: Vec<String>,
+    start: Start,
+    deadline: Duration,
+) -> Result<CaughtUp, FollowError> {
+    let reading = Reading { topics, start, deadline, uncommitted: false };
     let (batches, received) = mpsc::channel(BATCHES);
     let state = (Gathering::new(sources), batches);
     let message_max = Topology::derive(config).message_max();
@@ -173,12 +219,25 @@ async fn read_on(
         Ok::<_, KafkaProblem>(report)
     };
     let (report, applied) = futures::future::join(reading, apply(index, received)).await;
-    let objects = applied?;
+    let held = applied?;
     let report = report?;
     // What Kafka has is known now.
-    refill(config, index, objects).await?;
-    let bounds = bounds(&config.kafka, "ops", topics).await?;
-    let first = bounds.into_iter().map(|(name, (first, _))| (name, first)).collect();
-    let expired = index.expire(first).await?;
-    Ok(CaughtUp { records: report.records, expired, complete: report.end == End::Complete })
+    release(config, index, held).await?;
+    Ok(CaughtUp { records: report.records, expired: 0, complete: report.end == End::Complete })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_ends_before_where_it_was_read_to_was_made_anew() {
+        let of = |partition| TopicPartition::new("rag.embed.dlq", partition);
+        let next = BTreeMap::from([(of(0), 5), (of(1), 7), (of(3), 9)]);
+        let bounds = |one: i64| Bounds::from([(of(0), (2, 5)), (of(1), (0, one)), (of(2), (0, 1))]);
+        assert_eq!(made_anew(&next, &bounds(7)), None);
+        assert_eq!(made_anew(&next, &bounds(9)), None);
+        assert_eq!(made_anew(&next, &bounds(6)), Some("rag.embed.dlq".to_owned()));
+        assert_eq!(made_anew(&BTreeMap::new(), &bounds(0)), None);
+    }
 }

@@ -129,6 +129,7 @@ impl Edition {
                 }
                 (Deed::Redriven, Some(counts)) => counts.sent = true,
                 (Deed::Settled { outcome: Outcome::Returned }, Some(counts)) => counts.sent = false,
+                (Deed::Restored, Some(counts)) if state == State::Discarded => counts.sent = false,
                 _ => {}
             }
             state = state.after(&act.deed);
@@ -198,6 +199,14 @@ mod tests {
         let discarded = || act("discard", Deed::Discarded);
         assert_eq!(counts(&[discarded(), edited("a")]), None);
         assert_eq!(counts(&[edited("a"), discarded()]), is("a", false));
+        let restored = || act("restore", Deed::Restored);
+        let back = [edited("a"), sent(), discarded(), restored()];
+        assert_eq!(counts(&back), is("a", false), "it is open, and goes so when it is sent again");
+        assert_eq!(
+            counts(&[edited("a"), sent(), restored()]),
+            is("a", true),
+            "only what was given up is restored"
+        );
     }
 
     #[test]

@@ -53,6 +53,9 @@ use crate::message::TopicPartition;
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub entries: Vec<Entry>,
+    /// The entries are of letters that no longer stand on their topic, and are known from elsewhere. One that turns up on its
+    /// topic after all takes their place.
+    pub gone: bool,
     /// Each with its offset in the topic of operations, whose order is theirs.
     pub acts: Vec<(i64, Act)>,
     /// By which masking rules error texts are hidden in it.

@@ -176,6 +176,62 @@ async fn what_kafka_has_deleted_stays_open_and_is_sent_back_and_restored_byte_fo
     assert!(worker.terminate().await.success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_topic_is_made_anew_what_is_archived_stays_open_and_is_restored() {
+    let permanent = "timeout: 10s, classify: [{ code: llm.server_error, class: permanent }]";
+    let pipeline = crate::run::EMBED.replacen("timeout: 10s", permanent, 1);
+    let Some(rig) = Rig::new("archive-anew", &pipeline, "").await else { return };
+    archive(&rig, FOLDER);
+    rig.faults(json!({ "marked": "FAIL-ME" })).await;
+    rig.send((0..6).map(|n| passage(&rig, n)).collect()).await;
+    let mut worker = rig.worker(&[]).await;
+    eventually("they are dead", async || (rig.jobs("embed", "dead").await == 6).then_some(())).await;
+    assert!(worker.terminate().await.success());
+    assert_eq!(keep(&rig).await["kept"]["letters"], 6);
+    let ids = |letters: &[Value]| -> Vec<String> {
+        letters.iter().map(|one| one["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let before = known(&rig).await;
+
+    let topic = rig.topic("embed.dlq");
+    let deleted = admin(&rig).delete_topics(&[&topic], &AdminOptions::new()).await.expect("an answer");
+    deleted.into_iter().for_each(|one| _ = one.expect("deleted"));
+    eventually("it is made anew", async || rig.tell(&["topics", "apply"]).await.then_some(())).await;
+    let open =
+        || async { known(&rig).await.into_iter().filter(|one| one["state"] == "open").collect::<Vec<_>>() };
+    let after = open().await;
+    assert_eq!(ids(&after), ids(&before));
+    assert!(after.iter().all(|one| one["kept"] == "archive"), "{after:?}");
+
+    // Where the first of them stood, another stands now.
+    let one = ids(&after).remove(0);
+    assert_eq!(restore(&rig, &[&one]).await["letters"], 1);
+    let kept = |letters: Vec<Value>| -> usize { letters.iter().filter(|one| one["kept"] == "both").count() };
+    assert_eq!(kept(open().await), 1);
+    rig.ask(&["ops", "rebuild", "-o", "json"]).await;
+    assert_eq!(kept(open().await), 1, "built anew from nothing it is the same");
+    assert_eq!(open().await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_archive_has_is_found_once_it_can_be_read_again() {
+    let Some((rig, _)) = scene("archive-away", &[(Code::ParseCorrupt, 3)]).await else { return };
+    archive(&rig, FOLDER);
+    assert_eq!(keep(&rig).await["kept"]["letters"], 3);
+    delete(&rig, "parse.dlq", 2).await;
+    // The index is lost, and the archive cannot be read for now.
+    let (away, there) = (rig.path("away"), rig.path("archive"));
+    std::fs::rename(&there, &away).expect("moved");
+    std::fs::write(&there, "no folder").expect("written");
+    let told = rig.output(&["ops", "rebuild", "-o", "json"]).await;
+    assert!(!told.status.success(), "{told:?}");
+    let told = rig.output(&["dlq", "ls", "-o", "json"]).await;
+    assert!(!told.status.success(), "what is not known is not nothing: {told:?}");
+    std::fs::remove_file(&there).expect("removed");
+    std::fs::rename(&away, &there).expect("moved back");
+    assert_eq!(count(&rig, &["--state", "open"]).await, 3, "nobody has to rebuild anything");
+}
+
 /// Runs the verb and reads what it says on standard error.
 async fn fails_to_restore(rig: &Rig, code: i32, args: &[&str]) -> String {
     let by = ["--by", "kim", "--reason", "x", "--yes"];

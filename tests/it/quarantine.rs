@@ -139,7 +139,7 @@ async fn an_index_that_follows_has_a_dead_letter_soon_after_it_was_written() {
     let stop = CancellationToken::new();
     let following = {
         let (config, index, stop) = (scene.config.clone(), index.clone(), stop.clone());
-        tokio::spawn(async move { follow(&config, &index, stop).await })
+        tokio::spawn(async move { follow(&config, &index, stop, &CancellationToken::new()).await })
     };
     for job in ["job-1", "job-2"] {
         scene.dies(job, Code::ParseCorrupt).await;

@@ -222,11 +222,10 @@ impl From<EditError> for Failure {
             EditError::Late(advice) => Failure::advised(ExitCode::TimedOut, advice),
             EditError::Unread(FindError::Kafka(problem)) => problem.into(),
             EditError::Unread(_) | EditError::Unnoted(_) => Failure::new(ExitCode::Failed, error.to_string()),
-            EditError::Unwritten { written, .. } => {
-                let code = if written == 0 { ExitCode::Failed } else { ExitCode::Partial };
-                Failure::new(code, error.to_string())
-                    .hint("those count: `lazaret dlq audit` lists them; do the others again")
-            }
+            EditError::Unwritten(_) => Failure::new(ExitCode::Failed, error.to_string())
+                .hint("`lazaret dlq show` says whether it was written; do it again if not"),
+            EditError::Partial { .. } => Failure::new(ExitCode::Partial, error.to_string())
+                .hint("those count: `lazaret dlq audit` lists them; do the others again"),
         }
     }
 }

@@ -202,7 +202,9 @@ impl From<FollowError> for Failure {
         match error {
             FollowError::Kafka(problem) => problem.into(),
             FollowError::Index(error) => error.into(),
-            error @ FollowError::Archive(_) => Failure::new(ExitCode::Failed, error.to_string()),
+            error @ (FollowError::Archive(_) | FollowError::Anew(_)) => {
+                Failure::new(ExitCode::Failed, error.to_string())
+            }
         }
     }
 }

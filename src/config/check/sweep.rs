@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Findings;
-use crate::config::model::sweep::{Action, Match, Redrive, Rule};
+use crate::config::model::sweep::{Action, Match, Reclassify, Redrive, Rule};
 use crate::config::model::{Config, Kind};
 use crate::config::{CONDITIONS, suggest};
 
@@ -37,6 +37,12 @@ pub fn rules(config: &Config, rules: &[Rule], path: &str, found: &mut Findings) 
             found.warning(format!("{path}.match"), message, "put it before that one");
         }
         which(config, &rule.matches, &format!("{path}.match"), found);
+        if let Some(back) = circle(rules, rule) {
+            let message = format!(
+                "what this rule reclassifies comes back to it by rule '{back}', again at every sweep"
+            );
+            found.warning(format!("{path}.do.reclassify"), message, "let one of them match less");
+        }
         match &rule.action {
             Action::Archive(_) if config.quarantine.archive.is_none() => found.error(
                 format!("{path}.do.archive"),
@@ -56,6 +62,35 @@ pub fn rules(config: &Config, rules: &[Rule], path: &str, found: &mut Findings) 
             }
         }
     }
+}
+
+/// The rule that gives what this one reclassifies back to it, if nothing but code and class mattered.
+fn circle<'a>(rules: &'a [Rule], from: &'a Rule) -> Option<&'a str> {
+    let (mut rule, mut passed) = (from, BTreeSet::new());
+    while let Action::Reclassify(to) = &rule.action {
+        if !passed.insert(rule.name.as_str()) {
+            return None;
+        }
+        // The first rule that has something to do with what it is now.
+        let does = |next: &&Rule| match &next.action {
+            _ if !is_for(&next.matches, to) => false,
+            Action::Reclassify(other) => other != to,
+            _ => true,
+        };
+        let next = rules.iter().find(does)?;
+        if next.name == from.name {
+            return Some(&rule.name);
+        }
+        rule = next;
+    }
+    None
+}
+
+/// Whether code and class are those that are matched; a code may be an area.
+fn is_for(matches: &Match, of: &Reclassify) -> bool {
+    let is_in =
+        |code: &str| of.code.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    matches.code.as_deref().is_none_or(is_in) && matches.class.is_none_or(|class| class == of.class)
 }
 
 fn texts(action: &Action) -> Vec<(&'static str, &str)> {

@@ -3,29 +3,22 @@
 //! In Kafka they have a new timestamp: by the one that they had, Kafka would delete them again at once. The index goes on with
 //! one row for each, which says where the copy stands.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod write;
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Serialize;
-use uuid::Uuid;
 
-use super::{ArchiveError, Vault};
-use crate::archive::{Letter, pack};
+use super::ArchiveError;
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::kafka::client::{ClusterInfo, reach};
-use crate::kafka::{Piece, ProduceError, Producer, TransactError, Writer as Transaction};
 use crate::message::trail::is_id;
-use crate::message::{OutRecord, Record};
 use crate::ops::advice::Advice;
-use crate::ops::quarantine::change::{ensure_there, operations_topic};
-use crate::ops::quarantine::content::portions;
+use crate::ops::quarantine::Sources;
 use crate::ops::quarantine::selection::{Target, letters};
-use crate::ops::quarantine::{Acts, Sources, act_record};
-use crate::quarantine::{Act, Deed, Kept, Known, Parcel, Quarantine, Writer};
+use crate::quarantine::{Kept, Known, Parcel, Quarantine, Writer};
 
 /// Most letters of one transaction.
 const TOGETHER: usize = 500;
@@ -186,114 +179,6 @@ impl Prepared {
     pub fn first(&self) -> impl Iterator<Item = &Known> {
         self.chosen.iter().take(20)
     }
-
-    /// Writes them there. That it is done is written down before, or, where it is written to Kafka, in the same transaction.
-    pub async fn carry_out(self, config: &Config, vault: &mut Vault) -> Result<Recalled, ArchiveError> {
-        let Self { chosen, recall: Recall { to, by, reason }, .. } = self;
-        let (operation, topic) = (Uuid::now_v7().to_string(), operations_topic(config).await?);
-        let name = match &to {
-            To::Own => "their dead letter topic".to_owned(),
-            To::Topic(topic) => topic.clone(),
-            To::File(file) => file.display().to_string(),
-        };
-        let deed = Deed::Recalled { to: crate::flow::fault::one_line(&name, 512) };
-        let letters = chosen.len() as u64;
-        match &to {
-            To::File(file) => {
-                let producer = Producer::new(&config.kafka, &Topology::derive(config), "archive")?;
-                let ids: Vec<String> = chosen.iter().map(|known| known.entry.id.clone()).collect();
-                let acts = Acts::of(operation.clone(), &producer, &topic, &by, reason.as_deref());
-                acts.note(&ids, &deed).await?;
-                let letters = records(vault, chosen).await?;
-                write(file, &letters).await?;
-            }
-            To::Own | To::Topic(_) => {
-                let cluster = reach(&config.kafka, "archive").await?;
-                let other = if let To::Topic(topic) = &to { Some(topic.as_str()) } else { None };
-                if let Some(other) = other {
-                    ensure_topic(other, &cluster)?;
-                }
-                ensure_there(&topic, &cluster).map_err(ArchiveError::Refused)?;
-                let topology = Topology::derive(config);
-                let id = format!("{}recall.{operation}", config.kafka.group_prefix);
-                let transaction = Transaction::open(&config.kafka, &topology, &id).await?;
-                for portion in portions(chosen, TOGETHER, |known| known.entry.size) {
-                    let act = Act {
-                        id: Uuid::now_v7().to_string(),
-                        operation: operation.clone(),
-                        at: Timestamp::now(),
-                        by: by.clone(),
-                        reason: reason.clone(),
-                        letters: portion.iter().map(|known| known.entry.id.clone()).collect(),
-                        group: None,
-                        deed: deed.clone(),
-                    };
-                    let letters = records(vault, portion).await?;
-                    let records = letters.into_iter().map(|letter| back(letter.record, other, &cluster));
-                    let records: Vec<OutRecord> =
-                        std::iter::once(act_record(&topic, &act)).chain(records).collect();
-                    let piece = Piece { tag: 0, records: Arc::from(records) };
-                    transaction.write(vec![piece]).await.map_err(|error| unwritten(error, &topic))?;
-                }
-            }
-        }
-        Ok(Recalled { operation, letters, to: name })
-    }
-}
-
-fn ensure_topic(topic: &str, cluster: &ClusterInfo) -> Result<(), ArchiveError> {
-    if cluster.topics.contains_key(topic) {
-        return Ok(());
-    }
-    let message = format!("there is no topic '{topic}'");
-    Err(ArchiveError::Refused(Advice::new(message, "make it, with retention for what is written there")))
-}
-
-fn unwritten(error: TransactError, topic: &str) -> ArchiveError {
-    match error {
-        TransactError::Record { error, .. } => ArchiveError::Unnoted(error),
-        other => {
-            ArchiveError::Unnoted(ProduceError::Other { topic: topic.to_owned(), cause: other.to_string() })
-        }
-    }
-}
-
-/// The record as it was, on the partition where it stood if there are still as many.
-fn back(record: Record, other: Option<&str>, cluster: &ClusterInfo) -> OutRecord {
-    let topic = other.map_or(record.at.topic, Into::into);
-    let partitions = cluster.topics.get(&*topic).copied().unwrap_or(1).max(1);
-    let partition = record.at.partition.rem_euclid(i32::try_from(partitions).unwrap_or(i32::MAX));
-    OutRecord {
-        topic,
-        partition: Some(partition),
-        key: record.key,
-        value: record.value,
-        headers: record.headers,
-        timestamp: None,
-    }
-}
-
-/// Letters in this order, out of the archive.
-async fn records(vault: &mut Vault, letters: Vec<Known>) -> Result<Vec<Letter>, ArchiveError> {
-    let mut found = Vec::with_capacity(letters.len());
-    for known in letters {
-        let Some(parcel) = known.archived else { continue };
-        let record = vault.read(&parcel).await?.get(&known.entry.id).cloned();
-        let why = || format!("dead letter {} does not stand in it", known.entry.id);
-        let damaged = || super::VaultError::Damaged { object: parcel.object.clone(), why: why() };
-        found.push(Letter { record: record.ok_or_else(damaged)?, id: known.entry.id.clone() });
-    }
-    Ok(found)
-}
-
-/// As the archive keeps them: an Avro object container file.
-async fn write(file: &Path, letters: &[Letter]) -> Result<(), ArchiveError> {
-    let bytes = pack(letters).map_err(super::VaultError::from)?;
-    let failed = |error: std::io::Error| ArchiveError::File {
-        file: file.display().to_string(),
-        cause: error.to_string(),
-    };
-    tokio::fs::write(file, bytes).await.map_err(failed)
 }
 
 /// The object of this name, or of the only one that begins so, and the ids of its letters.

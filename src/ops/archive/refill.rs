@@ -59,7 +59,7 @@ pub async fn refill(
             .map(|letter| sources.entry(&letter.record))
             .collect();
         all += entries.len() as u64;
-        index.apply(Batch { entries, rules: sources.rules(), ..Batch::default() }).await?;
+        index.apply(Batch { entries, gone: true, rules: sources.rules(), ..Batch::default() }).await?;
     }
     if unread > 0 {
         tracing::warn!(

@@ -2,6 +2,7 @@
 //! configuration says so, given up first, in the name of a rule.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
@@ -12,8 +13,10 @@ use super::{ArchiveError, BY_RETENTION, Vault};
 use crate::config::{Config, Span};
 use crate::kafka::Producer;
 use crate::kafka::client::reach;
+use crate::kafka::look::settled;
+use crate::ops::advice::Advice;
 use crate::ops::quarantine::content::portions;
-use crate::ops::quarantine::{Acts, pages};
+use crate::ops::quarantine::{self, Acts, REFRESH, pages};
 use crate::ops::redrive::send::{LETTERS_MAX, Order, Outgoing, Sender, What};
 use crate::quarantine::{Deed, Known, Parcel, Quarantine, State, Writer, times_sent};
 
@@ -43,18 +46,19 @@ pub async fn remove(
     let Some(archive) = &config.quarantine.archive else { return Ok(Removed::default()) };
     let (mut removed, mut pages) = (Removed::default(), pages::parcels(&**index, PAGE));
     while let Some(parcels) = pages.try_next().await? {
+        let mut leaving = Vec::new();
         for parcel in parcels {
             let delete_after = config.retention(&parcel.pipeline, &parcel.stage).delete_after;
             let Some(span) = delete_after.filter(|span| is_over(&parcel, *span, now)) else { continue };
             let Some((_, ids)) = index.parcel(&parcel.object).await? else { continue };
-            let open = |known: &Known| matches!(known.state, State::Open | State::Redriving);
             let known = index.get(&ids).await?;
             // Nobody knows whether one is open that the index does not have.
             if known.len() < ids.len() {
                 removed.held += 1;
                 continue;
             }
-            let open: Vec<Known> = known.into_iter().filter(open).collect();
+            let is_open = |known: &Known| matches!(known.state, State::Open | State::Redriving);
+            let open: Vec<Known> = known.into_iter().filter(is_open).collect();
             let reason = format!("{span} after it died its time in the archive is over");
             if !open.is_empty() {
                 // What is being redriven is waited for.
@@ -68,6 +72,30 @@ pub async fn remove(
             }
             let acts = Acts::new(producer, topic, BY_RETENTION, Some(&reason));
             acts.note(&ids, &Deed::Unarchived { object: parcel.object.clone() }).await?;
+            leaving.push((parcel, ids));
+        }
+        if leaving.is_empty() {
+            continue;
+        }
+        // Somebody may have opened one meanwhile: what came before the act that it leaves is seen now, and whoever comes after
+        // that finds it gone.
+        settled(&config.kafka, &[topic], Instant::now() + REFRESH).await?;
+        if let Some(late) = quarantine::refresh(config, index).await? {
+            return Err(ArchiveError::Refused(Advice::new(
+                late,
+                "the objects stay; they are removed by hand",
+            )));
+        }
+        for (parcel, ids) in leaving {
+            // Without its copy, what was open is expired.
+            let is_wanted =
+                |known: &Known| matches!(known.state, State::Open | State::Redriving | State::Expired);
+            if index.get(&ids).await?.iter().any(is_wanted) {
+                let acts = Acts::new(producer, topic, BY_RETENTION, Some("somebody opened one meanwhile"));
+                acts.note(&ids, &Deed::Archived { parcel: Box::new(parcel) }).await?;
+                removed.held += 1;
+                continue;
+            }
             vault.delete(&parcel.object).await?;
             removed.objects += 1;
             removed.letters += ids.len() as u64;

@@ -103,9 +103,27 @@ pub enum EditError {
     Late(Advice),
     #[error("it cannot be written down who sees what is masked, and so nobody does: {0}")]
     Unnoted(ProduceError),
-    /// The rest may have been written or not.
-    #[error("only {written} of {all} are known to be written down: {error}")]
-    Unwritten { written: usize, all: usize, error: ProduceError },
+    /// It may have been written or not.
+    #[error("it cannot be written down: {0}")]
+    Unwritten(ProduceError),
+    /// Something came between when some were written down already.
+    #[error("only {written} of {all} are known to be written down, as operation {operation}: {why}")]
+    Partial { operation: String, written: usize, all: usize, why: String },
+}
+
+impl EditError {
+    /// What happened while it was written down.
+    fn after(self, operation: &str, written: usize, all: usize) -> Self {
+        if written == 0 {
+            return self;
+        }
+        let why = match &self {
+            Self::Refused(advice) => advice.first().map(ToString::to_string),
+            _ => None,
+        };
+        let why = why.unwrap_or_else(|| self.to_string());
+        Self::Partial { operation: operation.to_owned(), written, all, why }
+    }
 }
 
 impl From<QuarantineError> for EditError {
@@ -121,9 +139,7 @@ impl From<ChangeError> for EditError {
             ChangeError::Selection(error) => error.into(),
             ChangeError::Refused(all) => Self::Refused(all),
             ChangeError::Kafka(problem) => problem.into(),
-            ChangeError::Unwritten { done, error } => {
-                Self::Unwritten { written: done.letters, all: done.letters, error }
-            }
+            ChangeError::Unwritten { error, .. } => Self::Unwritten(error),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::kafka::KafkaProblem;
 use crate::kafka::client::reach;
 use crate::kafka::look::settled;
 use crate::ledger::{JobRow, LedgerError, LedgerReader, State as JobState};
+use crate::message::TopicPartition;
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::change::ensure_there;
 use crate::ops::quarantine::content::portions;
@@ -103,7 +104,11 @@ pub async fn send_back(
         return Err(RedriveError::Refused(refused));
     }
     let mut sender = Sender::open(config, cluster, &Uuid::now_v7().to_string()).await?;
-    send(config, &mut sender, outgoing, order, known).await
+    let (sent, mut failed) = send(config, &mut sender, outgoing, order, known).await?;
+    match failed.is_empty() {
+        true => Ok(sent),
+        false => Err(RedriveError::Unwritten { sent, left: failed.len(), error: failed.remove(0) }),
+    }
 }
 
 /// How far the topic of operations is read.
@@ -128,8 +133,12 @@ pub async fn send_back_some(
     for ids in ids.chunks(ASKED) {
         letters.extend(index.get(ids).await.map_err(FollowError::from)?);
     }
-    let (outgoing, refused) = weigh(config, index, letters, order.what, Aside::Nothing).await?;
-    Ok((send(config, sender, outgoing, order, known).await?, refused))
+    let (outgoing, mut refused) = weigh(config, index, letters, order.what, Aside::Nothing).await?;
+    let (sent, failed) = send(config, sender, outgoing, order, known).await?;
+    let why =
+        |error: SendError| Advice::new(error.to_string(), "`lazaret dlq show` says what is known of it");
+    refused.extend(failed.into_iter().map(why));
+    Ok((sent, refused))
 }
 
 /// Those that may be sent back, and why others may not.
@@ -187,37 +196,54 @@ async fn see(config: &Config, sent: &[SentBack]) {
     let _ = settled(&config.kafka, &topics, Instant::now() + SEEN).await;
 }
 
+/// Sends those that can be written, and says why others cannot.
 async fn send(
     config: &Config,
     sender: &mut Sender,
     outgoing: Vec<Outgoing>,
     order: &Order,
     known: i64,
-) -> Result<Vec<SentBack>, RedriveError> {
-    let (mut sent, mut left) = (Vec::new(), outgoing.len());
-    for together in portions(outgoing, LETTERS_MAX, Outgoing::size) {
-        let done = match sender.send(together, order, known).await {
-            Ok(done) => done,
-            Err(error) => return Err(RedriveError::Unwritten { sent, left, error }),
-        };
-        left -= done.sent.len();
-        sent.extend(done.sent.into_iter().map(|(Outgoing { letter, redrives, edit, .. }, at)| SentBack {
-            id: letter.id,
-            pipeline: letter.pipeline,
-            stage: letter.stage,
-            job: letter.job,
-            redrives,
-            edited: edit.is_some(),
-            at: at.to_string(),
-        }));
-        if let Some(gone) = done.gone.first() {
-            let cause = "neither Kafka nor the archive has it, or it is not one of Lazaret's".to_owned();
-            let error = SendError::Letter { id: gone.letter.id.clone(), cause };
-            return Err(RedriveError::Unwritten { sent, left, error });
+) -> Result<(Vec<SentBack>, Vec<SendError>), RedriveError> {
+    let (mut sent, mut failed, mut left) = (Vec::new(), Vec::new(), outgoing.len());
+    for mut together in portions(outgoing, LETTERS_MAX, Outgoing::size) {
+        while !together.is_empty() {
+            match sender.send(together.clone(), order, known).await {
+                Ok(done) => {
+                    left -= done.sent.len() + done.gone.len();
+                    sent.extend(done.sent.into_iter().map(|(one, at)| sent_back(one, &at)));
+                    failed.extend(done.gone.into_iter().map(gone));
+                    break;
+                }
+                // None of them went, because of this one.
+                Err(SendError::Letter { id, cause }) if together.iter().any(|one| one.letter.id == id) => {
+                    together.retain(|one| one.letter.id != id);
+                    left -= 1;
+                    failed.push(SendError::Letter { id, cause });
+                }
+                Err(error) => return Err(RedriveError::Unwritten { sent, left: left + failed.len(), error }),
+            }
         }
     }
     see(config, &sent).await;
-    Ok(sent)
+    Ok((sent, failed))
+}
+
+fn sent_back(one: Outgoing, at: &TopicPartition) -> SentBack {
+    let Outgoing { letter, redrives, edit, .. } = one;
+    SentBack {
+        id: letter.id,
+        pipeline: letter.pipeline,
+        stage: letter.stage,
+        job: letter.job,
+        redrives,
+        edited: edit.is_some(),
+        at: at.to_string(),
+    }
+}
+
+fn gone(one: Outgoing) -> SendError {
+    let cause = "neither Kafka nor the archive has it, or it is not one of Lazaret's".to_owned();
+    SendError::Letter { id: one.letter.id, cause }
 }
 
 fn no_stage(letter: &Entry) -> Advice {

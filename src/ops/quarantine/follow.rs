@@ -1,6 +1,5 @@
 //! Follows the topics until it is told to stop.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,30 +8,38 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::gather::{Gathering, Sources};
-use super::{BATCHES, FollowError};
+use super::gather::{Gathering, Held, Sources, release};
+use super::{BATCHES, FollowError, REFRESH, catch_up, firsts};
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::kafka::tail::{Heard, Tailing, tail};
+use crate::kafka::tail::{Bounds, Heard, Tailing, tail};
 use crate::message::TopicPartition;
-use crate::ops::archive::refill::{objects, refill};
+use crate::ops::archive::refill::objects;
 use crate::quarantine::{Batch, Quarantine};
 use crate::telemetry::metrics;
 
 /// A record waits as long for others at most before it is applied.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Keeps the index up to date. Returns when it is told to, or cannot go on.
+/// Keeps the index up to date. Returns when it is told to, or cannot go on. What is there already is read first; when it is,
+/// `caught_up` is told.
 pub async fn follow(
     config: &Config,
     index: &Arc<dyn Quarantine>,
     stop: CancellationToken,
+    caught_up: &CancellationToken,
 ) -> Result<(), FollowError> {
+    // To an end, so that of what came into the archive and has left it again nothing is looked for.
+    match stop.run_until_cancelled(catch_up(config, index, REFRESH)).await {
+        None => return Ok(()),
+        Some(caught) => caught?,
+    };
+    caught_up.cancel();
     let sources = Sources::of(config);
     let tailing =
         Tailing { topics: sources.names().map(str::to_owned).collect(), offsets: index.positions().await? };
     let (batches, received) = mpsc::channel(BATCHES);
-    let (firsts, gone) = mpsc::channel(1);
+    let (bounds, looked) = mpsc::channel(1);
     let message_max = Topology::derive(config).message_max();
     // Whatever ends the other side ends the reading too.
     let stopped = stop.child_token();
@@ -47,7 +54,7 @@ pub async fn follow(
                 gathering.put(&record);
             }
             // One that is not taken is followed by the next.
-            Heard::Firsts(of) => _ = firsts.try_send(of),
+            Heard::Bounds(of) => _ = bounds.try_send(of),
             Heard::Silence => {}
         }
         let goes = gathering.is_full() || (!gathering.is_empty() && since.elapsed() >= GATHER);
@@ -60,7 +67,7 @@ pub async fn follow(
     let reading = async { Ok(reading.await?) };
     tokio::select! {
         ended = futures::future::try_join(reading, refilling(config, index, received)) => ended.map(|_| ()),
-        expired = expire(index, gone) => expired,
+        expired = expire(index, looked) => expired,
     }
 }
 
@@ -70,36 +77,33 @@ async fn refilling(
     index: &Arc<dyn Quarantine>,
     mut batches: mpsc::Receiver<Batch>,
 ) -> Result<(), FollowError> {
-    while let Some(batch) = batches.recv().await {
+    while let Some(mut batch) = batches.recv().await {
         // What people and rules do is counted here: whoever does it may be a shell, which nobody asks for metrics.
         batch.acts.iter().for_each(|(_, act)| metrics::act(act.deed.name()));
-        let named: Vec<String> = objects(&batch.acts).collect();
-        let positions = (!named.is_empty()).then(|| batch.positions.clone());
-        let held = match &positions {
-            Some(_) => Batch { positions: BTreeMap::new(), ..batch },
-            None => batch,
-        };
-        let rules = held.rules.clone();
-        index.apply(held).await?;
-        if let Some(positions) = positions {
-            refill(config, index, named).await?;
-            index.apply(Batch { positions, rules, ..Batch::default() }).await?;
+        let mut held = Held { objects: objects(&batch.acts).collect(), ..Held::default() };
+        if !held.objects.is_empty() {
+            held.positions.append(&mut batch.positions);
         }
+        index.apply(batch).await?;
+        release(config, index, held).await?;
         metrics::dlq_index_applied(Timestamp::now());
     }
     Ok(())
 }
 
 /// What Kafka has deleted meanwhile.
-async fn expire(
-    index: &Arc<dyn Quarantine>,
-    mut firsts: mpsc::Receiver<BTreeMap<TopicPartition, i64>>,
-) -> Result<(), FollowError> {
-    while let Some(first) = firsts.recv().await {
-        let expired = index.expire(first).await?;
+async fn expire(index: &Arc<dyn Quarantine>, mut bounds: mpsc::Receiver<Bounds>) -> Result<(), FollowError> {
+    let mut before = Bounds::new();
+    while let Some(bounds) = bounds.recv().await {
+        let ended = |of: &TopicPartition| before.get(of).map_or(0, |(_, end)| *end);
+        if let Some((of, _)) = bounds.iter().find(|(of, (_, end))| *end < ended(of)) {
+            return Err(FollowError::Anew(of.topic.to_string()));
+        }
+        let expired = index.expire(firsts(&bounds)).await?;
         if expired > 0 {
             tracing::warn!(expired, "open dead letters were deleted by Kafka before anybody did anything");
         }
+        before = bounds;
     }
     std::future::pending().await
 }

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use super::{BATCH_BYTES, BATCH_RECORDS, FollowError};
 use crate::config::Config;
 use crate::flow::Topology;
-use crate::message::{Record, Topic};
-use crate::ops::archive::refill::objects;
+use crate::message::{Record, Topic, TopicPartition};
+use crate::ops::archive::refill::{objects, refill};
 use crate::quarantine::{Act, Batch, Entry, Mask, Owner, Quarantine};
 use crate::telemetry::metrics;
 
@@ -124,16 +124,40 @@ pub fn act(record: &Record) -> Option<Act> {
     }
 }
 
-/// Applies batches as they come, until no more will; the objects of the archive that they name.
+/// What was applied but does not count as read yet.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The objects of the archive that the acts name.
+    pub objects: Vec<String>,
+    /// How far the reading has come since the first of them was named.
+    pub positions: BTreeMap<TopicPartition, i64>,
+}
+
+/// Applies batches as they come, until no more will. Once an object of the archive is named, nothing counts as read before what is
+/// in it is known: whoever comes next would not look for it.
 pub async fn apply(
     index: &Arc<dyn Quarantine>,
     mut batches: mpsc::Receiver<Batch>,
-) -> Result<Vec<String>, FollowError> {
-    let mut named = Vec::new();
-    while let Some(batch) = batches.recv().await {
-        named.extend(objects(&batch.acts));
+) -> Result<Held, FollowError> {
+    let mut held = Held::default();
+    while let Some(mut batch) = batches.recv().await {
+        held.objects.extend(objects(&batch.acts));
+        if !held.objects.is_empty() {
+            held.positions.append(&mut batch.positions);
+        }
         index.apply(batch).await?;
         metrics::dlq_index_applied(Timestamp::now());
     }
-    Ok(named)
+    Ok(held)
+}
+
+/// Takes in what only the archive has, and says that all that was held is read.
+pub async fn release(config: &Config, index: &Arc<dyn Quarantine>, held: Held) -> Result<(), FollowError> {
+    let Held { objects, positions } = held;
+    refill(config, index, objects).await?;
+    if !positions.is_empty() {
+        let rules = Mask::of(&config.quarantine.masking).name();
+        index.apply(Batch { positions, rules, ..Batch::default() }).await?;
+    }
+    Ok(())
 }

@@ -11,9 +11,9 @@ use crate::flow::Topology;
 use crate::quarantine::{Filter, Group, Quarantine, QuarantineError};
 use crate::telemetry::metrics;
 
-/// Groups that are looked at: those with the latest deaths, among which every new one is.
+/// Groups that are looked at after the first look: those with the latest deaths, among which every new one is.
 const GROUPS: usize = 1000;
-/// Groups that are remembered.
+/// Groups that are looked at first, and remembered.
 const KNOWN_MAX: usize = 50_000;
 
 /// Pipeline and stage.
@@ -41,7 +41,8 @@ impl Watch {
         config: &Config,
         index: &Arc<dyn Quarantine>,
     ) -> Result<(), QuarantineError> {
-        let mut news = self.compare(&index.groups(&Filter::default(), GROUPS).await?);
+        let most = if self.has_looked { GROUPS } else { KNOWN_MAX };
+        let mut news = self.compare(&index.groups(&Filter::default(), most).await?);
         let stages = Topology::derive(config).stages.into_iter().map(|stage| (stage.pipeline, stage.stage));
         for place in stages {
             news.entry(place).or_default();

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::{Open, act, apply, count, letter, parcel};
 use crate::message::TopicPartition;
-use crate::quarantine::{Deed, Entry, Filter, Kept, Known, Quarantine, State};
+use crate::quarantine::{Batch, Deed, Entry, Filter, Kept, Known, Quarantine, State};
 
 pub async fn archive(open: &impl Open) {
     what_is_archived_stays_open_when_kafka_has_deleted_it(open().await).await;
     a_copy_on_its_topic_brings_back_a_letter_that_was_gone(open().await).await;
+    what_is_known_from_elsewhere_is_gone_until_it_turns_up(open().await).await;
     objects_are_listed_as_long_as_they_stand(open().await).await;
     bytes_are_those_of_what_passes(open().await).await;
 }
@@ -79,6 +80,21 @@ async fn a_copy_on_its_topic_brings_back_a_letter_that_was_gone(index: Arc<dyn Q
     apply(&*index, &[copy(2, 30)], &[]).await;
     gone_below(&*index, 25).await;
     assert_eq!((get(&*index, 2).await.state, get(&*index, 2).await.kept), (State::Open, Kept::Kafka));
+}
+
+async fn what_is_known_from_elsewhere_is_gone_until_it_turns_up(index: Arc<dyn Quarantine>) {
+    let elsewhere = |n: i64| Batch { entries: vec![letter(n)], gone: true, ..Batch::default() };
+    apply(&*index, &[letter(2)], &[act(1, &["id-0001", "id-0002"], archived("a"))]).await;
+    index.apply(elsewhere(1)).await.expect("works");
+    index.apply(elsewhere(2)).await.expect("works");
+    assert_eq!((get(&*index, 1).await.state, get(&*index, 1).await.kept), (State::Open, Kept::Archive));
+    assert_eq!(get(&*index, 2).await.kept, Kept::Both, "what stands on its topic is there");
+    // In a topic that was made anew it may stand before where it stood.
+    let mut copy = letter(1);
+    copy.at.offset = 0;
+    apply(&*index, &[copy], &[]).await;
+    assert_eq!((get(&*index, 1).await.kept, get(&*index, 1).await.entry.at.offset), (Kept::Both, 0));
+    assert_eq!(count(&*index, &Filter::default()).await, 2, "there is one of each");
 }
 
 async fn objects_are_listed_as_long_as_they_stand(index: Arc<dyn Quarantine>) {

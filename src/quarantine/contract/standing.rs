@@ -285,10 +285,12 @@ async fn what_kafka_deleted_is_expired_unless_somebody_did_something(index: Arc<
     }
     let filter = Filter { states: vec![State::Expired], ..Filter::default() };
     assert_eq!(count(&*index, &filter).await, 17);
-    // A letter that turns up later stays what it is; those that are read again stay expired.
+    // What is read from a topic is there, until it is looked again where that begins.
     let late = Entry { id: "late".into(), job: "late".into(), ..letter(2) };
     apply(&*index, &[late, letter(1)], &[]).await;
     assert_eq!(index.find("late").await.expect("works")[0].state, State::Open);
+    assert_eq!(state(&*index, 1).await, State::Open);
+    assert_eq!(index.expire(first(0, 20)).await.expect("works"), 2);
     assert_eq!(state(&*index, 1).await, State::Expired);
 }
 

@@ -33,9 +33,15 @@ pub async fn take<S: Shelf>(shelf: &mut S, batch: &Batch) -> Result<bool, S::Err
     let mut known: HashMap<String, Row> =
         shelf.by_id(&ids).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
 
-    let wanted = unknown_or_later(shelf, letters, &known).await?;
+    let wanted = match batch.gone {
+        false => unknown_or_later(shelf, letters, &known).await?,
+        true => {
+            letters.into_iter().filter(|(id, _)| !known.contains_key(id)).map(|(_, entry)| entry).collect()
+        }
+    };
     let mut arrived = rows(shelf, &wanted, before, &known).await?;
-    // A copy that stands later than the one that is known takes its place and its key; whatever became of that, it is there.
+    arrived.iter_mut().for_each(|row| row.gone = batch.gone);
+    // A copy that stands later than the one that is known, or whose place that has lost, takes its place and its key.
     let moved: Vec<Row> = arrived.iter().filter_map(|row| known.remove(&row.id)).collect();
     let mut touched: BTreeMap<i64, Row> = known.into_values().map(|row| (row.key, row)).collect();
     let died_again = follow(shelf, &mut arrived, &mut touched, &moved).await?;
@@ -83,7 +89,7 @@ fn place(entry: &Entry) -> (&str, i32, i64) {
     (&entry.at.topic, entry.at.partition, entry.at.offset)
 }
 
-/// Those that are new, or stand later than what is known of them.
+/// Those that are new, or stand later than what is known of them, or stand somewhere when that is gone.
 async fn unknown_or_later<'a, S: Shelf>(
     shelf: &mut S,
     letters: Vec<(String, &'a Entry)>,
@@ -94,7 +100,7 @@ async fn unknown_or_later<'a, S: Shelf>(
     let topics: HashMap<i64, String> =
         shelf.names(&topics).await?.into_iter().map(|(_, number, name)| (number, name)).collect();
     let stands_last = |(id, entry): &(String, &Entry)| {
-        let Some(row) = known.get(id) else { return true };
+        let Some(row) = known.get(id).filter(|row| !row.gone) else { return true };
         let topic = topics.get(&row.topic).map_or("", String::as_str);
         let (new_topic, partition, offset) = place(entry);
         (&*clean(new_topic), partition, offset) > (topic, row.partition, row.offset)

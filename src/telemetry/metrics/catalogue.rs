@@ -82,7 +82,7 @@ catalogue! {
     ArchiveLastSuccess "archive_last_success_timestamp_seconds" Gauge Seconds "When a pass over what is to be archived succeeded last, since 1970.";
     DlqGroupsOpened "dlq_groups_opened_total" Counter Count "Groups of dead letters that had no letter before, since this process began to look.";
     DlqGroupsReopened "dlq_groups_reopened_total" Counter Count "Groups of dead letters of which one died after the group was said to be resolved, since this process began to look.";
-    Acts "acts_total" Counter Count "Acts on dead letters that this process has read from the topic of operations, by deed.";
+    Acts "acts_total" Counter Count "Acts on dead letters that came while this process followed the topic of operations, by deed.";
 
     ApiRequests "api_requests_total" Counter Count "Requests to the HTTP API, by route, method and HTTP status.";
     ApiRequestDuration "api_request_duration_seconds" Histogram Seconds "Time from a request to the HTTP API to the beginning of its answer.";

@@ -54,7 +54,9 @@ impl Prepared {
         super::check(by, Some(reason))?;
         let topic = operations_topic(config).await?;
         let acts = Acts::new(producer, &topic, by, Some(reason));
-        let written = self.write(config, &**index, &acts).await?;
+        let mut written = BTreeMap::new();
+        let wrote = self.write(config, &**index, &acts, &mut written).await;
+        wrote.map_err(|error| error.after(acts.operation(), written.len(), self.letters.len()))?;
         // While a transaction is open on the topic, it may stand before what was written.
         settled(&config.kafka, &[&topic], Instant::now() + REFRESH).await?;
         if let Some(late) = quarantine::refresh(config, index).await? {
@@ -75,15 +77,15 @@ impl Prepared {
         Ok(done)
     }
 
-    /// By letter, the act that was written.
+    /// `written` gets, by letter, the act that was, if only some were, too.
     async fn write(
         &self,
         config: &Config,
         index: &dyn Quarantine,
         acts: &Acts<'_>,
-    ) -> Result<BTreeMap<String, String>, EditError> {
+        written: &mut BTreeMap<String, String>,
+    ) -> Result<(), EditError> {
         let mut desk = Desk::new(config)?;
-        let mut written = BTreeMap::new();
         for ids in self.letters.chunks(PAGE) {
             let mut known: HashMap<String, Known> =
                 index.get(ids).await?.into_iter().map(|letter| (letter.entry.id.clone(), letter)).collect();
@@ -96,15 +98,11 @@ impl Prepared {
             });
             let mut notes = stream::iter(notes).buffered(TOGETHER);
             while let Some(note) = notes.next().await {
-                let (id, act) = note.map_err(|error| EditError::Unwritten {
-                    written: written.len(),
-                    all: self.letters.len(),
-                    error,
-                })?;
+                let (id, act) = note.map_err(EditError::Unwritten)?;
                 written.insert(id, act);
             }
         }
-        Ok(written)
+        Ok(())
     }
 
     /// What is to be written of each. All were looked at before, so that what stands in the way now has come since.
