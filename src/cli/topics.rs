@@ -1,5 +1,7 @@
 //! `lazaret topics`: what the configuration needs on the cluster, how the cluster differs, and making it so.
 
+mod acls;
+
 use clap::Subcommand;
 use serde_json::json;
 
@@ -30,11 +32,17 @@ enum What {
     },
     /// Show only what differs; ends with 5 when something does.
     Drift,
+    /// Print what stages, operators and producers have to be allowed on a cluster that asks. Needs no cluster.
+    Acls(acls::Args),
 }
 
 pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    if let What::Acls(args) = &args.what {
+        return acls::run(args, global);
+    }
     let config = global.load_config()?;
     match args.what {
+        What::Acls(_) => Ok(ExitCode::Done),
         What::List => {
             let topology = Topology::derive(&config);
             match global.format() {

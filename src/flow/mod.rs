@@ -6,6 +6,7 @@ pub mod code;
 pub mod decide;
 pub mod engine;
 pub mod fault;
+pub mod grants;
 pub mod ladder;
 pub mod offsets;
 pub mod retry_after;
