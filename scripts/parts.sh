@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The real servers that the tests run against: Apache Kafka (KRaft), a schema registry, PostgreSQL, an S3-compatible store, a
+# The real servers that the tests run against: Apache Kafka (KRaft), one that asks who one is, a schema registry, PostgreSQL, an S3-compatible store, a
 # Kubernetes API server; and programs that check files: promtool, Helm and its like.
 #
 #   scripts/parts.sh kafka install            fetch Apache Kafka from Maven Central
@@ -7,6 +7,7 @@
 #   scripts/parts.sh kafka start 3 proxied    with a second listener each, advertised where a proxy is to listen
 #   scripts/parts.sh kafka kill|restart|pause|resume N    one broker of those that run
 #   scripts/parts.sh kafka stop
+#   scripts/parts.sh secured start|stop       one more that asks everybody who they are and what they may
 #   scripts/parts.sh registry install|start|stop
 #   scripts/parts.sh postgres install|stop
 #   scripts/parts.sh postgres start [durable] without that word it does not wait for the disk
@@ -36,6 +37,8 @@ jvm=(-Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 
 # shellcheck source=scripts/parts/kafka.sh
 . scripts/parts/kafka.sh
+# shellcheck source=scripts/parts/secured.sh
+. scripts/parts/secured.sh
 # shellcheck source=scripts/parts/registry.sh
 . scripts/parts/registry.sh
 # shellcheck source=scripts/parts/postgres.sh
@@ -110,7 +113,7 @@ mkdir -p "$run"
 case "${1:-} ${2:-}" in
 "kafka install" | "registry install" | "postgres install" | "s3 install" | "prometheus install" | "foreign install") "$1_$2" ;;
 "chart install" | "kube install" | "kube start" | "kube stop") "$1_$2" ;;
-"registry start" | "s3 start" | "kafka stop" | "registry stop" | "postgres stop" | "s3 stop") "$1_$2" ;;
+"secured start" | "secured stop" | "registry start" | "s3 start" | "kafka stop" | "registry stop" | "postgres stop" | "s3 stop") "$1_$2" ;;
 "postgres start") postgres_start "${3:-}" ;;
 "postgres kill" | "postgres restart" | "postgres pause" | "postgres resume") "$1_$2" ;;
 "kafka start") kafka_start "${3:-1}" "${4:-}" ;;
@@ -123,5 +126,5 @@ case "${1:-} ${2:-}" in
 "foreign home") echo "$foreign_home" ;;
 "chart home") echo "$chart_home" ;;
 "kube home") echo "$kube_home" ;;
-*) fail "usage: scripts/parts.sh kafka|registry|postgres|s3|prometheus|foreign|chart|kube install|start|stop|home; the head of the script says more" 64 ;;
+*) fail "usage: scripts/parts.sh kafka|secured|registry|postgres|s3|prometheus|foreign|chart|kube install|start|stop|home; the head of the script says more" 64 ;;
 esac

@@ -40,6 +40,7 @@ pip_there() { python3 -m pip --version || pip --version; }
 
 test_needs() {
 	want curl have curl
+	want openssl have openssl # certificates of the broker that asks who one is
 	want maven have mvn
 	want python3-pip pip_there # PostgreSQL with pgvector comes in a Python package
 	want util-linux have setpriv

@@ -44,6 +44,7 @@ finish() {
 	local line
 	trap - EXIT INT TERM
 	[[ -z ${started_kafka:-} ]] || scripts/parts.sh kafka stop
+	[[ -z ${started_secured:-} ]] || scripts/parts.sh secured stop
 	[[ -z ${started_registry:-} ]] || scripts/parts.sh registry stop
 	[[ -z ${started_postgres:-} ]] || scripts/parts.sh postgres stop
 	[[ -z ${started_s3:-} ]] || scripts/parts.sh s3 stop
@@ -68,6 +69,10 @@ start_servers() {
 	if [[ -z ${LAZARET_TEST_KAFKA:-} ]]; then
 		started_kafka=1
 		must "start Kafka" scripts/parts.sh kafka start
+	fi
+	if [[ -z ${LAZARET_TEST_SECURED:-} ]]; then
+		started_secured=1
+		must "start a secured Kafka" scripts/parts.sh secured start
 	fi
 	if [[ -z ${LAZARET_TEST_REGISTRY:-} ]]; then
 		started_registry=1

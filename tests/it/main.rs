@@ -23,6 +23,7 @@ mod real;
 mod registry;
 mod rig;
 mod run;
+mod secured;
 mod submit;
 mod support;
 mod topics;

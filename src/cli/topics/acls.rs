@@ -1,10 +1,12 @@
 //! `lazaret topics acls`: what everybody has to be allowed on a cluster that asks.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::flow::Topology;
-use crate::flow::grants::{Grant, Pattern, Resource, Who, grants};
+use crate::flow::grants::{Grant, Operation, Pattern, Resource, Who, grants};
 
 /// Stands for the name of whoever it is.
 const WHO: &str = "{who}";
@@ -55,8 +57,7 @@ pub fn run(args: &Args, global: &Global) -> Result<ExitCode, Failure> {
     }
     let rows = all.iter().flat_map(|(who, grants)| grants.iter().map(move |grant| (who, grant)));
     if args.commands {
-        let commands: String = rows.map(|(who, grant)| command(&args.principal_of(who), grant)).collect();
-        output::to_stdout(&commands)?;
+        output::to_stdout(&commands(rows.map(|(who, grant)| (args.principal_of(who), grant))))?;
         return Ok(ExitCode::Done);
     }
     let one = |(who, grant): (&Who, &Grant)| {
@@ -107,21 +108,30 @@ fn kind(resource: Resource) -> &'static str {
     }
 }
 
-/// A line for a shell: Kafka's own tool, with the brokers and the client's settings from variables.
-fn command(principal: &str, grant: &Grant) -> String {
-    let operations: String =
-        grant.operations.iter().map(|operation| format!(" --operation {operation}")).collect();
-    let pattern = match grant.pattern {
-        Pattern::Literal => "literal",
-        Pattern::Prefixed => "prefixed",
-    };
-    format!(
-        "kafka-acls.sh --bootstrap-server \"$BROKERS\" ${{ADMIN:+--command-config \"$ADMIN\"}} --add \
-         --allow-principal {}{operations} --{} {} --resource-pattern-type {pattern}\n",
-        quoted(principal),
-        kind(grant.resource),
-        quoted(&grant.name),
-    )
+/// Lines for a shell: Kafka's own tool, with the brokers and the client's settings from variables. What one user may do in the
+/// same way with several things is one line, since the tool takes seconds to start.
+fn commands<'a>(rows: impl Iterator<Item = (String, &'a Grant)>) -> String {
+    let mut lines: BTreeMap<(String, Resource, Pattern, &[Operation]), Vec<&str>> = BTreeMap::new();
+    for (principal, Grant { resource, name, pattern, operations }) in rows {
+        lines.entry((principal, *resource, *pattern, operations)).or_default().push(name);
+    }
+    let line =
+        |((principal, resource, pattern, operations), names): ((String, _, _, &[Operation]), Vec<&str>)| {
+            let operations: String =
+                operations.iter().map(|operation| format!(" --operation {operation}")).collect();
+            let names: String =
+                names.iter().map(|name| format!(" --{} {}", kind(resource), quoted(name))).collect();
+            let pattern = match pattern {
+                Pattern::Literal => "literal",
+                Pattern::Prefixed => "prefixed",
+            };
+            format!(
+                "kafka-acls.sh --bootstrap-server \"$BROKERS\" ${{ADMIN:+--command-config \"$ADMIN\"}} --add \
+             --allow-principal {}{operations} --resource-pattern-type {pattern}{names}\n",
+                quoted(&principal)
+            )
+        };
+    lines.into_iter().map(line).collect()
 }
 
 /// One word of a shell, whatever is in it.
@@ -132,21 +142,25 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::grants::Operation;
 
     #[test]
-    fn a_command_is_one_line_for_a_shell_whatever_the_names_are() {
-        let grant = Grant {
-            resource: Resource::TransactionalId,
-            name: "lazaret.rag.parse.".into(),
-            pattern: Pattern::Prefixed,
+    fn commands_are_lines_for_a_shell_whatever_the_names_are() {
+        let grant = |name: &str, pattern| Grant {
+            resource: Resource::Topic,
+            name: name.into(),
+            pattern,
             operations: vec![Operation::Write, Operation::Describe],
         };
+        let grants =
+            [grant("a", Pattern::Literal), grant("b", Pattern::Literal), grant("c.", Pattern::Prefixed)];
+        let acls = "kafka-acls.sh --bootstrap-server \"$BROKERS\" ${ADMIN:+--command-config \"$ADMIN\"} --add \
+                    --allow-principal 'User:CN=o'\\''hara' --operation Write --operation Describe";
         assert_eq!(
-            command("User:CN=o'hara", &grant),
-            "kafka-acls.sh --bootstrap-server \"$BROKERS\" ${ADMIN:+--command-config \"$ADMIN\"} --add \
-             --allow-principal 'User:CN=o'\\''hara' --operation Write --operation Describe --transactional-id \
-             'lazaret.rag.parse.' --resource-pattern-type prefixed\n"
+            commands(grants.iter().map(|grant| ("User:CN=o'hara".to_owned(), grant))),
+            format!(
+                "{acls} --resource-pattern-type literal --topic 'a' --topic 'b'\n\
+                 {acls} --resource-pattern-type prefixed --topic 'c.'\n"
+            )
         );
     }
 }
