@@ -201,7 +201,7 @@ async fn restore(restore: Restore, now: Timestamp, global: &Global) -> Result<Ex
             Format::Ndjson => output::ndjson(&prepared)?,
             Format::Table => {
                 output::to_stdout(&show::letters(prepared.first(), now))?;
-                output::to_stderr(&format!("not done, since this is a dry run: {what}\n"));
+                output::to_stderr(&format!("nothing is done in a dry run; without it, {what}\n"));
             }
         }
         return Ok(ExitCode::Done);

@@ -12,7 +12,7 @@ pub fn confirm(count: usize, what: &str, told: &str) -> Result<(), Failure> {
         let message = format!("nobody can be asked whether {what}, since this is no terminal");
         return Err(Failure::new(ExitCode::Usage, message).hint("look with --dry-run, then add --yes"));
     }
-    output::to_stderr(&format!("{told}{what}. Type {count} to go on: "));
+    output::to_stderr(&format!("{told}If you go on, {what}. Type {count} to do so: "));
     is_typed(count, &mut stdin.lock())
 }
 

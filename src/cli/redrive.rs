@@ -202,7 +202,7 @@ async fn approve_run(approve: Approve, config: &Config, global: &Global) -> Resu
     let question = format!("that {letters} dead letters of {pipeline}.{stage} are sent back is approved");
     if approve.dry_run {
         status(&run, global)?;
-        output::to_stderr(&format!("not done, since this is a dry run: {question}\n"));
+        output::to_stderr(&format!("nothing is done in a dry run; without it, {question}\n"));
         return Ok(ExitCode::Done);
     }
     if !approve.yes {

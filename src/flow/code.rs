@@ -171,6 +171,11 @@ impl schemars::JsonSchema for Code {
     }
 }
 
+/// Whether a code is this one, or one of this area.
+pub fn is_in_area(code: &str, area: &str) -> bool {
+    code.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Kept, Known, State, operand};
 use crate::config::expression::Expression;
+use crate::flow::code::is_in_area;
 
 /// Absent conditions let everything through; all that are there must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,11 +105,6 @@ impl fmt::Display for Filter {
         let flags = flags.into_iter().filter_map(|(flag, value)| Some(format!("--{flag} {}", value?)));
         f.write_str(&flags.collect::<Vec<_>>().join(" "))
     }
-}
-
-/// Whether a code is this one, or one of this area.
-pub fn is_in_area(code: &str, area: &str) -> bool {
-    code.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Whether a job is this one, or a child of it.

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -16,6 +18,8 @@ use crate::message::deadletter::DeadLetter;
 
 /// Stands for what is hidden.
 pub const MASKED: &str = "***";
+/// Shorter texts are words, even where they could be base64.
+const CODED_MIN: usize = 24;
 const QUOTES: [char; 9] = ['\'', '"', '`', '“', '”', '‘', '’', '«', '»'];
 
 /// The rules, applied.
@@ -137,14 +141,27 @@ impl Mask {
         masked
     }
 
+    /// Whether a text stands for bytes, as documents do in records, in which a pattern matches or cannot look.
+    fn hides_coded(&self, text: &str) -> bool {
+        if self.0.patterns.is_empty() || text.len() < CODED_MIN || text.bytes().all(|b| b.is_ascii_hexdigit())
+        {
+            return false;
+        }
+        let Ok(bytes) = STANDARD.decode(text) else { return false };
+        std::str::from_utf8(&bytes).map_or(true, |text| matches!(self.text(text), Cow::Owned(_)))
+    }
+
     /// What patterns match in texts, numbers and names of fields.
     fn json(&self, json: &mut Value) {
         match json {
-            Value::String(text) => {
-                if let Cow::Owned(masked) = self.text(text) {
-                    *text = masked;
+            Value::String(text) => match self.hides_coded(text) {
+                true => *text = MASKED.into(),
+                false => {
+                    if let Cow::Owned(masked) = self.text(text) {
+                        *text = masked;
+                    }
                 }
-            }
+            },
             Value::Number(number) => {
                 if let Cow::Owned(masked) = self.text(&number.to_string()) {
                     *json = Value::String(masked);

@@ -30,7 +30,7 @@ pub use act::{Act, BY_INDEX, Deed, LETTERS_MAX, Outcome, times_sent};
 pub use audit::{ActCursor, ActFilter, ActPage};
 pub use edit::{Edit, Edition, digest};
 pub use entry::{Entry, Origin, Writer};
-pub use filter::{By, Condition, Cursor, Filter, NotACursor, is_in_area, is_of_job};
+pub use filter::{By, Condition, Cursor, Filter, NotACursor, is_of_job};
 pub use group::{Bucket, Group, GroupState, Share, Stretch};
 pub use mask::Mask;
 pub use open::open;

@@ -160,7 +160,7 @@ impl Hands {
         let event = match from {
             Task::Attempt(result) => {
                 if let Ran::Failed(fault) = &result {
-                    complain(held.span(&self.kit), fault);
+                    complain(held.span(&self.kit), &self.kit, fault);
                 }
                 if let Ran::Ended(_) = result {
                     self.kit.tally.duplicate();
@@ -169,20 +169,20 @@ impl Hands {
             }
             Task::Prepare(result) => {
                 if let Err(refusal) = &result {
-                    complain_of_refusal(held.span(&self.kit), refusal);
+                    complain_of_refusal(held.span(&self.kit), &self.kit, refusal);
                 }
                 let records = held.prepared().iter();
                 Event::Prepared { slot, result: result.map(|()| records.map(OutRecord::size).sum()) }
             }
             Task::Send(result) => {
                 if let Err(refusal) = &result {
-                    complain_of_refusal(held.span(&self.kit), refusal);
+                    complain_of_refusal(held.span(&self.kit), &self.kit, refusal);
                 }
                 Event::Sent { slot, result }
             }
             Task::Settle(result) => {
                 if let Err(fault) = &result {
-                    complain(held.span(&self.kit), fault);
+                    complain(held.span(&self.kit), &self.kit, fault);
                 } else if let Some(what) = held.what.take() {
                     self.kit.tally.published(&what, held.prepared().len());
                     told(held, &self.kit, &what);

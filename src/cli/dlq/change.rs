@@ -131,7 +131,10 @@ async fn change(with: With, deed: Deed, now: Timestamp, global: &Global) -> Resu
             Format::Ndjson => output::ndjson(&prepared)?,
             Format::Table => {
                 output::to_stdout(&told(&prepared, now))?;
-                output::to_stderr(&format!("not done, since this is a dry run: {}\n", what(&prepared)));
+                output::to_stderr(&format!(
+                    "nothing is done in a dry run; without it, {}\n",
+                    what(&prepared)
+                ));
             }
         }
         return Ok(ExitCode::Done);

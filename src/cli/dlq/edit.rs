@@ -87,7 +87,7 @@ pub async fn edit(edit: Edit, now: Timestamp, global: &Global) -> Result<ExitCod
             Format::Table => {
                 output::to_stdout(&told::samples(&prepared))?;
                 let what = told::what(&prepared, edit.undo);
-                output::to_stderr(&format!("not done, since this is a dry run: {what}\n"));
+                output::to_stderr(&format!("nothing is done in a dry run; without it, {what}\n"));
             }
         }
         return Ok(ExitCode::Done);

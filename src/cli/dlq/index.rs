@@ -58,11 +58,11 @@ pub async fn ls(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Fai
     match global.format() {
         Format::Json => output::json(&listing)?,
         Format::Ndjson => listing.letters.iter().try_for_each(output::ndjson)?,
-        Format::Table if listing.letters.is_empty() => output::to_stderr("no dead letters\n"),
+        Format::Table if listing.letters.is_empty() => output::to_stderr(&ls.which.none(&config)),
         Format::Table => {
             let heading = [
-                "id", "state", "stage", "code", "class", "tenant", "job", "age", "attempts", "late",
-                "message",
+                "id", "state", "stage", "code", "class", "tenant", "resource", "job", "age", "attempts",
+                "late", "message",
             ];
             let rows = listing.letters.iter().map(|letter| letter_row(letter, now)).collect();
             output::to_stdout(&output::table(&heading, rows))?;
@@ -84,6 +84,7 @@ fn letter_row(Letter { known, care }: &Letter, now: Timestamp) -> Vec<String> {
         printable(&entry.code),
         or_none(&entry.class),
         or_none(entry.tenant.as_deref().unwrap_or_default()),
+        or_none(entry.resource.as_deref().unwrap_or_default()),
         printable(&entry.job),
         age(entry.last_failure, now),
         entry.attempts.to_string(),
@@ -104,7 +105,7 @@ pub async fn groups(groups: Groups, now: Timestamp, global: &Global) -> Result<E
     match global.format() {
         Format::Json => output::json(&found)?,
         Format::Ndjson => found.groups.iter().try_for_each(output::ndjson)?,
-        Format::Table if found.groups.is_empty() => output::to_stderr("no dead letters\n"),
+        Format::Table if found.groups.is_empty() => output::to_stderr(&groups.which.none(&config)),
         Format::Table => {
             let heading = [
                 "group",
@@ -132,7 +133,8 @@ pub async fn groups(groups: Groups, now: Timestamp, global: &Global) -> Result<E
 
 pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<ExitCode, Failure> {
     let filter = count.which.filter(now, &STANDING)?;
-    let index = index(&global.load_config()?, count.which.no_refresh).await?;
+    let config = global.load_config()?;
+    let index = index(&config, count.which.no_refresh).await?;
     let all = index.count(&filter).await?;
     let shares = match count.by {
         Some(by) => index.shares(&filter, by, count.limit.into()).await?,
@@ -145,7 +147,12 @@ pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<Exit
         }
         (Format::Ndjson, None) => output::ndjson(&json!({ "count": all }))?,
         (Format::Ndjson, Some(_)) => shares.iter().try_for_each(output::ndjson)?,
-        (Format::Table, None) => output::to_stdout(&format!("{all}\n"))?,
+        (Format::Table, None) => {
+            output::to_stdout(&format!("{all}\n"))?;
+            if all == 0 {
+                output::to_stderr(&count.which.none(&config));
+            }
+        }
         (Format::Table, Some(by)) => {
             let name = name(by);
             let heading = [name.as_str(), "letters", "share", "first", "last"];

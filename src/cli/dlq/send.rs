@@ -108,7 +108,10 @@ async fn chosen(discard: &Discard, now: Timestamp, global: &Global) -> Result<Op
         match global.format() {
             Format::Json => output::json(&json!({ "dry_run": true, "letters": chosen.ids }))?,
             Format::Ndjson => output::ndjson(&json!({ "dry_run": true, "letters": chosen.ids }))?,
-            Format::Table => output::to_stdout(&format!("{told}{what}; nothing was done\n"))?,
+            Format::Table => {
+                output::to_stdout(&told)?;
+                output::to_stderr(&format!("nothing is done in a dry run; without it, {what}\n"));
+            }
         }
         return Ok(None);
     }

@@ -14,7 +14,7 @@ use crate::ops::dlq::account::{Account, EditOf};
 use crate::ops::dlq::explain::{age, printable, quoted};
 use crate::ops::dlq::life::{Cost, Life};
 use crate::ops::job::{detail, since};
-use crate::quarantine::{Act, Group, Remarks, Writer};
+use crate::quarantine::{Act, Deed, Group, Remarks, State, Writer};
 
 /// Events of the life of a job that are shown, the latest.
 const EVENTS_MAX: usize = 100;
@@ -47,6 +47,12 @@ pub fn story(account: &Account, telling: &Telling<'_>) -> String {
     for (name, url) in &account.links {
         let _ = writeln!(text, "{name:<14}{url}");
     }
+    if account.links.is_empty() {
+        let _ = writeln!(
+            text,
+            "logs          the lines with this job_id or trace_id; quarantine.links may lead there"
+        );
+    }
     record::standing(&mut text, account);
     if let Some(changes) = &account.edit_changes {
         let _ = writeln!(text, "\nwhat was edited\n{}", told::changes(changes).trim_end());
@@ -58,7 +64,11 @@ pub fn story(account: &Account, telling: &Telling<'_>) -> String {
 fn cause(text: &mut String, account: &Account) {
     let entry = &account.letter.known.entry;
     let class = if entry.class.is_empty() { "of no known class" } else { &entry.class };
-    let _ = writeln!(text, "{} ({class}): {}\n", entry.code, entry.message);
+    let _ = writeln!(text, "{} ({class}): {}", entry.code, entry.message);
+    if let Some(why) = why_of_class(account) {
+        let _ = writeln!(text, "{why}");
+    }
+    let _ = writeln!(text);
     match (entry.code.parse::<Code>(), entry.writer) {
         (Ok(code), _) => _ = writeln!(text, "{}\n", code.page().trim()),
         (Err(unknown), Writer::Lazaret) => {
@@ -72,6 +82,24 @@ fn cause(text: &mut String, account: &Account) {
                 writeln!(text, "It was written by {}: no page of Lazaret tells what to do.\n", name(writer));
         }
     }
+}
+
+/// Why the class is not that of the code.
+fn why_of_class(account: &Account) -> Option<String> {
+    let entry = &account.letter.known.entry;
+    let own = entry.code.parse::<Code>().ok()?.class().to_string();
+    if own == entry.class || entry.class.is_empty() {
+        return None;
+    }
+    let reclassified = account.acts.iter().rev().find(|act| matches!(act.deed, Deed::Reclassified { .. }));
+    let because = match reclassified {
+        Some(act) => format!("'{}' reclassified it at {:.3}", act.by, act.at),
+        None => format!(
+            "a rule of the stage made it so (classify, of {} in the configuration)",
+            stage(&entry.pipeline, &entry.stage)
+        ),
+    };
+    Some(format!("Failures of this code are {own} by themselves; {because}."))
 }
 
 fn name(writer: Writer) -> &'static str {
@@ -128,7 +156,7 @@ fn facts(text: &mut String, account: &Account, now: Timestamp) {
         ("attempts", Some(entry.attempts.to_string())),
         ("first failure", Some(time(entry.first_failure))),
         ("last failure", Some(format!("{}, {} ago", time(entry.last_failure), age(entry.last_failure, now)))),
-        ("redriven", Some(format!("{} times", entry.redrives))),
+        ("redriven", Some(format!("{} before it died", times(entry.redrives)))),
         ("fingerprint", Some(entry.fingerprint.clone())),
         ("owner", care.owner.clone()),
         ("runbook", care.runbook.clone()),
@@ -142,6 +170,14 @@ fn facts(text: &mut String, account: &Account, now: Timestamp) {
         if let Some(value) = value {
             let _ = writeln!(text, "{name:<14}{value}");
         }
+    }
+}
+
+fn times(count: u32) -> String {
+    match count {
+        0 => "never".into(),
+        1 => "once".into(),
+        count => format!("{count} times"),
     }
 }
 
@@ -207,8 +243,11 @@ fn life(text: &mut String, life: &Life, command: &str) {
     if let Some(job) = &life.job {
         let _ = writeln!(
             text,
-            "  now {} in its stage, attempt {}, redriven {} times, since {:.3}",
-            job.state, job.attempt, job.redrives, job.updated_at
+            "  now {} in its stage, attempt {}, redriven {}, since {:.3}",
+            job.state,
+            job.attempt,
+            times(job.redrives),
+            job.updated_at
         );
     }
     let (Some(first), events) = (life.events.first(), &life.events) else {
@@ -228,7 +267,10 @@ fn life(text: &mut String, life: &Life, command: &str) {
 
 fn cost(text: &mut String, cost: &Cost) {
     let mut words: Vec<String> = Vec::new();
-    words.extend(cost.attempts.map(|attempts| format!("{attempts} attempts in all")));
+    words.extend(cost.attempts.map(|attempts| match attempts {
+        1 => "1 attempt in all".to_owned(),
+        attempts => format!("{attempts} attempts in all"),
+    }));
     words.extend(cost.asked.iter().map(|asked| {
         format!(
             "{} of them at {}.{}, which asks {} for {}",
@@ -268,7 +310,11 @@ fn next(text: &mut String, account: &Account, telling: &Telling<'_>) {
     if !telling.payload {
         let _ = writeln!(text, "  {command} dlq show {} --payload", quoted(&entry.id));
     }
-    let _ = writeln!(text, "  {command} dlq ls --group {} --state all", quoted(&entry.fingerprint));
+    let group = quoted(&entry.fingerprint);
+    let _ = writeln!(text, "  {command} dlq ls --group {group} --state all");
+    if account.letter.known.state == State::Open && entry.writer == Writer::Lazaret {
+        let _ = writeln!(text, "  {command} redrive plan --group {group}");
+    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,16 @@ use jiff::Timestamp;
 
 use super::time;
 use crate::cli::{ExitCode, Failure};
-use crate::config::Config;
 use crate::config::expression::Expression;
+use crate::config::{Config, suggest};
+use crate::flow::Code;
+use crate::flow::code::is_in_area;
 use crate::ops::dlq::explain::printable;
 use crate::ops::quarantine;
 use crate::quarantine::{Condition, Filter, Quarantine, State};
+
+/// How many hex digits the fingerprint of a group has.
+const FINGERPRINT: usize = 16;
 
 /// Where letters are of which somebody has to think.
 pub const STANDING: [State; 2] = [State::Open, State::Redriving];
@@ -41,7 +46,8 @@ pub struct Which {
     /// A trace id, 32 hex digits.
     #[arg(long)]
     pub trace: Option<String>,
-    /// Where they are now, several separated by commas; `all` for wherever they are. When absent, open,redriving.
+    /// Where they are now, several separated by commas; `all` for wherever they are. When absent, open and redriving; open where
+    /// something is done with them.
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     pub state: Vec<String>,
     /// Only those that nobody has looked at: no person has done anything with them, or with their group.
@@ -89,6 +95,24 @@ impl Which {
         })
     }
 
+    /// What is said when there is none. What is misspelt looks like all is well, so it is said, too, as far as that can be seen.
+    pub fn none(&self, config: &Config) -> String {
+        let stages = config.pipelines.values().flat_map(|of| &of.stages).map(|stage| stage.name.as_str());
+        let codes = Code::ALL.iter().map(|code| code.as_str());
+        let classes = ["transient", "permanent", "systemic"];
+        let notes = [
+            unknown("--pipeline", &self.pipeline, config.pipelines.keys().map(String::as_str), |a, b| a == b),
+            unknown("--stage", &self.stage, stages, |a, b| a == b),
+            unknown("--code", &self.code, codes, is_in_area),
+            unknown("--class", &self.class, classes.into_iter(), |a, b| a == b),
+            self.group.as_ref().filter(|group| !is_fingerprint(group)).map(|group| {
+                format!("--group: '{}' is not the whole fingerprint of a group", printable(group))
+            }),
+        ];
+        let notes: String = notes.into_iter().flatten().map(|note| format!("note: {note}\n")).collect();
+        format!("no dead letters\n{notes}")
+    }
+
     /// No condition is given.
     pub fn is_empty(&self) -> bool {
         self.group.is_none() && self.is_group_alone()
@@ -117,6 +141,22 @@ impl Which {
         let words = [pipeline, stage, code, class, tenant, job, resource, trace, text, since, until];
         state.is_empty() && !unseen && condition.is_none() && words.into_iter().all(Option::is_none)
     }
+}
+
+/// That nothing known `is` what was asked for. Letters of others, or of stages that were, may be all the same.
+fn unknown<'a>(
+    flag: &str,
+    word: &Option<String>,
+    known: impl Iterator<Item = &'a str> + Clone,
+    is: impl Fn(&str, &str) -> bool,
+) -> Option<String> {
+    let word = word.as_ref().filter(|word| !known.clone().any(|known| is(known, word)))?;
+    let near = suggest::nearest(word, known).map(|near| format!("; did you mean '{near}'?"));
+    Some(format!("{flag}: '{}' is not known here{}", printable(word), near.unwrap_or_default()))
+}
+
+fn is_fingerprint(text: &str) -> bool {
+    text.len() == FINGERPRINT && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// None for all.

@@ -80,6 +80,12 @@ pub async fn watch(
     }
     display.end();
     status(&run, global)?;
+    if run.state == RunState::Stopped && global.format() == Format::Table {
+        output::to_stderr(&format!(
+            "`lazaret redrive report {0}` says which failed; `lazaret redrive resume {0}` goes on, `cancel` gives the rest up\n",
+            run.id
+        ));
+    }
     Ok(if run.ended_well() { ExitCode::Done } else { ExitCode::Partial })
 }
 
@@ -97,6 +103,8 @@ struct Display {
     bar: Option<ProgressBar>,
     lines: bool,
     last: Option<(Instant, String)>,
+    /// Canaries that are over.
+    canaries: usize,
 }
 
 impl Display {
@@ -110,10 +118,11 @@ impl Display {
             }
             bar
         });
-        Self { lines: for_people && bar.is_none(), bar, last: None }
+        Self { lines: for_people && bar.is_none(), bar, last: None, canaries: 0 }
     }
 
     fn show(&mut self, run: &Run, tally: &Tally) {
+        self.tell_canaries(run, tally);
         let text = counts(tally);
         if let Some(bar) = &self.bar {
             bar.set_position(run.plan.letters.saturating_sub(tally.left + tally.pending));
@@ -124,6 +133,24 @@ impl Display {
         if self.lines && is_news {
             self.note(&text);
             self.last = Some((Instant::now(), text));
+        }
+    }
+
+    /// A line for each canary that is over.
+    fn tell_canaries(&mut self, run: &Run, tally: &Tally) {
+        let canaries = &run.plan.policy.canary;
+        let ended = tally.ended().saturating_sub(run.baseline.ended());
+        while let Some(size) = canaries.get(self.canaries) {
+            let all: u64 = canaries.iter().take(self.canaries + 1).map(|size| u64::from(*size)).sum();
+            if ended < all || all >= run.plan.letters {
+                return;
+            }
+            self.canaries += 1;
+            let next = match canaries.get(self.canaries) {
+                Some(next) => format!("the next {next} go"),
+                None => format!("the others go, {} a second", run.plan.policy.rate),
+            };
+            self.note(&format!("the canary of {size} is over: {}; {next}", counts(tally)));
         }
     }
 

@@ -6,6 +6,8 @@ use super::Findings;
 use crate::config::model::sweep::{Action, Match, Reclassify, Redrive, Rule};
 use crate::config::model::{Config, Kind};
 use crate::config::{CONDITIONS, suggest};
+use crate::flow::Code;
+use crate::flow::code::is_in_area;
 
 pub fn check(config: &Config, found: &mut Findings) {
     rules(config, &config.quarantine.sweep.rules, "quarantine.sweep.rules", found);
@@ -86,11 +88,10 @@ fn circle<'a>(rules: &'a [Rule], from: &'a Rule) -> Option<&'a str> {
     None
 }
 
-/// Whether code and class are those that are matched; a code may be an area.
+/// Whether code and class are those that are matched.
 fn is_for(matches: &Match, of: &Reclassify) -> bool {
-    let is_in =
-        |code: &str| of.code.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    matches.code.as_deref().is_none_or(is_in) && matches.class.is_none_or(|class| class == of.class)
+    matches.code.as_deref().is_none_or(|code| is_in_area(&of.code, code))
+        && matches.class.is_none_or(|class| class == of.class)
 }
 
 fn texts(action: &Action) -> Vec<(&'static str, &str)> {
@@ -124,6 +125,15 @@ fn which(config: &Config, matches: &Match, path: &str, found: &mut Findings) {
             let message = format!("stage '{name}' calls no provider, and so the rule matches nothing");
             found.error(format!("{path}.provider"), message, "leave 'provider' out");
         }
+    }
+    if let Some(code) = &matches.code
+        && !Code::ALL.iter().any(|known| is_in_area(known.as_str(), code))
+        && config.quarantine.topics.is_empty()
+    {
+        let known = Code::ALL.iter().map(|code| code.as_str());
+        let near = suggest::nearest(code, known).map(|near| format!("did you mean '{near}'? "));
+        let hint = format!("{}`lazaret codes` lists them", near.unwrap_or_default());
+        found.warning(format!("{path}.code"), format!("no failure of Lazaret has the code '{code}'"), hint);
     }
     if let (Some(older), Some(younger)) = (matches.older_than, matches.younger_than)
         && older >= younger

@@ -260,7 +260,10 @@ pub async fn changes(config: &Config, letter: &Known) -> Result<Option<Vec<Chang
 /// Why it cannot be done with this letter. Pure.
 fn objection(letter: &Known, what: &What) -> Option<Advice> {
     let id = &letter.entry.id;
-    let undo = format!("`lazaret dlq edit --undo {id}` takes it back");
+    let undo = |edition: &Edition| match edition.sent {
+        false => format!("`lazaret dlq edit --undo {id}` takes it back"),
+        true => format!("`lazaret dlq show {id}` says what became of it; if it dies again, edit that letter"),
+    };
     let (message, hint) = match (what, &letter.edit, letter.state) {
         (What::Edit(_), ..) if letter.entry.writer != Writer::Lazaret => (
             format!(
@@ -268,7 +271,7 @@ fn objection(letter: &Known, what: &What) -> Option<Advice> {
             ),
             "correct it with the means of whoever wrote it".to_owned(),
         ),
-        (What::Edit(_), Some(edition), _) => (edited_by(id, edition), undo),
+        (What::Edit(_), Some(edition), _) => (edited_by(id, edition), undo(edition)),
         (What::Edit(_), None, State::Open) => return None,
         (What::Undo, Some(edition), State::Open) if !edition.sent => return None,
         (What::Undo, None, _) => (

@@ -63,7 +63,11 @@ pub fn quoted(word: &str) -> String {
 
 /// How long ago, in the largest unit that fits: `3d`, `5h`, `12m`, `40s`.
 pub fn age(then: Timestamp, now: Timestamp) -> String {
-    let secs = now.as_second().saturating_sub(then.as_second()).max(0);
+    span(now.as_second().saturating_sub(then.as_second()).max(0))
+}
+
+/// So many seconds, in the largest unit that says something of them.
+pub fn span(secs: i64) -> String {
     match secs {
         86_400.. => format!("{}d", secs / 86_400),
         3_600.. => format!("{}h", secs / 3_600),

@@ -61,9 +61,17 @@ impl Telling<'_> {
     fn size(&self) -> Step {
         let told = self.account.group.as_ref().map(size).unwrap_or_default();
         let group = &self.group;
-        let commands =
-            [format!("dlq groups {group} --state all"), format!("dlq count {group} --state all --since 1h")];
-        self.step("Size and growth", format!("{told}Does it still grow?"), commands)
+        let mut commands = vec![
+            format!("dlq groups {group} --state all"),
+            format!("dlq count {group} --state all --since 10m"),
+        ];
+        let Entry { pipeline, stage, writer, .. } = self.entry;
+        if *writer == Writer::Lazaret {
+            commands.push(format!("lag --pipeline {} --stage {}", quoted(pipeline), quoted(stage)));
+        }
+        let text =
+            format!("{told}Does it still grow, and does the stage go on with other records meanwhile?");
+        self.step("Size and growth", text, commands)
     }
 
     fn radius(&self) -> Step {
@@ -77,6 +85,11 @@ impl Telling<'_> {
         let mut text = format!("`{code}`: {message}");
         for (name, url) in &self.account.links {
             text.push_str(&format!("\n{name}: {url}"));
+        }
+        if self.account.links.is_empty() {
+            let trace = self.entry.trace.as_ref().map(|trace| format!(", or `trace_id` {trace}"));
+            let trace = trace.unwrap_or_default();
+            text.push_str(&format!("\nIts log lines are those with `job_id` {job}{trace}."));
         }
         let mut commands = vec![format!("dlq show {}", quoted(id))];
         commands.extend(self.code().map(|code| format!("codes {code}")));
@@ -103,7 +116,7 @@ impl Telling<'_> {
         if let Some(url) = &self.account.letter.care.runbook {
             text.push_str(&format!("\n\nThe stage's own runbook: {url}"));
         }
-        let mut commands = vec!["check".to_owned()];
+        let mut commands = Vec::new();
         if self.entry.writer == Writer::Lazaret && self.entry.class == "permanent" {
             text.push_str(
                 "\n\nWhere the record itself is the cause, give it another payload or other headers; for all that are alike \
@@ -111,6 +124,10 @@ impl Telling<'_> {
             );
             commands.push(format!("dlq edit {}", quoted(&self.entry.id)));
         }
+        text.push_str(
+            "\n\nWhere the configuration is changed, `check` says what is wrong with it before a stage does.",
+        );
+        commands.push("check".to_owned());
         self.step("Fix, or wait", text, commands)
     }
 
@@ -154,13 +171,15 @@ impl Telling<'_> {
     }
 
     fn verify(&self) -> Step {
-        let text = "Over when the run's report says succeeded, none is open or being redriven, and the last hour brought no \
-                    new one.";
+        let text = "Over when the run's report says succeeded, none is open or being redriven, no record is missing, and no new \
+                    one has died since. Then say that the cause is removed: if one dies of it again, the group is a regressed one.";
         let group = &self.group;
         let commands = [
             format!("dlq count {group}"),
             format!("dlq groups {group} --state all"),
-            format!("dlq count {group} --state all --since 1h"),
+            format!("dlq count {group} --state all --since 10m"),
+            format!("verify --pipeline {}", quoted(&self.entry.pipeline)),
+            format!("dlq resolve {group} --reason 'what was the cause'"),
         ];
         self.step("Verify", text.into(), commands)
     }

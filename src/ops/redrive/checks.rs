@@ -15,6 +15,7 @@ use crate::kafka::look::members;
 use crate::llm::openai::Client;
 use crate::llm::{ChatMessage, ChatRequest};
 use crate::ops::advice::Advice;
+use crate::ops::dlq::explain::span;
 use crate::ops::offsets;
 use crate::quarantine::{Plan, Quarantine, Run};
 use crate::worker::revision_of;
@@ -288,11 +289,11 @@ fn retention(config: &Config, plan: &Plan, now: Timestamp) -> Check {
     let left = keeps.saturating_sub(age);
     let takes = plan.policy.duration(plan.letters);
     let found =
-        format!("the oldest letter is deleted in {}; the run takes about {}", whole(left), whole(takes));
+        format!("the oldest letter is deleted in {}; the run takes about {}", about(left), about(takes));
     if left > takes { holds(NAME, found) } else { fails(NAME, found) }
 }
 
-/// To the second.
-fn whole(time: Duration) -> Span {
-    Span::secs(time.as_secs())
+/// In the largest unit that says something of it.
+fn about(time: Duration) -> String {
+    span(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }

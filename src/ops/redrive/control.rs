@@ -219,8 +219,8 @@ fn refused(run: &Run, command: &Command) -> RunError {
         RunState::Running => "attach",
         RunState::Paused | RunState::Stopped => "resume",
         RunState::Planned => "start",
-        RunState::Draft | RunState::Cancelled | RunState::Finished => "status",
+        RunState::Draft | RunState::Cancelled | RunState::Finished => "report",
     };
-    let hint = format!("`lazaret redrive {does} {}` is what can be done with it", run.id);
+    let hint = format!("what can be done with it is `lazaret redrive {does} {}`", run.id);
     RunError::Conflict(Advice::new(message, hint))
 }

@@ -120,3 +120,25 @@ fn rules_about_error_texts_have_a_name_and_others_have_none() {
     assert!(names.iter().all(|name| name.len() == 16));
     assert!(names[0] != names[1] && names[1] != names[2]);
 }
+
+#[test]
+fn what_stands_for_bytes_is_looked_into_and_hidden_as_a_whole() {
+    let rules = r"{ patterns: ['[a-z.]+@[a-z.]+'] }";
+    let coded = |text: &[u8]| STANDARD.encode(text);
+    let shown = |content: &str| {
+        let masked = payload(rules, json!({ "content": content }).to_string().as_bytes());
+        let masked: Value = serde_json::from_str(&masked).expect("JSON");
+        masked["content"].as_str().expect("a text").to_owned()
+    };
+    assert_eq!(shown(&coded(b"# Manual\n\nwrite to ada@example.com")), "***");
+    assert_eq!(
+        shown(&coded(b"%PDF-1.7 \xff\xfe ada@example.com, cut off")),
+        "***",
+        "it cannot be looked into"
+    );
+    let harmless = coded(b"# Manual\n\nwrite to nobody at all");
+    assert_eq!(shown(&harmless), harmless);
+    for word in ["conservation of records", "0123456789abcdef0123456789abcdef", "internationalisation"] {
+        assert_eq!(shown(word), word);
+    }
+}

@@ -5,6 +5,7 @@ use tracing::Span;
 
 use super::Cancel;
 use crate::flow::engine::Publish;
+use crate::ledger::End;
 use crate::message::{Envelope, OutRecord, Topic};
 use crate::telemetry::log;
 use crate::worker::kit::Kit;
@@ -28,6 +29,11 @@ impl Held {
     pub fn new(work: Work) -> Self {
         let (topic, due) = (work.record.at.topic.clone(), work.due());
         Self { work: Some(Box::new(work)), cancel: None, span: None, topic, due, what: None }
+    }
+
+    /// Where it went, as the ledger is told.
+    pub fn end(&self) -> Option<&End> {
+        self.work.as_ref()?.prepared.as_ref().map(|prepared| &prepared.end)
     }
 
     /// Made when there is something to say, or code to run that may. None while a task has it.

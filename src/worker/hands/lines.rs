@@ -5,20 +5,25 @@ use tracing::{Level, Span};
 use super::held::Held;
 use crate::flow::Fault;
 use crate::flow::engine::{Publish, Refusal};
+use crate::flow::rule::classify;
+use crate::ledger::End;
 use crate::telemetry::log;
 use crate::worker::kit::Kit;
 
-pub fn complain(span: &Span, fault: &Fault) {
+/// With the class that the stage's rules give it.
+pub fn complain(span: &Span, kit: &Kit, fault: &Fault) {
     log::record_code(span, fault.code);
     span.in_scope(|| {
         let chain = (!fault.chain.is_empty()).then(|| fault.chain.join(": "));
-        tracing::warn!(class = %fault.class, chain, "{fault}");
+        tracing::warn!(class = %classify(&kit.rules, fault.clone()).class, chain, "{fault}");
     });
 }
 
-pub fn complain_of_refusal(span: &Span, refusal: &Refusal) {
+pub fn complain_of_refusal(span: &Span, kit: &Kit, refusal: &Refusal) {
     match refusal {
-        Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault) => complain(span, fault),
+        Refusal::TooLarge(fault) | Refusal::Dated(fault) | Refusal::Fault(fault) => {
+            complain(span, kit, fault)
+        }
         Refusal::TakenOver | Refusal::Ousted | Refusal::Ended(_) => {
             span.in_scope(|| tracing::info!("another copy of the record has the job"));
         }
@@ -31,15 +36,24 @@ pub fn told(held: &mut Held, kit: &Kit, what: &Publish) {
     if *what == Publish::Output && !tracing::enabled!(Level::DEBUG) {
         return;
     }
+    let end = held.end().cloned();
     held.span(kit).in_scope(|| match what {
         Publish::Output => tracing::debug!("done"),
         Publish::Retry { due, attempt, .. } => {
             tracing::info!(failures = attempt, due = %format!("{due:.3}"), "waits for its next attempt");
         }
         Publish::Dead { attempts, fault, .. } => {
-            tracing::error!(code = fault.code.as_str(), class = %fault.class, attempts, "dead letter: {fault}");
+            let id = match &end {
+                Some(End::Dead { dead_letter, .. }) => Some(dead_letter),
+                _ => None,
+            };
+            let (code, class) = (fault.code.as_str(), fault.class);
+            tracing::error!(code, %class, attempts, dlq_id = id, "dead letter: {fault}");
         }
         Publish::Park => tracing::info!("parked behind an earlier record of its key"),
-        Publish::Discard => tracing::info!("discarded"),
+        Publish::Discard => match end {
+            Some(End::Discarded { by, reason }) => tracing::info!(by, reason, "discarded"),
+            _ => tracing::info!("discarded"),
+        },
     });
 }

@@ -63,7 +63,7 @@ impl Hands {
         let what = held.as_ref().and_then(|held| held.what.as_ref()).unwrap_or(&Publish::Output);
         let refusal = publish::refusal(&self.kit, what, error);
         if let Some(held) = held {
-            complain_of_refusal(held.span(&self.kit), &refusal);
+            complain_of_refusal(held.span(&self.kit), &self.kit, &refusal);
         }
         refusal
     }

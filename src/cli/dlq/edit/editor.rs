@@ -27,8 +27,8 @@ pub async fn edit(
     id: &str,
     unmasked: (bool, Option<&str>, Option<&str>),
 ) -> Result<Option<Payload>, Failure> {
-    let program = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok());
-    let Some(program) = program.filter(|program| !program.trim().is_empty()) else {
+    let named = |name: &&str| std::env::var(name).ok().filter(|program| !program.trim().is_empty());
+    let Some(program) = ["VISUAL", "EDITOR"].iter().find_map(named) else {
         let message =
             "it is not said what is to be changed, and there is no editor: neither VISUAL nor EDITOR is set";
         return Err(
