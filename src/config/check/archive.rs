@@ -2,7 +2,7 @@
 
 use super::Findings;
 use super::connections::url;
-use crate::config::model::{Archive, Config, Retention, S3};
+use crate::config::model::{Archive, Config, Retention, S3, Stage};
 use crate::config::units::Span;
 
 pub fn check(config: &Config, found: &mut Findings) {
@@ -15,8 +15,16 @@ pub fn check(config: &Config, found: &mut Findings) {
         let (archives, delete_after) = (pipeline.dlq_archive, pipeline.dlq_delete_after);
         let has_budget = pipeline.dlq_budget.map(|budget| budget.0);
         settings(config, &path, archives, delete_after, has_budget, found);
+        let never = |stage: &Stage| never(config, &config.retention(name, &stage.name));
+        let all_never = pipeline.stages.len() > 1 && pipeline.stages.iter().all(never);
+        if all_never {
+            not_archived(&path, "this pipeline", found);
+        }
         for (n, stage) in pipeline.stages.iter().enumerate() {
             let path = format!("{path}.stages[{n}]");
+            if never(stage) && !all_never {
+                not_archived(&path, "this stage", found);
+            }
             let budget = stage.dlq_budget.map(|budget| budget.0);
             settings(config, &path, stage.dlq_archive, stage.dlq_delete_after, budget, found);
             in_time(config, &config.retention(name, &stage.name), &path, found);
@@ -115,6 +123,20 @@ fn settings(
     }
 }
 
+/// Whether its dead letters are to be archived, and never are.
+fn never(config: &Config, retention: &Retention) -> bool {
+    let archive = config.quarantine.archive.as_ref().filter(|_| retention.archive);
+    archive.is_some_and(|archive| retention.keep.is_none() && archive.after.is_none())
+}
+
+fn not_archived(path: &str, what: &str, found: &mut Findings) {
+    found.warning(
+        path,
+        format!("nothing of {what} is archived: Kafka keeps its dead letters for ever"),
+        "give 'dlq_retention', or 'quarantine.archive.after', or say 'dlq_archive: false'",
+    );
+}
+
 /// What is archived must be so before Kafka deletes it, and stay at least as long.
 fn in_time(config: &Config, retention: &Retention, path: &str, found: &mut Findings) {
     let Some(archive) = config.quarantine.archive.as_ref().filter(|_| retention.archive) else { return };
@@ -123,11 +145,6 @@ fn in_time(config: &Config, retention: &Retention, path: &str, found: &mut Findi
             format!("{path}.dlq_retention"),
             format!("Kafka keeps dead letters for {keep}, and they are archived {} before", archive.before),
             "they are archived at once; make 'quarantine.archive.before' shorter if that is not meant",
-        ),
-        None if archive.after.is_none() => found.warning(
-            path,
-            "nothing of this stage is archived: Kafka keeps its dead letters for ever",
-            "give 'dlq_retention', or 'quarantine.archive.after', or say 'dlq_archive: false'",
         ),
         _ => {}
     }

@@ -156,3 +156,23 @@ fn what_others_wrote_is_told_as_theirs_and_cannot_steer_the_terminal() {
     assert!(text.starts_with("com.example.Refused (of no known class): a\u{fffd}[2Jb\n"), "{text}");
     assert!(text.contains("written by Spring"), "{text}");
 }
+
+#[test]
+fn a_class_that_is_not_the_codes_own_says_who_gave_it() {
+    let mut account = account();
+    assert!(!told(&account).contains("by themselves"));
+    account.letter.known.entry.class = "transient".into();
+    let text = told(&account);
+    assert!(text.contains("are permanent by themselves; a rule of the stage made it so"), "{text}");
+    account.acts = vec![Act {
+        id: "act".into(),
+        operation: String::new(),
+        at: time(100),
+        by: "kim".into(),
+        reason: None,
+        letters: Vec::new(),
+        group: None,
+        deed: Deed::Reclassified { code: "parse.corrupt".into(), class: "transient".into() },
+    }];
+    assert!(told(&account).contains("'kim' reclassified it"));
+}
