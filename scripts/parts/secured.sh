@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A broker that asks everybody who they are and what they may: SASL/PLAIN, SCRAM and OAUTHBEARER over TLS, certificates of clients, and
+# A broker that asks everybody who they are and what they may: SASL/PLAIN and SCRAM over TLS, certificates of clients, and
 # rights that nobody has before they are granted. Sourced by parts.sh, after kafka.sh.
 #
 # Its folder, $LAZARET_RUN/secured, has what clients need: ca.pem, and NAME.pem with NAME.key for each user of a certificate. The

@@ -56,8 +56,11 @@ pub enum FollowError {
     /// Letters that only the archive has are not known.
     #[error("what only the archive has is not known: {0}")]
     Archive(String),
-    /// A topic was deleted and made anew while it was followed.
-    #[error("topic '{0}' ends before where it was read to: it was made anew")]
+    /// A topic was deleted and made anew, or this is another cluster: what is known is not true here.
+    #[error(
+        "topic '{0}' ends before where the index of dead letters has read it to: it was made anew, or this is another cluster; \
+         `lazaret ops rebuild` fills the index anew"
+    )]
     Anew(String),
 }
 
@@ -104,22 +107,14 @@ async fn catch_up_with(
     deadline: Duration,
 ) -> Result<CaughtUp, FollowError> {
     let cluster = reach(&config.kafka, "ops").await?;
-    let (topics, bounds) = there(config, &cluster, &sources).await?;
+    // Before it is asked where the topics end: another process may read on meanwhile.
     let next = index.positions().await?;
-    let start = match made_anew(&next, &bounds) {
-        None => Start::Offsets(
-            next.into_iter().map(|(of, next)| ((of.topic.to_string(), of.partition), next)).collect(),
-        ),
-        // What was known of it is no longer true, and it may be what the acts are about.
-        Some(topic) => {
-            tracing::warn!(
-                topic,
-                "this topic ends before where it was read to, so it was made anew: the index of dead letters is filled anew"
-            );
-            index.clear().await?;
-            Start::Beginning
-        }
-    };
+    let (topics, bounds) = there(config, &cluster, &sources).await?;
+    if let Some(topic) = made_anew(&next, &bounds) {
+        return Err(FollowError::Anew(topic));
+    }
+    let next = next.into_iter().map(|(of, next)| ((of.topic.to_string(), of.partition), next));
+    let start = Start::Offsets(next.collect());
     let read = read_on(config, index, sources, topics, start, deadline).await?;
     let expired = index.expire(firsts(&bounds)).await?;
     Ok(CaughtUp { expired, ..read })

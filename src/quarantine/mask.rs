@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -18,8 +19,14 @@ use crate::message::deadletter::DeadLetter;
 
 /// Stands for what is hidden.
 pub const MASKED: &str = "***";
-/// Shorter texts are words, even where they could be base64.
+/// Shorter texts are words, even where they could be base64 of what is no text.
 const CODED_MIN: usize = 24;
+const TOLERANT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 const QUOTES: [char; 9] = ['\'', '"', '`', '“', '”', '‘', '’', '«', '»'];
 
 /// The rules, applied.
@@ -143,12 +150,15 @@ impl Mask {
 
     /// Whether a text stands for bytes, as documents do in records, in which a pattern matches or cannot look.
     fn hides_coded(&self, text: &str) -> bool {
-        if self.0.patterns.is_empty() || text.len() < CODED_MIN || text.bytes().all(|b| b.is_ascii_hexdigit())
-        {
+        if self.0.patterns.is_empty() {
             return false;
         }
-        let Ok(bytes) = STANDARD.decode(text) else { return false };
-        std::str::from_utf8(&bytes).map_or(true, |text| matches!(self.text(text), Cow::Owned(_)))
+        let Some(bytes) = decoded(text) else { return false };
+        match std::str::from_utf8(&bytes) {
+            Ok(inner) => matches!(self.text(inner), Cow::Owned(_)),
+            // Words and hexadecimal numbers could be base64, too.
+            Err(_) => text.len() >= CODED_MIN && !text.bytes().all(|b| b.is_ascii_hexdigit()),
+        }
     }
 
     /// What patterns match in texts, numbers and names of fields.
@@ -178,6 +188,24 @@ impl Mask {
             Value::Null | Value::Bool(_) => {}
         }
     }
+}
+
+/// What a text stands for if it is base64, in either alphabet, with or without padding, in lines or not, and even if it is cut off.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut plain = Vec::with_capacity(text.len());
+    for byte in text.trim_end_matches('=').bytes() {
+        match byte {
+            b'\r' | b'\n' | b'\t' => {}
+            b'-' => plain.push(b'+'),
+            b'_' => plain.push(b'/'),
+            byte => plain.push(byte),
+        }
+    }
+    // One character alone is no byte.
+    if plain.len() % 4 == 1 {
+        plain.pop();
+    }
+    TOLERANT.decode(plain).ok()
 }
 
 /// Whether a header is meant: by its name, or by how it begins.

@@ -197,6 +197,9 @@ async fn when_the_topic_is_made_anew_what_is_archived_stays_open_and_is_restored
     let deleted = admin(&rig).delete_topics(&[&topic], &AdminOptions::new()).await.expect("an answer");
     deleted.into_iter().for_each(|one| _ = one.expect("deleted"));
     eventually("it is made anew", async || rig.tell(&["topics", "apply"]).await.then_some(())).await;
+    let told = rig.output(&["dlq", "ls", "-o", "json"]).await;
+    assert!(String::from_utf8_lossy(&told.stderr).contains("ops rebuild"), "{told:?}");
+    rig.ask(&["ops", "rebuild", "-o", "json"]).await;
     let open =
         || async { known(&rig).await.into_iter().filter(|one| one["state"] == "open").collect::<Vec<_>>() };
     let after = open().await;
@@ -228,6 +231,10 @@ async fn what_only_the_archive_has_is_found_once_it_can_be_read_again() {
     let told = rig.output(&["dlq", "ls", "-o", "json"]).await;
     assert!(!told.status.success(), "what is not known is not nothing: {told:?}");
     std::fs::remove_file(&there).expect("removed");
+    // As one that is not mounted.
+    let told = rig.output(&["dlq", "ls", "-o", "json"]).await;
+    assert!(String::from_utf8_lossy(&told.stderr).contains("is it the archive?"), "{told:?}");
+    std::fs::remove_dir(&there).expect("removed");
     std::fs::rename(&away, &there).expect("moved back");
     assert_eq!(count(&rig, &["--state", "open"]).await, 3, "nobody has to rebuild anything");
 }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::ops::dlq::explain::printable;
 use crate::ops::dlq::redrive::{Aside, Order, RedriveError, SentBack, What, send_back};
 use crate::ops::quarantine::selection::{Target, letters};
+use crate::ops::redrive::send::SendError;
 use crate::quarantine::{Known, State};
 
 #[derive(Debug, clap::Args)]
@@ -150,14 +151,23 @@ async fn send(
             show(&sent, what, global)?;
             Ok(ExitCode::Done)
         }
-        Err(RedriveError::Unwritten { sent, left, error }) => {
+        Err(RedriveError::Unwritten { sent, left, errors }) => {
             show(&sent, what, global)?;
-            let code = if sent.is_empty() { ExitCode::Failed } else { ExitCode::Partial };
-            let message = format!("{left} of {} dead letters were not sent back: {error}", sent.len() + left);
-            Err(Failure::new(code, message).hint("those that are listed were; send the others again"))
+            Err(unsent(&sent, left, &errors))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// That only some were sent back, and why the others were not.
+fn unsent(sent: &[SentBack], left: usize, errors: &[SendError]) -> Failure {
+    let code = if sent.is_empty() { ExitCode::Failed } else { ExitCode::Partial };
+    let why = errors.first().map(ToString::to_string).unwrap_or_default();
+    let message = format!("{left} of {} dead letters were not sent back: {why}", sent.len() + left);
+    let others = errors.iter().skip(1).map(|error| Failure::new(code, error.to_string()));
+    let failure =
+        Failure::new(code, message).hint("those that are listed were; look at the others by themselves");
+    Failure { more: others.collect(), ..failure }
 }
 
 /// Sends letters back that were edited just now.
@@ -170,6 +180,10 @@ pub async fn edited(
 ) -> Result<(), Failure> {
     let order = Order { what: What::Redrive, by: by.to_owned(), reason: Some(reason.to_owned()) };
     let sent = send_back(config, ids, &order, Aside::Nothing).await;
+    if let Err(RedriveError::Unwritten { sent, left, errors }) = &sent {
+        show(sent, What::Redrive, global)?;
+        return Err(unsent(sent, *left, errors));
+    }
     let sent = sent.map_err(|error| {
         let failure = Failure::from(error);
         let hint = "they are edited all the same: send them back with `lazaret dlq redrive`";

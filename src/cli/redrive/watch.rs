@@ -105,6 +105,7 @@ struct Display {
     last: Option<(Instant, String)>,
     /// Canaries that are over.
     canaries: usize,
+    has_shown: bool,
 }
 
 impl Display {
@@ -118,11 +119,12 @@ impl Display {
             }
             bar
         });
-        Self { lines: for_people && bar.is_none(), bar, last: None, canaries: 0 }
+        Self { lines: for_people && bar.is_none(), bar, last: None, canaries: 0, has_shown: false }
     }
 
     fn show(&mut self, run: &Run, tally: &Tally) {
         self.tell_canaries(run, tally);
+        self.has_shown = true;
         let text = counts(tally);
         if let Some(bar) = &self.bar {
             bar.set_position(run.plan.letters.saturating_sub(tally.left + tally.pending));
@@ -139,13 +141,18 @@ impl Display {
     /// A line for each canary that is over.
     fn tell_canaries(&mut self, run: &Run, tally: &Tally) {
         let canaries = &run.plan.policy.canary;
-        let ended = tally.ended().saturating_sub(run.baseline.ended());
+        // As `ops::redrive::pace` counts: those that were pending when the leg began are not what is waited for.
+        let ended = tally.ended().saturating_sub(run.baseline.ended() + run.baseline.pending);
         while let Some(size) = canaries.get(self.canaries) {
             let all: u64 = canaries.iter().take(self.canaries + 1).map(|size| u64::from(*size)).sum();
-            if ended < all || all >= run.plan.letters {
+            if ended < all || tally.left == 0 || run.state != RunState::Running {
                 return;
             }
             self.canaries += 1;
+            // What was over before anybody looked is no news.
+            if !self.has_shown {
+                continue;
+            }
             let next = match canaries.get(self.canaries) {
                 Some(next) => format!("the next {next} go"),
                 None => format!("the others go, {} a second", run.plan.policy.rate),

@@ -57,6 +57,7 @@ pub fn run(args: &Args, global: &Global) -> Result<ExitCode, Failure> {
     }
     let rows = all.iter().flat_map(|(who, grants)| grants.iter().map(move |grant| (who, grant)));
     if args.commands {
+        output::to_stdout("set -e\n")?;
         output::to_stdout(&commands(rows.map(|(who, grant)| (args.principal_of(who), grant))))?;
         return Ok(ExitCode::Done);
     }

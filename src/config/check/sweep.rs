@@ -21,6 +21,11 @@ pub fn check(config: &Config, found: &mut Findings) {
 pub fn rules(config: &Config, rules: &[Rule], path: &str, found: &mut Findings) {
     let mut names = BTreeSet::new();
     let mut catches_all: Option<&str> = None;
+    let given = rules.iter().filter_map(|rule| match &rule.action {
+        Action::Reclassify(to) => Some(to.code.as_str()),
+        _ => None,
+    });
+    let given: Vec<&str> = given.collect();
     for (n, rule) in rules.iter().enumerate() {
         let path = format!("{path}[{n}]");
         if rule.name.trim().is_empty() || rule.name.chars().any(char::is_control) {
@@ -38,7 +43,7 @@ pub fn rules(config: &Config, rules: &[Rule], path: &str, found: &mut Findings) 
                 format!("this rule is never reached: '{earlier}' before it is for all dead letters");
             found.warning(format!("{path}.match"), message, "put it before that one");
         }
-        which(config, &rule.matches, &format!("{path}.match"), found);
+        which(config, &rule.matches, &given, &format!("{path}.match"), found);
         if let Some(back) = circle(rules, rule) {
             let message = format!(
                 "what this rule reclassifies comes back to it by rule '{back}', again at every sweep"
@@ -66,20 +71,14 @@ pub fn rules(config: &Config, rules: &[Rule], path: &str, found: &mut Findings) 
     }
 }
 
-/// The rule that gives what this one reclassifies back to it, if nothing but code and class mattered.
+/// The rule that gives what this one reclassifies back to it, if nothing but code, class and stage mattered.
 fn circle<'a>(rules: &'a [Rule], from: &'a Rule) -> Option<&'a str> {
     let (mut rule, mut passed) = (from, BTreeSet::new());
     while let Action::Reclassify(to) = &rule.action {
         if !passed.insert(rule.name.as_str()) {
             return None;
         }
-        // The first rule that has something to do with what it is now.
-        let does = |next: &&Rule| match &next.action {
-            _ if !is_for(&next.matches, to) => false,
-            Action::Reclassify(other) => other != to,
-            _ => true,
-        };
-        let next = rules.iter().find(does)?;
+        let next = taken_by(rules, to, &from.matches)?;
         if next.name == from.name {
             return Some(&rule.name);
         }
@@ -88,10 +87,27 @@ fn circle<'a>(rules: &'a [Rule], from: &'a Rule) -> Option<&'a str> {
     None
 }
 
-/// Whether code and class are those that are matched.
-fn is_for(matches: &Match, of: &Reclassify) -> bool {
+/// The rule that decides on what has this code and class, as a sweep finds it (`ops::sweep::judge`).
+fn taken_by<'a>(rules: &'a [Rule], now: &Reclassify, place: &Match) -> Option<&'a Rule> {
+    let mut is_classified = false;
+    for rule in rules.iter().filter(|rule| is_for(&rule.matches, now, place)) {
+        match &rule.action {
+            Action::Reclassify(to) if to == now => is_classified = true,
+            Action::Reclassify(_) if is_classified => {}
+            _ => return Some(rule),
+        }
+    }
+    None
+}
+
+/// Whether code and class are those that are matched, and pipeline and stage can be.
+fn is_for(matches: &Match, of: &Reclassify, place: &Match) -> bool {
+    let can_be =
+        |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
     matches.code.as_deref().is_none_or(|code| is_in_area(&of.code, code))
         && matches.class.is_none_or(|class| class == of.class)
+        && can_be(&matches.pipeline, &place.pipeline)
+        && can_be(&matches.stage, &place.stage)
 }
 
 fn texts(action: &Action) -> Vec<(&'static str, &str)> {
@@ -104,7 +120,8 @@ fn texts(action: &Action) -> Vec<(&'static str, &str)> {
     }
 }
 
-fn which(config: &Config, matches: &Match, path: &str, found: &mut Findings) {
+/// `given`: codes that rules give.
+fn which(config: &Config, matches: &Match, given: &[&str], path: &str, found: &mut Findings) {
     if let Some(name) = &matches.pipeline
         && !config.pipelines.contains_key(name)
     {
@@ -128,6 +145,7 @@ fn which(config: &Config, matches: &Match, path: &str, found: &mut Findings) {
     }
     if let Some(code) = &matches.code
         && !Code::ALL.iter().any(|known| is_in_area(known.as_str(), code))
+        && !given.iter().any(|known| is_in_area(known, code))
         && config.quarantine.topics.is_empty()
     {
         let known = Code::ALL.iter().map(|code| code.as_str());

@@ -42,6 +42,13 @@ pub async fn refill(
         };
         let letters = match vault.letters(&parcel).await {
             Ok(letters) => letters,
+            // A folder that is not mounted has nothing at all.
+            Err(VaultError::Damaged { .. })
+                if vault.objects().await.map_err(FollowError::archive)?.is_empty() =>
+            {
+                let why = format!("there is nothing in '{}': is it the archive?", vault.place());
+                return Err(FollowError::Archive(why));
+            }
             // What cannot be read any more must not keep what can be from being read.
             Err(error @ VaultError::Damaged { .. }) => {
                 tracing::error!(

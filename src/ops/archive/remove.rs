@@ -1,6 +1,7 @@
 //! Objects whose time is over leave the archive. What is still open in them never leaves in silence: it is kept, or, where the
 //! configuration says so, given up first, in the name of a rule.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -79,29 +80,59 @@ pub async fn remove(
         }
         // Somebody may have opened one meanwhile: what came before the act that it leaves is seen now, and whoever comes after
         // that finds it gone.
-        settled(&config.kafka, &[topic], Instant::now() + REFRESH).await?;
-        if let Some(late) = quarantine::refresh(config, index).await? {
-            return Err(ArchiveError::Refused(Advice::new(
-                late,
-                "the objects stay; they are removed by hand",
-            )));
+        let mut wanted = BTreeSet::new();
+        let looked = async {
+            settled(&config.kafka, &[topic], Instant::now() + REFRESH).await?;
+            if let Some(late) = quarantine::refresh(config, index).await? {
+                return Err(ArchiveError::Refused(Advice::new(
+                    late,
+                    "nothing was deleted; it is tried again",
+                )));
+            }
+            for (parcel, ids) in &leaving {
+                if index.get(ids).await?.iter().any(is_wanted) {
+                    wanted.insert(parcel.object.clone());
+                }
+            }
+            Ok(())
+        };
+        let looked = looked.await;
+        // What stays is in the archive again before anything can go wrong with the others.
+        let acts = Acts::new(producer, topic, BY_RETENTION, Some("it is not deleted after all"));
+        for (parcel, ids) in &leaving {
+            if looked.is_err() || wanted.contains(&parcel.object) {
+                acts.note(ids, &Deed::Archived { parcel: Box::new(parcel.clone()) }).await?;
+            }
         }
+        looked?;
+        let mut failed = None;
         for (parcel, ids) in leaving {
-            // Without its copy, what was open is expired.
-            let is_wanted =
-                |known: &Known| matches!(known.state, State::Open | State::Redriving | State::Expired);
-            if index.get(&ids).await?.iter().any(is_wanted) {
-                let acts = Acts::new(producer, topic, BY_RETENTION, Some("somebody opened one meanwhile"));
-                acts.note(&ids, &Deed::Archived { parcel: Box::new(parcel) }).await?;
+            if wanted.contains(&parcel.object) {
                 removed.held += 1;
                 continue;
             }
-            vault.delete(&parcel.object).await?;
-            removed.objects += 1;
-            removed.letters += ids.len() as u64;
+            match vault.delete(&parcel.object).await {
+                Ok(()) => {
+                    removed.objects += 1;
+                    removed.letters += ids.len() as u64;
+                }
+                // It is tried again, as long as an act names it.
+                Err(error) => {
+                    acts.note(&ids, &Deed::Archived { parcel: Box::new(parcel) }).await?;
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error.into());
         }
     }
     Ok(removed)
+}
+
+/// Somebody has to look at it. Without its copy, what was open is expired.
+fn is_wanted(known: &Known) -> bool {
+    matches!(known.state, State::Open | State::Redriving | State::Expired)
 }
 
 fn is_over(parcel: &Parcel, delete_after: Span, now: Timestamp) -> bool {

@@ -74,8 +74,8 @@ pub enum RedriveError {
     #[error("{} of the dead letters must not be sent back", .0.len())]
     Refused(Vec<Advice>),
     /// These were, and `left` others were not.
-    #[error("{error}")]
-    Unwritten { sent: Vec<SentBack>, left: usize, error: SendError },
+    #[error("{}", errors.first().map(ToString::to_string).unwrap_or_default())]
+    Unwritten { sent: Vec<SentBack>, left: usize, errors: Vec<SendError> },
 }
 
 /// Sends these dead letters back, all or, when one must not be, none. An id may be as much of its beginning as tells it
@@ -104,10 +104,10 @@ pub async fn send_back(
         return Err(RedriveError::Refused(refused));
     }
     let mut sender = Sender::open(config, cluster, &Uuid::now_v7().to_string()).await?;
-    let (sent, mut failed) = send(config, &mut sender, outgoing, order, known).await?;
-    match failed.is_empty() {
+    let (sent, errors) = send(config, &mut sender, outgoing, order, known).await?;
+    match errors.is_empty() {
         true => Ok(sent),
-        false => Err(RedriveError::Unwritten { sent, left: failed.len(), error: failed.remove(0) }),
+        false => Err(RedriveError::Unwritten { sent, left: errors.len(), errors }),
     }
 }
 
@@ -220,7 +220,11 @@ async fn send(
                     left -= 1;
                     failed.push(SendError::Letter { id, cause });
                 }
-                Err(error) => return Err(RedriveError::Unwritten { sent, left: left + failed.len(), error }),
+                Err(error) => {
+                    let left = left + failed.len();
+                    failed.insert(0, error);
+                    return Err(RedriveError::Unwritten { sent, left, errors: failed });
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Follows the topics until it is told to stop.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gather::{Gathering, Held, Sources, release};
-use super::{BATCHES, FollowError, REFRESH, catch_up, firsts};
+use super::{BATCHES, FollowError, REFRESH, catch_up, firsts, made_anew};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::tail::{Bounds, Heard, Tailing, tail};
@@ -30,14 +31,18 @@ pub async fn follow(
     caught_up: &CancellationToken,
 ) -> Result<(), FollowError> {
     // To an end, so that of what came into the archive and has left it again nothing is looked for.
-    match stop.run_until_cancelled(catch_up(config, index, REFRESH)).await {
-        None => return Ok(()),
-        Some(caught) => caught?,
-    };
+    loop {
+        let Some(caught) = stop.run_until_cancelled(catch_up(config, index, REFRESH)).await else {
+            return Ok(());
+        };
+        if caught?.complete {
+            break;
+        }
+    }
     caught_up.cancel();
     let sources = Sources::of(config);
-    let tailing =
-        Tailing { topics: sources.names().map(str::to_owned).collect(), offsets: index.positions().await? };
+    let read_to = index.positions().await?;
+    let tailing = Tailing { topics: sources.names().map(str::to_owned).collect(), offsets: read_to.clone() };
     let (batches, received) = mpsc::channel(BATCHES);
     let (bounds, looked) = mpsc::channel(1);
     let message_max = Topology::derive(config).message_max();
@@ -67,7 +72,7 @@ pub async fn follow(
     let reading = async { Ok(reading.await?) };
     tokio::select! {
         ended = futures::future::try_join(reading, refilling(config, index, received)) => ended.map(|_| ()),
-        expired = expire(index, looked) => expired,
+        expired = expire(index, read_to, looked) => expired,
     }
 }
 
@@ -91,19 +96,21 @@ async fn refilling(
     Ok(())
 }
 
-/// What Kafka has deleted meanwhile.
-async fn expire(index: &Arc<dyn Quarantine>, mut bounds: mpsc::Receiver<Bounds>) -> Result<(), FollowError> {
-    let mut before = Bounds::new();
+/// What Kafka has deleted meanwhile. `ends`: where the partitions ended when that was known last.
+async fn expire(
+    index: &Arc<dyn Quarantine>,
+    mut ends: BTreeMap<TopicPartition, i64>,
+    mut bounds: mpsc::Receiver<Bounds>,
+) -> Result<(), FollowError> {
     while let Some(bounds) = bounds.recv().await {
-        let ended = |of: &TopicPartition| before.get(of).map_or(0, |(_, end)| *end);
-        if let Some((of, _)) = bounds.iter().find(|(of, (_, end))| *end < ended(of)) {
-            return Err(FollowError::Anew(of.topic.to_string()));
+        if let Some(topic) = made_anew(&ends, &bounds) {
+            return Err(FollowError::Anew(topic));
         }
         let expired = index.expire(firsts(&bounds)).await?;
         if expired > 0 {
             tracing::warn!(expired, "open dead letters were deleted by Kafka before anybody did anything");
         }
-        before = bounds;
+        ends.extend(bounds.into_iter().map(|(of, (_, end))| (of, end)));
     }
     std::future::pending().await
 }

@@ -11,9 +11,9 @@ use crate::flow::Topology;
 use crate::quarantine::{Filter, Group, Quarantine, QuarantineError};
 use crate::telemetry::metrics;
 
-/// Groups that are looked at after the first look: those with the latest deaths, among which every new one is.
+/// Groups that are looked at: those with the latest deaths, among which every new one is.
 const GROUPS: usize = 1000;
-/// Groups that are looked at first, and remembered.
+/// Groups that are remembered.
 const KNOWN_MAX: usize = 50_000;
 
 /// Pipeline and stage.
@@ -25,6 +25,8 @@ pub struct Watch {
     /// By fingerprint: the resolution after which it is known to have come back.
     known: HashMap<String, Option<Timestamp>>,
     has_looked: bool,
+    /// The latest death of the first look.
+    since: Option<Timestamp>,
 }
 
 /// How many groups of a stage are new, and how many have come back.
@@ -41,8 +43,7 @@ impl Watch {
         config: &Config,
         index: &Arc<dyn Quarantine>,
     ) -> Result<(), QuarantineError> {
-        let most = if self.has_looked { GROUPS } else { KNOWN_MAX };
-        let mut news = self.compare(&index.groups(&Filter::default(), most).await?);
+        let mut news = self.compare(&index.groups(&Filter::default(), GROUPS).await?);
         let stages = Topology::derive(config).stages.into_iter().map(|stage| (stage.pipeline, stage.stage));
         for place in stages {
             news.entry(place).or_default();
@@ -62,8 +63,12 @@ impl Watch {
                 continue;
             }
             let of = news.entry((group.pipeline.clone(), group.stage.clone())).or_default();
-            of.opened += u64::from(before.is_none());
+            // One that was there before can be among the latest for the first time.
+            of.opened += u64::from(before.is_none() && self.since.is_none_or(|since| group.first > since));
             of.reopened += u64::from(back.is_some() && before.is_some_and(|before| before != back));
+        }
+        if !self.has_looked {
+            self.since = groups.iter().map(|group| group.last).max();
         }
         self.has_looked = true;
         if self.known.len() > KNOWN_MAX {
@@ -94,7 +99,7 @@ mod tests {
             message: String::new(),
             count: 1,
             states: Vec::new(),
-            first: at(0),
+            first: at(last),
             last: at(last),
             tenants: 0,
             resources: 0,
@@ -118,6 +123,8 @@ mod tests {
     fn what_is_there_at_the_first_look_is_no_news_and_what_comes_after_it_is_once() {
         let mut watch = Watch::default();
         assert_eq!(news(&mut watch, &[group("a", None, 1)]), (0, 0));
+        let old = Group { first: at(0), ..group("old", None, 3) };
+        assert_eq!(news(&mut watch, &[old]), (0, 0), "it was not among the latest, and is not new");
         let both = [group("b", None, 2), group("a", None, 1)];
         assert_eq!(news(&mut watch, &both), (1, 0));
         assert_eq!(news(&mut watch, &both), (0, 0));

@@ -219,7 +219,11 @@ impl Hands {
             Err(RedriveError::Kafka(problem)) => Err(problem.into()),
             Err(RedriveError::Index(error)) => Err(error.into()),
             Err(RedriveError::Ledger(error)) => Err(error.into()),
-            Err(RedriveError::Unwritten { error: error @ SendError::TakenOver(_), .. }) => Err(error.into()),
+            Err(RedriveError::Unwritten { mut errors, .. })
+                if matches!(errors.first(), Some(SendError::TakenOver(_))) =>
+            {
+                Err(errors.remove(0).into())
+            }
             Err(error) => Ok(Outcome::Failed { why: error.to_string() }),
         }
     }

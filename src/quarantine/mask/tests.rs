@@ -1,3 +1,4 @@
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::json;
 
 use super::*;
@@ -136,6 +137,18 @@ fn what_stands_for_bytes_is_looked_into_and_hidden_as_a_whole() {
         "***",
         "it cannot be looked into"
     );
+    for lines in ["# Manual, write to ada@example.com!", "a short ada@example.com", "ada@example.com"] {
+        let whole = coded(lines.as_bytes());
+        let (first, rest) = whole.split_at(8);
+        for content in [
+            whole.trim_end_matches('=').to_owned(),
+            format!("{first}\r\n{rest}"),
+            URL_SAFE.encode(lines),
+            whole.trim_end_matches('=')[..24].to_owned(),
+        ] {
+            assert_eq!(shown(&content), "***", "{lines}: {content}");
+        }
+    }
     let harmless = coded(b"# Manual\n\nwrite to nobody at all");
     assert_eq!(shown(&harmless), harmless);
     for word in ["conservation of records", "0123456789abcdef0123456789abcdef", "internationalisation"] {

@@ -1,10 +1,11 @@
 //! Writes letters where they were asked for.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::fs::OpenOptions;
+use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
@@ -39,9 +40,18 @@ impl Prepared {
                 let producer = Producer::new(&config.kafka, &Topology::derive(config), "archive")?;
                 let ids: Vec<String> = chosen.iter().map(|known| known.entry.id.clone()).collect();
                 let acts = Acts::of(operation.clone(), &producer, &topic, &by, reason.as_deref());
-                acts.note(&ids, &deed).await?;
-                let letters = records(vault, chosen).await?;
-                write(file, &letters).await?;
+                let opened = open(file).await?;
+                let written = async {
+                    acts.note(&ids, &deed).await?;
+                    let letters = records(vault, chosen).await?;
+                    write(file, opened, &letters).await
+                };
+                let written = written.await;
+                if written.is_err() {
+                    // Half of it would stand in the way of the next.
+                    let _ = tokio::fs::remove_file(file).await;
+                }
+                written?;
             }
             To::Own | To::Topic(_) => {
                 let cluster = reach(&config.kafka, "archive").await?;
@@ -122,15 +132,28 @@ async fn records(vault: &mut Vault, letters: Vec<Known>) -> Result<Vec<Letter>, 
     Ok(found)
 }
 
-/// As the archive keeps them: an Avro object container file, which nobody else can read, and which was not there before.
-async fn write(file: &Path, letters: &[Letter]) -> Result<(), ArchiveError> {
-    let bytes = pack(letters).map_err(VaultError::from)?;
-    let failed = |error: std::io::Error| ArchiveError::File {
-        file: file.display().to_string(),
-        cause: error.to_string(),
-    };
+/// A file that nobody else can read, and that was not there before.
+async fn open(file: &Path) -> Result<File, ArchiveError> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).await;
-    let mut opened = opened.map_err(failed)?;
-    opened.write_all(&bytes).await.map_err(failed)?;
-    opened.sync_all().await.map_err(failed)
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let message = format!("'{}' is there already, and is not written over", file.display());
+            ArchiveError::Refused(Advice::new(message, "name another file, or remove it"))
+        }
+        _ => failed(file, &error),
+    })
+}
+
+/// As the archive keeps them: an Avro object container file.
+async fn write(file: &Path, mut opened: File, letters: &[Letter]) -> Result<(), ArchiveError> {
+    let bytes = pack(letters).map_err(VaultError::from)?;
+    let written = async {
+        opened.write_all(&bytes).await?;
+        opened.sync_all().await
+    };
+    written.await.map_err(|error| failed(file, &error))
+}
+
+fn failed(file: &Path, error: &std::io::Error) -> ArchiveError {
+    ArchiveError::File { file: file.display().to_string(), cause: error.to_string() }
 }
