@@ -12,6 +12,7 @@ mod config;
 mod confirm;
 mod demo;
 mod dlq;
+mod doctor;
 mod exit;
 mod failure;
 pub mod global;
@@ -33,6 +34,7 @@ mod submit;
 mod sweep;
 mod topics;
 mod verify;
+mod version;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -82,6 +84,8 @@ pub enum Verb {
     Codes(codes::Args),
     /// Check the configuration and report every problem with line and hint.
     Check(check::Args),
+    /// Look whether everything that the configuration names answers, and is as it should be; changes nothing.
+    Doctor(doctor::Args),
     /// Print the JSON Schema of the configuration, or the configuration with all its defaults.
     Config(config::Args),
     /// List, plan and make the topics that the configuration needs, or show how the cluster differs.
@@ -102,6 +106,9 @@ const LAST_THREADS: std::time::Duration = std::time::Duration::from_secs(2);
 /// Reads the command line, does what it says, and shows a failure. Never panics on what a user types.
 pub fn main() -> std::process::ExitCode {
     panic::install_hook();
+    if let Some(told) = version::asked(std::env::args().skip(1)) {
+        return output::to_stdout(&told).map_or_else(|failure| failure.code, |()| ExitCode::Done).into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(stop) => return exit::of_usage(&stop),
@@ -141,6 +148,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Verify(args) => verify::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,
         Verb::Check(args) => check::run(args, global).await,
+        Verb::Doctor(args) => doctor::run(args, global).await,
         Verb::Config(args) => config::run(args, global).await,
         Verb::Topics(args) => topics::run(args, global).await,
         Verb::Schemas(args) => schemas::run(args, global).await,

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod archive;
 pub mod dlq;
+pub mod doctor;
 pub mod job;
 pub mod lag;
 pub mod offsets;
