@@ -31,9 +31,8 @@ pub async fn edit(
     let Some(program) = program.filter(|program| !program.trim().is_empty()) else {
         let message =
             "it is not said what is to be changed, and there is no editor: neither VISUAL nor EDITOR is set";
-        return Err(
-            Failure::new(ExitCode::Usage, message).hint("give --patch, --merge, --payload or --set-header")
-        );
+        return Err(Failure::new(ExitCode::Usage, message)
+            .hint("give --patch, --merge, --set, --payload or --set-header"));
     };
     let opened = match unmasked {
         (true, by, reason) => {
