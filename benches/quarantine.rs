@@ -312,6 +312,7 @@ fn entry(n: u64, size: Size) -> Entry {
         feature: Some(format!("feature-{}", random.skewed(8))),
         model: Some(format!("model-{}", random.skewed(5))),
         size: 500 + random.next() % 20_000,
+        spent: None,
     }
 }
 

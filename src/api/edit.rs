@@ -19,13 +19,13 @@ use super::asked::{Asked, Sent, Told};
 use super::letters::{find, meant};
 use super::{Api, Problem, Right, Route, Who};
 use crate::ops::dlq::edit::{
-    Change, Done, EditError, Payload, Prepared, What, Wish, changes, check, prepare,
+    Change, Done, EditError, FORMULAS_MAX, Formula, Payload, Prepared, What, Wish, changes, check, prepare,
 };
 use crate::ops::quarantine::selection::Target;
 use crate::quarantine::{Edition, State as Standing};
 
-/// What is to be changed, of which letters. Exactly one of `letters` and `filter` says of which; at most one of `patch`, `merge`
-/// and `payload` what the payload becomes.
+/// What is to be changed, of which letters. Exactly one of `letters` and `filter` says of which; at most one of `patch`, `merge`,
+/// `set` and `payload` what the payload becomes.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Order {
@@ -37,6 +37,8 @@ struct Order {
     patch: Option<Value>,
     /// A JSON Merge Patch (RFC 7396).
     merge: Option<Value>,
+    /// What places of it become, one after the other.
+    set: Vec<Place>,
     /// The whole payload.
     payload: Option<Whole>,
     /// Headers that get this value, in place of all of their name, or, with null, go.
@@ -51,6 +53,16 @@ struct Order {
     max: Option<u32>,
     /// Do it only if it is this many: what was seen before.
     count: Option<usize>,
+}
+
+/// A place of a payload, and what stands there afterwards.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    /// A JSON Pointer (RFC 6901).
+    path: String,
+    /// In CEL: it can ask for `payload`, `headers` and what conditions know of a letter.
+    expression: String,
 }
 
 /// A payload: one of these.
@@ -107,7 +119,8 @@ async fn edit(Asked { api, who, .. }: Asked, Sent(mut order): Sent<Order>) -> Re
 async fn unedit(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Result<Response, Problem> {
     // Whoever edits sees payloads.
     who.need(Right::Payload)?;
-    let is_edit = order.patch.is_some() || order.merge.is_some() || order.payload.is_some();
+    let is_edit =
+        !order.set.is_empty() || order.patch.is_some() || order.merge.is_some() || order.payload.is_some();
     if is_edit || !order.headers.is_empty() {
         return Err(Problem::wrong("the order has words of another deed", "leave them out"));
     }
@@ -115,8 +128,11 @@ async fn unedit(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Resu
 }
 
 fn wish(order: &mut Order) -> Result<Wish, Problem> {
-    let payload = match (order.patch.take(), order.merge.take(), order.payload.take()) {
+    let set = formulas(std::mem::take(&mut order.set))?;
+    let given = (order.patch.take(), order.merge.take(), order.payload.take());
+    let payload = match given {
         (None, None, None) => Payload::AsItIs,
+        _ if !set.is_empty() => return Err(twice()),
         (Some(patch), None, None) => {
             let patch = serde_json::from_value(patch);
             let wrong =
@@ -132,21 +148,32 @@ fn wish(order: &mut Order) -> Result<Wish, Problem> {
                 |error| Problem::wrong(format!("'base64' cannot be read: {error}"), "RFC 4648 says how");
             Payload::Bytes(bytes.map_err(wrong)?.into())
         }
-        _ => {
-            return Err(Problem::wrong(
-                "it is said twice what the payload becomes",
-                "give one of patch, merge and payload",
-            ));
-        }
+        _ => return Err(twice()),
     };
     let headers = std::mem::take(&mut order.headers).into_iter().collect::<Vec<_>>();
-    if matches!(payload, Payload::AsItIs) && headers.is_empty() {
+    if matches!(payload, Payload::AsItIs) && set.is_empty() && headers.is_empty() {
         return Err(Problem::wrong(
             "it is not said what is to be changed",
-            "give patch, merge, payload or headers",
+            "give patch, merge, set, payload or headers",
         ));
     }
-    Ok(Wish { payload, headers, sensitive: order.sensitive })
+    Ok(Wish { payload, set, headers, sensitive: order.sensitive })
+}
+
+fn twice() -> Problem {
+    Problem::wrong("it is said twice what the payload becomes", "give one of patch, merge, set and payload")
+}
+
+fn formulas(places: Vec<Place>) -> Result<Vec<Formula>, Problem> {
+    if places.len() > FORMULAS_MAX {
+        return Err(Problem::wrong(
+            format!("'set' has more than {FORMULAS_MAX} places"),
+            "give a merge patch",
+        ));
+    }
+    let wrong =
+        |why: String| Problem::wrong(format!("'set': {why}"), "`lazaret dlq edit --help` has an example");
+    places.iter().map(|place| Formula::new(&place.path, &place.expression).map_err(wrong)).collect()
 }
 
 async fn carry_out(api: &Api, who: &Who, order: Order, what: What) -> Result<Response, Problem> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::ask::{Ask, cursor, read_cursor};
 use super::asked::{Asked, Told};
 use super::{Api, Problem, Right, Route, Who};
+use crate::ops::dlq::price::Priced;
 use crate::ops::quarantine::content::{Content, Contents};
 use crate::ops::quarantine::selection::{self, Target};
 use crate::quarantine::{Act, Bucket, Cursor, Known, Share, State as Standing};
@@ -18,7 +19,7 @@ pub const STANDING: [Standing; 2] = [Standing::Open, Standing::Redriving];
 /// Dead letters, the latest death first.
 #[derive(Serialize, JsonSchema)]
 struct Letters {
-    letters: Vec<Known>,
+    letters: Vec<Priced<Known>>,
     /// The cursor of the next page; absent at the end.
     next: Option<String>,
 }
@@ -28,7 +29,7 @@ struct Letters {
 struct Counted {
     count: u64,
     /// Where `by` is asked for: the greatest first.
-    shares: Option<Vec<Share>>,
+    shares: Option<Vec<Priced<Share>>>,
 }
 
 /// Deaths by hour, for the hours that have any.
@@ -54,7 +55,8 @@ pub fn routes() -> Vec<Route> {
         Route::get("/v1/dlq/trend", Right::View, "Count deaths by hour", trend)
             .query::<Ask>()
             .answer::<Trend>(),
-        Route::get("/v1/dlq/{id}", Right::View, "Show what is known of a dead letter", one).answer::<Known>(),
+        Route::get("/v1/dlq/{id}", Right::View, "Show what is known of a dead letter", one)
+            .answer::<Priced<Known>>(),
         Route::get(
             "/v1/dlq/{id}/record",
             Right::Payload,
@@ -73,7 +75,8 @@ async fn list(asked: Asked) -> Told<Letters> {
     let filter = ask.filter(&asked.who.scope, &STANDING)?;
     let page = asked.api.index.list(&filter, after.as_ref(), ask.limit()?).await?;
     let next = page.next.map(|next| cursor(next.died, &next.id));
-    Ok(Json(Letters { letters: page.letters, next }))
+    let priced = |letter| Priced::new(&asked.api.config, letter);
+    Ok(Json(Letters { letters: page.letters.into_iter().map(priced).collect(), next }))
 }
 
 async fn count(asked: Asked) -> Told<Counted> {
@@ -81,9 +84,11 @@ async fn count(asked: Asked) -> Told<Counted> {
     let filter = ask.filter(&asked.who.scope, &STANDING)?;
     let count = asked.api.index.count(&filter).await?;
     let shares = match ask.by {
-        Some(by) => Some(asked.api.index.shares(&filter, by, ask.limit()?).await?),
-        None => None,
+        Some(by) => asked.api.index.shares(&filter, by, ask.limit()?).await?,
+        None => Vec::new(),
     };
+    let priced = |share| Priced::new(&asked.api.config, share);
+    let shares = ask.by.map(|_| shares.into_iter().map(priced).collect());
     Ok(Json(Counted { count, shares }))
 }
 
@@ -92,8 +97,8 @@ async fn trend(asked: Asked) -> Told<Trend> {
     Ok(Json(Trend { hours: asked.api.index.trend(&filter).await? }))
 }
 
-async fn one(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<Known> {
-    find(&api, &who, &id).await.map(Json)
+async fn one(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<Priced<Known>> {
+    Ok(Json(Priced::new(&api.config, find(&api, &who, &id).await?)))
 }
 
 async fn record(Asked { api, who, .. }: Asked, Path(id): Path<String>) -> Told<Content> {

@@ -17,7 +17,7 @@ use super::ask::{Ask, limit};
 use super::asked::{Asked, Sent, Told};
 use super::letters::meant;
 use super::{Api, Problem, Right, Route, Who};
-use crate::config::Span;
+use crate::config::{Amount, Span};
 use crate::message::trail::is_id;
 use crate::ops::quarantine::selection::Target;
 use crate::ops::redrive::checks::{Check, Limits, Starting, check, in_the_way};
@@ -79,6 +79,8 @@ struct Order {
     outstanding: Option<u32>,
     /// How long nothing may be heard of what was sent.
     patience: Option<Span>,
+    /// What it may cost by its estimate.
+    max_cost: Option<Amount>,
     /// Most letters; 10,000 when absent.
     max: Option<u64>,
     /// Only says what would be planned.
@@ -103,6 +105,8 @@ struct Because {
     overridden: Vec<String>,
     /// Of a start: most records that may wait in the stage's input; 10,000 when absent.
     max_lag: Option<u64>,
+    /// Of a start: what it may cost by its estimate, beside what the plan says.
+    max_cost: Option<Amount>,
 }
 
 pub fn routes() -> Vec<Route> {
@@ -222,6 +226,7 @@ async fn plan(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Told<P
         gate: order.gate.unwrap_or(usual.gate),
         outstanding: order.outstanding.unwrap_or(usual.outstanding),
         patience: order.patience.unwrap_or(usual.patience),
+        max_cost: order.max_cost,
     };
     if policy.rate == 0 || policy.outstanding == 0 || policy.gate > 100 {
         let detail = "rate and outstanding are at least 1, gate is 0 to 100";
@@ -230,7 +235,7 @@ async fn plan(Asked { api, who, .. }: Asked, Sent(order): Sent<Order>) -> Told<P
     let wish = Wish { name: order.name, selection, policy, most: order.max.unwrap_or(MOST) };
     let proposal = propose(&api.config, &api.index, wish).await?;
     let plan = proposal.plan.clone();
-    let limits = Limits { lag: MOST };
+    let limits = Limits { lag: MOST, cost: None };
     let checks = check(&api.config, &api.index, &plan, None, limits, Timestamp::now()).await?;
     let id = match order.dry_run {
         true => None,
@@ -273,7 +278,7 @@ async fn change(Asked { api, who, .. }: Asked, id: String, what: Command, becaus
 /// What must hold does, or is set aside.
 async fn ensure(api: &Api, run: &Run, what: &Command, by: &str, because: &Because) -> Result<(), Problem> {
     let Some(aside) = what.sets_aside(run)? else { return Ok(()) };
-    let limits = Limits { lag: because.max_lag.unwrap_or(MOST) };
+    let limits = Limits { lag: because.max_lag.unwrap_or(MOST), cost: because.max_cost };
     let starting = Some(Starting { run, by });
     let checks = check(&api.config, &api.index, &run.plan, starting, limits, Timestamp::now()).await?;
     let in_the_way = in_the_way(checks, &aside);

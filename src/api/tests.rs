@@ -322,6 +322,18 @@ async fn whoever_edits_may_see_payloads_and_says_what_is_to_be_changed() {
         ("/v1/acts/edit", json!({ "letters": ["id-0001"] }), 400, "what is to be changed"),
         ("/v1/acts/edit", json!({ "letters": ["id-0001"], "merge": {}, "patch": [] }), 400, "twice"),
         ("/v1/acts/edit", json!({ "letters": ["id-0001"], "patch": {} }), 400, "no JSON Patch"),
+        (
+            "/v1/acts/edit",
+            json!({ "letters": ["id-0001"], "set": [{ "path": "/a", "expression": "paylod.b" }] }),
+            400,
+            "there is no 'paylod'",
+        ),
+        (
+            "/v1/acts/edit",
+            json!({ "letters": ["id-0001"], "merge": {}, "set": [{ "path": "/a", "expression": "1" }] }),
+            400,
+            "twice",
+        ),
         ("/v1/acts/edit", json!({ "letters": ["id-0001"], "payload": { "base64": "!" } }), 400, "base64"),
         ("/v1/acts/edit", json!({ "letters": ["id-0001"], "merge": {} }), 400, "no reason"),
         ("/v1/acts/edit", json!({ "merge": {}, "reason": "x" }), 400, "with what"),

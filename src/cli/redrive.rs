@@ -15,9 +15,10 @@ use super::confirm::confirm;
 use super::dlq::which::{Which, index};
 use super::words::{NOBODY, words};
 use super::{ExitCode, Failure, Global, output};
-use crate::config::Config;
+use crate::config::{Amount, Config};
 use crate::flow::Topology;
 use crate::kafka::Producer;
+use crate::ops::redrive::checks::Limits;
 use crate::ops::redrive::control::{Command, command, find};
 use crate::ops::redrive::send::SendError;
 use crate::ops::redrive::{RunError, control};
@@ -88,6 +89,9 @@ struct Start {
     /// Most records that may wait in the stage's input.
     #[arg(long, default_value_t = 10_000, value_name = "RECORDS")]
     max_lag: u64,
+    /// What it may cost, in the currency of the configuration, by the estimate of the plan, beside what that says itself.
+    #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse)]
+    max_cost: Option<Amount>,
     /// Leave it to `lazaret ops` to run it.
     #[arg(long)]
     detach: bool,
@@ -180,7 +184,8 @@ async fn start_run(start: Start, config: &Config, global: &Global) -> Result<Exi
     let index = index(config, true).await?;
     let run = find(config, &index, &start.id).await?;
     let what = Command::Start { overridden: start.overridden, detached: start.detach };
-    plan::ensure_allowed(config, &index, &run, &what, by, start.max_lag).await?;
+    let limits = Limits { lag: start.max_lag, cost: start.max_cost };
+    plan::ensure_allowed(config, &index, &run, &what, by, limits).await?;
     let question = format!(
         "{} dead letters of {}.{} are sent back",
         run.plan.letters, run.plan.pipeline, run.plan.stage
@@ -226,7 +231,8 @@ async fn change_run(
     let reason = change.reason.as_deref().map(|text| words("--reason", text)).transpose()?;
     let index = index(config, true).await?;
     let run = find(config, &index, &change.id).await?;
-    plan::ensure_allowed(config, &index, &run, &what, by, change.max_lag).await?;
+    let limits = Limits { lag: change.max_lag, cost: None };
+    plan::ensure_allowed(config, &index, &run, &what, by, limits).await?;
     let producer = Producer::new(&config.kafka, &Topology::derive(config), "redrive")?;
     let run = command(config, &index, &producer, &run, &what, by, reason).await?;
     match what {

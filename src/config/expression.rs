@@ -122,19 +122,65 @@ pub struct Expression {
     asks: Vec<&'static str>,
 }
 
+/// An expression that makes a value, of what a condition can ask for and of more.
+#[derive(Clone)]
+pub struct Calculation(Expression);
+
+impl Calculation {
+    /// `further`: what it can ask for beside [`VARIABLES`]. The error says what is wrong and what would be right.
+    pub fn parse(text: &str, further: &[&'static str]) -> Result<Self, String> {
+        let wrong = |why: &str| {
+            format!("'{text}' is not an expression: {why}; write it like payload.question.trim()")
+        };
+        Expression::read(text, further, wrong).map(Self)
+    }
+
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    pub fn asks_for(&self, name: &str) -> bool {
+        self.0.asks.contains(&name)
+    }
+
+    /// In which it is calculated: functions may be added to it.
+    pub fn context(&self) -> Context<'static, 'static> {
+        Context::with_env(ENV.clone())
+    }
+
+    /// What it makes of these values. The error says why nobody can tell.
+    pub fn value(&self, context: Context<'_, '_>, value: impl Fn(&str) -> Value) -> Result<Value, String> {
+        self.0.execute(context, value)
+    }
+}
+
+impl fmt::Debug for Calculation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 impl Expression {
     /// The error says what is wrong and what would be right.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             format!("'{text}' is not a condition: {why}; write it like attempts > 3 && tenant == \"acme\"")
         };
+        let expression = Self::read(text, &[], wrong)?;
+        let kind = |name: &str| VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+        let sample = |name: &str| kind(name).unwrap_or(Type::Text).sample();
+        expression.holds(sample).map_err(|why| wrong(&why))?;
+        Ok(expression)
+    }
+
+    fn read(text: &str, further: &[&'static str], wrong: impl Fn(&str) -> String) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Err(wrong("it is empty"));
         }
         let joints = text.chars().filter(|c| JOINTS.contains(*c)).count();
         if text.len() > TEXT_MAX || depth(text) > DEPTH_MAX || joints > JOINTS_MAX {
             return Err(format!(
-                "a condition of at most {TEXT_MAX} bytes, {JOINTS_MAX} operators, dots, commas and brackets, and \
+                "an expression of at most {TEXT_MAX} bytes, {JOINTS_MAX} operators, dots, commas and brackets, and \
                  {DEPTH_MAX} brackets within brackets can be read"
             ));
         }
@@ -143,38 +189,37 @@ impl Expression {
             wrong(&why)
         })?;
         let references = program.references();
-        let is_known =
-            |name: &str| TYPES.contains(&name) || VARIABLES.iter().any(|(known, _)| *known == name);
+        let known = || VARIABLES.iter().map(|(name, _)| *name).chain(further.iter().copied());
+        let is_known = |name: &str| TYPES.contains(&name) || known().any(|known| known == name);
         if let Some(name) = references.variables().into_iter().find(|name| !is_known(name)) {
-            return Err(wrong(&unknown(name)));
+            return Err(wrong(&unknown(name, known())));
         }
-        let asks: Vec<&'static str> =
-            VARIABLES.iter().map(|(name, _)| *name).filter(|name| references.has_variable(name)).collect();
+        let asks: Vec<&'static str> = known().filter(|name| references.has_variable(name)).collect();
         drop(references);
-        let expression = Self { text: text.to_owned(), program: Arc::new(program), asks };
-        let kind = |name: &str| VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-        let sample = |name: &str| kind(name).unwrap_or(Type::Text).sample();
-        expression.holds(sample).map_err(|why| wrong(&why))?;
-        Ok(expression)
+        Ok(Self { text: text.to_owned(), program: Arc::new(program), asks })
     }
 
     /// Whether it holds for what has these values. The error says why nobody can tell.
     pub fn holds(&self, value: impl Fn(&str) -> Operand) -> Result<bool, String> {
-        let mut context = Context::with_env(ENV.clone());
+        match self.execute(Context::with_env(ENV.clone()), |name| value(name).into())? {
+            Value::Bool(holds) => Ok(holds),
+            _ => Err("it is neither true nor false".into()),
+        }
+    }
+
+    fn execute(&self, mut context: Context<'_, '_>, value: impl Fn(&str) -> Value) -> Result<Value, String> {
         for name in &self.asks {
-            context.add_variable_from_value(*name, Value::from(value(name)));
+            context.add_variable_from_value(*name, value(name));
         }
-        match self.program.execute(&context) {
-            Ok(Value::Bool(holds)) => Ok(holds),
-            Ok(_) => Err("it is neither true nor false".into()),
-            Err(cel::ExecutionError::UndeclaredReference(name)) => Err(unknown(&name)),
-            Err(error) => Err(error.to_string()),
-        }
+        self.program.execute(&context).map_err(|error| match error {
+            cel::ExecutionError::UndeclaredReference(name) => unknown(&name, self.asks.iter().copied()),
+            error => error.to_string(),
+        })
     }
 }
 
-fn unknown(name: &str) -> String {
-    let hint = suggest::hint(name, "known are", VARIABLES.map(|(name, _)| name));
+fn unknown(name: &str, known: impl IntoIterator<Item = &'static str> + Clone) -> String {
+    let hint = suggest::hint(name, "known are", known);
     format!("there is no '{name}' ({hint})")
 }
 

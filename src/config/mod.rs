@@ -9,6 +9,7 @@
 pub mod expression;
 pub mod mask;
 pub mod model;
+mod money;
 pub mod schedule;
 pub mod units;
 
@@ -30,6 +31,7 @@ mod variables;
 pub(crate) use check::{check, check_rules, is_safe};
 pub use load::{DEFAULT_FILE, Loaded, load_file, load_text};
 pub use model::*;
+pub use money::{Amount, Price};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use properties::reserved;
 pub use schema::schema;
@@ -37,5 +39,5 @@ pub use secret::SecretError;
 pub use units::{Size, Span};
 
 /// What must hold before a redrive is started, by the names by which a person or a rule sets it aside.
-pub const CONDITIONS: [&str; 8] =
-    ["changed", "provider", "running", "lag", "alone", "loop", "ledger", "retention"];
+pub const CONDITIONS: [&str; 9] =
+    ["changed", "provider", "running", "lag", "alone", "loop", "ledger", "retention", "cost"];

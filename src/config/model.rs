@@ -29,6 +29,7 @@ pub use self::pipeline::*;
 pub use self::rights::*;
 pub use self::sla::*;
 pub use self::stores::*;
+use super::money::Price;
 use super::units::{Size, Span};
 
 /// The whole file.
@@ -52,6 +53,9 @@ pub struct Config {
     /// Model providers by name; stages refer to them.
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
+    /// The currency of all prices and amounts, since only amounts of one add up.
+    #[serde(default = "defaults::currency")]
+    pub currency: String,
     #[serde(default)]
     pub sources: Sources,
     #[serde(default)]
@@ -105,6 +109,7 @@ impl Config {
             // Who uses the library makes no topic that other programs work with.
             quarantine: QuarantineStore { operations: String::new(), ..QuarantineStore::default() },
             providers: BTreeMap::new(),
+            currency: defaults::currency(),
             sources: Sources::default(),
             http: Http::default(),
             ops: Ops::default(),
@@ -197,6 +202,10 @@ pub struct Provider {
     /// Largest answer read.
     #[serde(default = "defaults::response_max")]
     pub response_max: Size,
+    /// What a million tokens cost, by the name of the model: what dead letters have cost, and what a redrive will, is told by
+    /// it. Nothing is told of a model that is not here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices: BTreeMap<String, Price>,
 }
 
 /// From where documents may be fetched.
@@ -274,6 +283,9 @@ mod defaults {
     }
     pub fn transaction_timeout() -> Span {
         Span::secs(30)
+    }
+    pub fn currency() -> String {
+        "USD".into()
     }
     pub fn registry_timeout() -> Span {
         Span::secs(5)

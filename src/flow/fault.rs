@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::code::{Class, Code};
+use crate::message::Spent;
 
 /// Longest message kept, in bytes. Provider errors quote prompts; headers must stay small.
 pub const MESSAGE_MAX: usize = 1024;
@@ -28,6 +29,9 @@ pub struct Fault {
     /// HTTP status, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// What was taken of a provider all the same, as far as it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
 }
 
 impl Fault {
@@ -39,6 +43,7 @@ impl Fault {
             chain: Vec::new(),
             retry_after: None,
             status: None,
+            spent: None,
         }
     }
 
@@ -57,6 +62,11 @@ impl Fault {
 
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
+        self
+    }
+
+    pub fn with_spent(mut self, spent: Option<Spent>) -> Self {
+        self.spent = spent;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Who is asked: an OpenAI-compatible provider over HTTP, and what its failures mean.
 
+mod bill;
 pub mod classify;
 mod error_body;
 pub mod openai;
@@ -7,6 +8,8 @@ pub(crate) mod wire;
 pub(crate) mod withhold;
 
 use async_trait::async_trait;
+
+pub use self::bill::{Bill, Purpose};
 
 use crate::flow::Fault;
 use crate::message::JobId;
@@ -49,22 +52,35 @@ pub struct Completion {
     pub model: String,
 }
 
-/// A provider as the stages see it. Calls name their job, so that a repeated one can be told from a new one.
+/// A provider as the stages see it. Calls name their job, so that a repeated one can be told from a new one, and what they take
+/// goes on a bill.
 #[async_trait]
 pub trait Model: Send + Sync {
     /// One vector for each text, in their order.
-    async fn embed(&self, job: &JobId, model: &str, texts: &[String]) -> Result<Embeddings, Fault>;
+    async fn embed(
+        &self,
+        job: &JobId,
+        bill: &Bill,
+        model: &str,
+        texts: &[String],
+    ) -> Result<Embeddings, Fault>;
 
-    async fn chat(&self, job: &JobId, request: ChatRequest) -> Result<Completion, Fault>;
+    async fn chat(&self, job: &JobId, bill: &Bill, request: ChatRequest) -> Result<Completion, Fault>;
 }
 
 #[async_trait]
 impl Model for openai::Client {
-    async fn embed(&self, job: &JobId, model: &str, texts: &[String]) -> Result<Embeddings, Fault> {
-        self.keyed(&job.0).embed(model, texts).await
+    async fn embed(
+        &self,
+        job: &JobId,
+        bill: &Bill,
+        model: &str,
+        texts: &[String],
+    ) -> Result<Embeddings, Fault> {
+        self.keyed(&job.0).embed(bill, model, texts).await
     }
 
-    async fn chat(&self, job: &JobId, request: ChatRequest) -> Result<Completion, Fault> {
-        self.keyed(&job.0).chat(request).await
+    async fn chat(&self, job: &JobId, bill: &Bill, request: ChatRequest) -> Result<Completion, Fault> {
+        self.keyed(&job.0).chat(bill, request).await
     }
 }

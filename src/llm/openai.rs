@@ -1,6 +1,8 @@
 //! The client of an OpenAI-compatible provider. One call is one HTTP request: it never retries, because the
 //! retry ladder does, and it never waits longer or reads more than the configuration allows.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -10,10 +12,12 @@ use serde::Serialize;
 use url::Url;
 
 use super::withhold::withhold;
-use super::{ChatRequest, Completion, Embeddings, classify, wire};
-use crate::config::{self, SecretError};
+use super::{Bill, ChatRequest, Completion, Embeddings, classify, wire};
+use crate::config::{self, Price, SecretError};
 use crate::flow::fault::{MESSAGE_MAX, one_line};
 use crate::flow::{Code, Fault};
+use crate::message::Spent;
+use crate::message::payload::Usage;
 use crate::telemetry::metrics::{self, Operation};
 
 /// Longest wait for a connection; the whole call has its own limit.
@@ -43,12 +47,15 @@ pub struct Client {
     response_max: u64,
     http: reqwest::Client,
     idempotency: Option<String>,
+    prices: Arc<BTreeMap<String, Price>>,
+    currency: Arc<str>,
 }
 
 /// One call, for messages and metrics.
 struct Call<'a> {
     operation: Operation,
     model: &'a str,
+    bill: &'a Bill,
     /// What must not stand in an error message.
     texts: Vec<&'a str>,
     started: Instant,
@@ -56,8 +63,8 @@ struct Call<'a> {
 
 impl Client {
     /// Reads the key and prepares the connections; asks nothing yet. `name` is the provider's name in the
-    /// configuration.
-    pub fn new(name: &str, provider: &config::Provider) -> Result<Self, ClientError> {
+    /// configuration, and prices are in this currency.
+    pub fn new(name: &str, provider: &config::Provider, currency: &str) -> Result<Self, ClientError> {
         let base_url = base_url(name, &provider.base_url)?;
         let key = provider.api_key.as_ref().map(config::Secret::read).transpose();
         let key = key.map_err(|cause| ClientError::Key { name: name.to_owned(), cause })?;
@@ -80,7 +87,16 @@ impl Client {
         }
         let http = builder.build().map_err(|source| ClientError::Http { name: name.to_owned(), source })?;
         let response_max = provider.response_max.0;
-        Ok(Self { name: name.to_owned(), base_url, key, response_max, http, idempotency: None })
+        Ok(Self {
+            name: name.to_owned(),
+            base_url,
+            key,
+            response_max,
+            http,
+            idempotency: None,
+            prices: Arc::new(provider.prices.clone()),
+            currency: currency.into(),
+        })
     }
 
     /// A client whose calls carry an `Idempotency-Key` made of `job` and the request, so that a provider that
@@ -90,22 +106,23 @@ impl Client {
     }
 
     /// The vectors of `texts`, in their order, each of unit length.
-    pub async fn embed(&self, model: &str, texts: &[String]) -> Result<Embeddings, Fault> {
+    pub async fn embed(&self, bill: &Bill, model: &str, texts: &[String]) -> Result<Embeddings, Fault> {
         if texts.is_empty() {
             return Ok(Embeddings { vectors: Vec::new(), usage: Default::default() });
         }
         let quoted = texts.iter().map(String::as_str).collect();
-        let call = Call { operation: Operation::Embeddings, model, texts: quoted, started: Instant::now() };
+        let call =
+            Call { operation: Operation::Embeddings, model, bill, texts: quoted, started: Instant::now() };
         let reply = self.exchange(&["embeddings"], &wire::EmbeddingsBody::new(model, texts)).await;
         let result = reply.and_then(|body| wire::embeddings(&body, texts.len()));
         self.finish(call, result, |embeddings| embeddings.usage)
     }
 
     /// The model's answer to a conversation.
-    pub async fn chat(&self, request: ChatRequest) -> Result<Completion, Fault> {
+    pub async fn chat(&self, bill: &Bill, request: ChatRequest) -> Result<Completion, Fault> {
         let texts = request.messages.iter().map(|m| m.content.as_str()).collect();
         let model = request.model.as_str();
-        let call = Call { operation: Operation::Chat, model, texts, started: Instant::now() };
+        let call = Call { operation: Operation::Chat, model, bill, texts, started: Instant::now() };
         let reply = self.exchange(&["chat", "completions"], &wire::ChatBody::new(&request)).await;
         let result = reply.and_then(|body| wire::completion(&body, model));
         self.finish(call, result, |completion| completion.usage)
@@ -130,7 +147,8 @@ impl Client {
             let headers = response.headers().clone();
             // Status and headers are worth more than a complete error text.
             let (body, _) = read(response, ERROR_BODY_MAX).await;
-            return Err(classify::refusal(status.as_u16(), &headers, &body, jiff::Timestamp::now()));
+            let fault = classify::refusal(status.as_u16(), &headers, &body, jiff::Timestamp::now());
+            return Err(fault.with_spent(wire::spent(&body)));
         }
         match read(response, self.response_max).await {
             (body, End::Complete) => Ok(body),
@@ -150,12 +168,12 @@ impl Client {
         url
     }
 
-    /// Counts the call, and gives a fault its place while taking out what must not be in it.
+    /// Counts the call and what it took, whether anything came of it or not, and gives a fault its place while taking out what must not be in it.
     fn finish<T>(
         &self,
         call: Call<'_>,
         result: Result<T, Fault>,
-        usage: impl Fn(&T) -> crate::message::payload::Usage,
+        usage: impl Fn(&T) -> Usage,
     ) -> Result<T, Fault> {
         let status = match &result {
             Ok(_) => "200".to_owned(),
@@ -164,9 +182,19 @@ impl Client {
             Err(_) => "connect".to_owned(),
         };
         metrics::provider_call(&self.name, call.model, call.operation, &status, call.started.elapsed());
-        if let Ok(answer) = &result {
-            metrics::provider_tokens(&self.name, call.model, usage(answer));
+        let spent = match &result {
+            Ok(answer) => Spent::of(usage(answer)),
+            Err(fault) => fault.spent,
+        };
+        if let Some(spent) = spent {
+            let purpose = call.bill.purpose.as_str();
+            metrics::provider_tokens(&self.name, call.model, purpose, spent);
+            if let Some(price) = self.prices.get(call.model) {
+                let cost = price.of(spent.input, spent.output);
+                metrics::provider_cost(&self.name, call.model, purpose, &self.currency, cost);
+            }
         }
+        call.bill.add(spent);
         result.map_err(|fault| self.place(&call, fault))
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{ChatMessage, ChatRequest, Completion, Embeddings, classify};
 use crate::flow::{Code, Fault};
+use crate::message::Spent;
 use crate::message::payload::Usage;
 
 #[derive(Serialize)]
@@ -128,10 +129,22 @@ fn usage(reply: Option<UsageReply>) -> Usage {
     }
 }
 
+/// What an answer of any kind says that it took.
+pub fn spent(body: &[u8]) -> Option<Spent> {
+    #[derive(Deserialize)]
+    struct Bare {
+        usage: Option<UsageReply>,
+    }
+    let reply: Bare = serde_json::from_slice(body).ok()?;
+    Spent::of(usage(reply.usage))
+}
+
 /// Reads an answer to `/embeddings` for `count` texts. The vectors come out in the order of the texts and of
 /// unit length.
 pub fn embeddings(body: &[u8], count: usize) -> Result<Embeddings, Fault> {
-    let reply: EmbeddingsReply = read(body)?;
+    let mut reply: EmbeddingsReply = read(body)?;
+    let usage = usage(reply.usage.take());
+    let malformed = |what: String| malformed(what).with_spent(Spent::of(usage));
     if reply.data.len() != count {
         return Err(malformed(format!("{} vectors for {count} texts", reply.data.len())));
     }
@@ -145,9 +158,9 @@ pub fn embeddings(body: &[u8], count: usize) -> Result<Embeddings, Fault> {
     }
     let dimensions = vectors.first().map_or(0, Vec::len);
     if vectors.iter().any(|v| v.len() != dimensions) {
-        return Err(malformed("vectors of different lengths"));
+        return Err(malformed("vectors of different lengths".to_owned()));
     }
-    Ok(Embeddings { vectors, usage: usage(reply.usage) })
+    Ok(Embeddings { vectors, usage })
 }
 
 /// The vector scaled to length 1; `None` when it is empty, zero or not finite.
@@ -165,20 +178,23 @@ fn unit(mut vector: Vec<f32>) -> Option<Vec<f32>> {
 /// Reads an answer to `/chat/completions`. A filtered or refused answer is a fault.
 pub fn completion(body: &[u8], asked_model: &str) -> Result<Completion, Fault> {
     let reply: ChatReply = read(body)?;
-    let choice = reply.choices.into_iter().next().ok_or_else(|| malformed("no choice"))?;
+    let usage = usage(reply.usage);
+    // What cannot be used is to be paid for all the same.
+    let billed = |fault: Fault| fault.with_spent(Spent::of(usage));
+    let choice = reply.choices.into_iter().next().ok_or_else(|| billed(malformed("no choice")))?;
     let finish_reason = choice.finish_reason.unwrap_or_else(|| "stop".into());
     if finish_reason == "content_filter" {
-        return Err(filtered("the answer was stopped by the content filter"));
+        return Err(billed(filtered("the answer was stopped by the content filter")));
     }
     let Some(content) = choice.message.content else {
-        return Err(match choice.message.refusal {
+        return Err(billed(match choice.message.refusal {
             Some(_) => filtered("the model refused to answer"),
             None => malformed("a message without content"),
-        });
+        }));
     };
     Ok(Completion {
         text: content.into_text(),
-        usage: usage(reply.usage),
+        usage,
         finish_reason,
         model: reply.model.filter(|m| !m.is_empty()).unwrap_or_else(|| asked_model.to_owned()),
     })
@@ -187,7 +203,7 @@ pub fn completion(body: &[u8], asked_model: &str) -> Result<Completion, Fault> {
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(body).map_err(|error| {
         if let Some(fault) = classify::disguised(body) {
-            return fault;
+            return fault.with_spent(spent(body));
         }
         // The parser's own message may quote the answer, so only the place is told.
         let what = match error.classify() {
@@ -196,6 +212,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
             _ => "the body is not JSON",
         };
         malformed(format!("{what}, at line {} column {}", error.line(), error.column()))
+            .with_spent(spent(body))
     })
 }
 

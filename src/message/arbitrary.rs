@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{Coordinates, Headers, Record};
+use super::{Coordinates, Headers, Record, Spent};
 
 /// Headers of a producer: our own names among them, repeated, null, and not text.
 pub fn headers() -> impl Strategy<Value = Headers> {
@@ -14,9 +14,11 @@ pub fn headers() -> impl Strategy<Value = Headers> {
         "lazaret.attempt",
         "lazaret.due.at",
         "lazaret.origin.topic",
+        "lazaret.tokens.input",
         "dlq.id",
         "dlq.attempts",
         "dlq.origin.offset",
+        "dlq.tokens.output",
         "job-id",
         "tenant-id",
         "resource-id",
@@ -30,6 +32,12 @@ pub fn headers() -> impl Strategy<Value = Headers> {
             .prop_map(|text| text.as_bytes().to_vec()),
     ];
     vec((name, option::of(value)), 0..12).prop_map(|items| items.into_iter().collect())
+}
+
+/// What a provider may have counted.
+pub fn spent() -> impl Strategy<Value = Spent> {
+    let number = || 0u64..=1_000_000_000_000;
+    (number(), number(), number()).prop_map(|(input, output, calls)| Spent { input, output, calls })
 }
 
 /// Headers as others write them into dead letters, of several families at once, and as nobody writes them.

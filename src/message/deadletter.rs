@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
+use super::spent::{Spent, SpentNames};
 use super::trail::{is_id, push_missing, rfc3339};
 use super::{Coordinates, Correlation, Headers, JobId, Record};
 use crate::flow::Fault;
@@ -28,6 +29,8 @@ const ORIGIN_PARTITION: &str = "dlq.origin.partition";
 const ORIGIN_OFFSET: &str = "dlq.origin.offset";
 const ORIGIN_TIMESTAMP: &str = "dlq.origin.timestamp";
 const REDRIVES: &str = "dlq.redrives";
+const SPENT: SpentNames =
+    SpentNames { input: "dlq.tokens.input", output: "dlq.tokens.output", calls: "dlq.tokens.calls" };
 
 /// Longest message that stays when error detail is shed, in bytes.
 const SHED_MESSAGE_MAX: usize = 96;
@@ -55,6 +58,9 @@ pub struct DeadLetter {
     #[serde(skip)]
     pub origin: Coordinates,
     pub redrives: u32,
+    /// What it has taken of a provider since it was sent back last, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
     pub correlation: Correlation,
 }
 
@@ -118,6 +124,7 @@ impl DeadLetter {
             last_failure: scene.last_failure,
             origin: scene.origin.clone(),
             redrives: scene.redrives,
+            spent: fault.spent,
             correlation: scene.correlation.clone(),
         }
     }
@@ -153,6 +160,9 @@ impl DeadLetter {
             text(ORIGIN_TIMESTAMP, time);
         }
         text(REDRIVES, self.redrives.to_string());
+        if let Some(spent) = self.spent {
+            spent.write(SPENT, &mut headers);
+        }
         push_missing(&mut headers, &self.correlation);
         headers
     }
@@ -183,6 +193,7 @@ impl DeadLetter {
                 timestamp: block.text(ORIGIN_TIMESTAMP).and_then(milliseconds),
             },
             redrives: text(REDRIVES)?.parse().map_err(|_| missing(REDRIVES))?,
+            spent: Spent::read(SPENT, &block),
             correlation: Correlation {
                 job: JobId(id(JOB_ID).ok_or_else(|| missing(JOB_ID))?),
                 tenant: id(TENANT_ID).filter(|id| is_id(id)),

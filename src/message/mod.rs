@@ -8,10 +8,12 @@ pub mod headers;
 pub mod id;
 pub mod payload;
 pub mod record;
+pub mod spent;
 pub mod trail;
 
 pub use deadletter::DeadLetter;
 pub use headers::Headers;
 pub use id::{Correlation, JobId};
 pub use record::{Coordinates, OutRecord, Record, Topic, TopicPartition};
+pub use spent::Spent;
 pub use trail::{Envelope, Trail};

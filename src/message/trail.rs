@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
 use super::id::{derived_traceparent, is_traceparent};
+use super::spent::{Spent, SpentNames};
 use super::{Coordinates, Correlation, Headers, JobId, Record};
 use crate::flow::Code;
 
@@ -20,6 +21,11 @@ const ERROR_CODE: &str = "lazaret.error.code";
 const EDIT: &str = "lazaret.edit";
 const DISCARD_BY: &str = "lazaret.discard.by";
 const DISCARD_REASON: &str = "lazaret.discard.reason";
+const SPENT: SpentNames = SpentNames {
+    input: "lazaret.tokens.input",
+    output: "lazaret.tokens.output",
+    calls: "lazaret.tokens.calls",
+};
 const ORIGIN_TOPIC: &str = "lazaret.origin.topic";
 const ORIGIN_PARTITION: &str = "lazaret.origin.partition";
 const ORIGIN_OFFSET: &str = "lazaret.origin.offset";
@@ -47,6 +53,8 @@ pub struct Trail {
     /// The act by which a person gave it another value, or other headers, for this redrive: what was stored for the one
     /// before is no answer to it.
     pub edit: Option<String>,
+    /// What its failed attempts have taken of a provider, as far as it said; from 0 after a redrive.
+    pub spent: Option<Spent>,
     /// Who gave it up, and why: it is ended without being run.
     pub discard: Option<(String, String)>,
     /// Where the record stood on the stage's input topic.
@@ -64,6 +72,7 @@ impl Trail {
             redrives: 0,
             code: None,
             edit: None,
+            spent: None,
             discard: None,
             origin: at.clone(),
         }
@@ -107,6 +116,9 @@ pub fn seal(original: &Headers, trail: &Trail, correlation: &Correlation) -> Hea
     }
     if let Some(edit) = &trail.edit {
         headers.push_text(EDIT, edit.clone());
+    }
+    if let Some(spent) = trail.spent {
+        spent.write(SPENT, &mut headers);
     }
     if let Some((by, reason)) = &trail.discard {
         headers.push_text(DISCARD_BY, by.clone());
@@ -158,6 +170,7 @@ fn parse(block: &Headers) -> Option<Trail> {
         redrives: block.text(REDRIVES)?.parse().ok()?,
         code: block.text(ERROR_CODE).and_then(|c| c.parse().ok()),
         edit: block.text(EDIT).filter(|edit| is_id(edit)).map(str::to_owned),
+        spent: Spent::read(SPENT, block),
         discard: block
             .text(DISCARD_BY)
             .map(|by| (by.to_owned(), block.text(DISCARD_REASON).unwrap_or_default().to_owned())),

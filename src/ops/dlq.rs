@@ -9,6 +9,7 @@ pub mod life;
 pub mod links;
 pub mod list;
 pub mod original;
+pub mod price;
 pub mod redrive;
 pub mod runbook;
 

@@ -45,7 +45,7 @@ pub enum SubmitError {
     Kafka(#[from] KafkaProblem),
     /// The schema or the registry is against it.
     #[error("'{resource}' was not submitted: {source}")]
-    Encode { resource: String, source: Fault },
+    Encode { resource: String, source: Box<Fault> },
     #[error("'{resource}' was not submitted: {source}")]
     Produce { resource: String, source: ProduceError },
 }
@@ -272,10 +272,12 @@ async fn encode(body: Body, codec: &Codec, format: Format, resource: &str) -> Re
             format!("'{resource}' is no document, and the input topic takes documents as bytes"),
             "name another pipeline with --pipeline",
         )),
-        (Body::Payload(payload), Format::Json | Format::Avro) => codec
-            .encode(&payload)
-            .await
-            .map_err(|source| SubmitError::Encode { resource: resource.to_owned(), source }),
+        (Body::Payload(payload), Format::Json | Format::Avro) => {
+            codec.encode(&payload).await.map_err(|source| SubmitError::Encode {
+                resource: resource.to_owned(),
+                source: Box::new(source),
+            })
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Rates {
     pub quota: f64,
     /// 500 for every call whose body contains this text.
     pub marked: Option<String>,
+    /// An answer of no use, which is billed all the same, for every call whose body contains this text.
+    pub spoiled: Option<String>,
     /// Least time until an answer.
     pub latency: Span,
     /// At most this much on top.
@@ -48,6 +50,7 @@ impl Default for Rates {
             unauthorized: 0.0,
             quota: 0.0,
             marked: None,
+            spoiled: None,
             latency: Span::millis(0),
             jitter: Span::millis(0),
         }
@@ -109,8 +112,17 @@ impl Rates {
 impl Rates {
     /// Whether every call with this body is to fail.
     pub fn marks(&self, body: &[u8]) -> bool {
-        self.marked.as_ref().is_some_and(|mark| memchr::memmem::find(body, mark.as_bytes()).is_some())
+        contains(body, self.marked.as_deref())
     }
+
+    /// Whether the answers to every call with this body are of no use.
+    pub fn spoils(&self, body: &[u8]) -> bool {
+        contains(body, self.spoiled.as_deref())
+    }
+}
+
+fn contains(body: &[u8], mark: Option<&str>) -> bool {
+    mark.is_some_and(|mark| memchr::memmem::find(body, mark.as_bytes()).is_some())
 }
 
 /// The fate of the `attempt`th try (from 0) of a body.

@@ -189,6 +189,16 @@ fn encode(vector: &[f32], encoding: Encoding) -> Value {
     }
 }
 
+/// What is left of an answer without anything that could be used: what it took.
+pub fn spoiled(mut answer: Value) -> Value {
+    for name in ["data", "choices"] {
+        if let Some(found) = answer.get_mut(name) {
+            *found = json!([]);
+        }
+    }
+    answer
+}
+
 /// Answers `/v1/chat/completions`.
 pub fn chat(body: &Bytes, rules: &Rules<'_>) -> Result<Value, Refusal> {
     let request: ChatRequest = read(body)?;

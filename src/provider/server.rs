@@ -92,11 +92,11 @@ async fn ask(endpoint: Endpoint, shared: Arc<Shared>, headers: HeaderMap, body: 
     }
     let hash = hash(endpoint, &body);
     let (attempt, text) = (shared.calls.arrived(&hash), protocol::beginning(&body));
-    let (fate, latency) = {
+    let (fate, latency, spoils) = {
         let rates = shared.rates();
         let drawn = faults::fate(shared.seed, &hash, attempt, &rates);
         let fate = if rates.marks(&body) { Fate::ServerError } else { drawn };
-        (fate, faults::latency(shared.seed, &hash, attempt, &rates))
+        (fate, faults::latency(shared.seed, &hash, attempt, &rates), rates.spoils(&body))
     };
     tokio::time::sleep(latency).await;
 
@@ -111,12 +111,14 @@ async fn ask(endpoint: Endpoint, shared: Arc<Shared>, headers: HeaderMap, body: 
             let answered = compute(endpoint, shared.clone(), body).await;
             ended(match (&answered, fate) {
                 (Err(refusal), _) => outcome(refusal.status),
+                (Ok(_), Fate::Answer) if spoils => "spoiled",
                 (Ok(_), Fate::Answer) => "200",
                 (Ok(_), _) => "truncated",
             });
             match (answered, fate) {
                 (Err(refusal), _) => refuse(&refusal),
                 (Ok(answer), Fate::Truncate { abruptly }) => truncated(&answer, abruptly),
+                (Ok(answer), _) if spoils => Json(protocol::spoiled(answer)).into_response(),
                 (Ok(answer), _) => Json(answer).into_response(),
             }
         }

@@ -6,6 +6,7 @@ mod model;
 mod order;
 mod runs;
 mod standing;
+mod tokens;
 
 pub use self::runs::plan;
 
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{
     Act, ActFilter, Batch, Bucket, By, Cursor, Deed, Entry, Filter, Group, Kept, Known, Origin, Page, Parcel,
-    Quarantine, Remarks, Share, State, Stretch, Writer,
+    Quarantine, Remarks, Share, State, Stretch, Tokens, TokensOf, Writer,
 };
 use crate::message::{Coordinates, TopicPartition};
 
@@ -41,6 +42,7 @@ pub async fn contract(open: impl Open) {
     an_empty_index_has_empty_answers(open().await).await;
     nothing_from_outside_is_too_long_or_strange(open().await).await;
     standing::standing(&open).await;
+    tokens::tokens(&open).await;
     archive::archive(&open).await;
     looks::looks(&open).await;
     order::order(&open).await;
@@ -85,6 +87,7 @@ pub fn letter(n: i64) -> Entry {
         feature: Some("search".into()),
         model: Some("small".into()),
         size: 100,
+        spent: None,
     }
 }
 
@@ -199,6 +202,7 @@ async fn a_letter_without_anything_that_may_be_missing_comes_back_so(index: Arc<
         feature: None,
         model: None,
         size: 0,
+        spent: None,
         ..entry
     };
     apply(&*index, std::slice::from_ref(&bare), &[]).await;
@@ -207,7 +211,7 @@ async fn a_letter_without_anything_that_may_be_missing_comes_back_so(index: Arc<
         [By::Tenant, By::Resource, By::Feature, By::Model, By::Producer, By::Version, By::Class, By::Stage]
     {
         let (first, last) = (bare.last_failure, bare.last_failure);
-        let none = Share { value: None, count: 1, first, last };
+        let none = Share { value: None, count: 1, first, last, tokens: None, by_stage: Vec::new() };
         assert_eq!(index.shares(&Filter::default(), by, 10).await.expect("works"), [none], "{by:?}");
     }
     assert_eq!(groups(&*index).await[0].tenants, 0);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::message::foreign::Origin;
-use crate::message::{Coordinates, TopicPartition};
+use crate::message::{Coordinates, Spent, TopicPartition};
 
 /// Whose way of writing dead letters it is.
 #[derive(
@@ -66,6 +66,9 @@ pub struct Entry {
     pub model: Option<String>,
     /// Bytes of key, value and headers.
     pub size: u64,
+    /// What it has taken of a provider since it was sent back last; absent where nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
 }
 
 impl Entry {

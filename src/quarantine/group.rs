@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Remarks, State};
+use super::{Remarks, State, Tokens, TokensOf};
 
 /// The letters with one fingerprint, of those that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -25,6 +25,9 @@ pub struct Group {
     /// Different ones.
     pub resources: u64,
     pub bytes: u64,
+    /// What they have taken of providers; absent where it is known of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
     /// The death of the oldest one that is open or being redriven.
     pub oldest_open: Option<Timestamp>,
     /// The same of those that nobody has looked at.
@@ -93,6 +96,12 @@ pub struct Share {
     pub count: u64,
     pub first: Timestamp,
     pub last: Timestamp,
+    /// What they have taken of providers; absent where it is known of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// The same by stage, since each stage asks its own model.
+    #[serde(skip)]
+    pub by_stage: Vec<TokensOf>,
 }
 
 /// Deaths of one hour.

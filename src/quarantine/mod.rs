@@ -22,6 +22,7 @@ mod remarks;
 mod run;
 pub mod sqlite;
 mod state;
+mod tokens;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -38,8 +39,9 @@ pub use operand::operand;
 pub use parcel::{Kept, Parcel, parcels};
 pub use read::Owner;
 pub use remarks::Remarks;
-pub use run::{Approval, Fate, InRun, Plan, Policy, Preview, Run, RunState, Tally};
+pub use run::{Approval, Estimate, Fate, InRun, Plan, Policy, Preview, Run, RunState, Tally};
 pub use state::State;
+pub use tokens::{Tokens, TokensOf};
 
 use std::collections::BTreeMap;
 

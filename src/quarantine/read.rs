@@ -65,6 +65,7 @@ fn of_ours(letter: DeadLetter, record: &Record) -> Entry {
             timestamp: origin.timestamp,
         }),
         redrives: letter.redrives,
+        spent: letter.spent,
         job: job.unwrap_or_else(|| JobId::derived(&record.at)).0,
         tenant: correlation.tenant.clone(),
         resource: correlation.resource.clone(),
@@ -147,6 +148,7 @@ fn blank(record: &Record) -> Entry {
         feature: header(FEATURE),
         model: header(MODEL),
         size: record.size() as u64,
+        spent: None,
     }
 }
 

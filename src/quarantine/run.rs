@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::fate::{Fate, Tally};
-pub use self::plan::{Plan, Policy, Preview};
+pub use self::plan::{Estimate, Plan, Policy, Preview};
 use super::Known;
 use super::act::{Act, Deed};
 

@@ -39,6 +39,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../schemas/sql/sqlite/0005_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0007_quarantine.sql"),
         include_str!("../../schemas/sql/sqlite/0009_quarantine.sql"),
+        include_str!("../../schemas/sql/sqlite/0011_quarantine.sql"),
     ],
 };
 

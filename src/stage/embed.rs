@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use super::{Job, Output, Stage};
 use crate::flow::{Code, Fault};
 use crate::llm::Model;
-use crate::message::JobId;
 use crate::message::payload::{DocumentRef, Passage, Passages};
 
 /// Passages to vectors.
@@ -28,7 +27,7 @@ impl Stage for Embed {
         let mut part: Passages = job.payload_as()?;
         let texts: Vec<String> =
             part.passages.iter().map(|passage| embedded_text(&part.document, passage)).collect();
-        let vectors = embed(self.provider.as_ref(), &job.correlation.job, &self.model, &texts).await?;
+        let vectors = embed(self.provider.as_ref(), job, &self.model, &texts).await?;
         for (passage, vector) in part.passages.iter_mut().zip(vectors) {
             passage.embedding = Some(vector);
         }
@@ -47,14 +46,14 @@ fn embedded_text(document: &DocumentRef, passage: &Passage) -> String {
 /// One call, and one usable vector for each text. No call for no texts.
 pub async fn embed(
     provider: &dyn Model,
-    job: &JobId,
+    job: &Job,
     model: &str,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, Fault> {
     if texts.is_empty() {
         return Ok(Vec::new());
     }
-    let vectors = provider.embed(job, model, texts).await?.vectors;
+    let vectors = provider.embed(&job.correlation.job, &job.bill, model, texts).await?.vectors;
     let malformed = |what: String| Err(Fault::new(Code::LlmMalformed, what));
     if vectors.len() != texts.len() {
         return malformed(format!("asked {model} for {} embeddings, got {}", texts.len(), vectors.len()));

@@ -1,6 +1,6 @@
 //! What the tests of the stages put in the place of provider, index and extractor.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::{Job, Output, Stage};
 use crate::extract::{Extract, Extraction, Limits, Text};
 use crate::flow::{Code, Fault};
 use crate::index::{Index, IndexError, Put, Query, Stats};
-use crate::llm::{ChatRequest, Completion, Embeddings, Model};
+use crate::llm::{Bill, ChatRequest, Completion, Embeddings, Model};
 use crate::message::payload::{DocumentRef, Evidence, Passages, Usage};
 use crate::message::{Correlation, JobId};
 
@@ -24,6 +24,7 @@ pub fn job(payload: impl Serialize) -> Job {
         correlation: Correlation { job, tenant: None, resource: None, traceparent },
         origin_timestamp: ORIGIN,
         payload: serde_json::to_value(payload).expect("a payload"),
+        bill: Arc::default(),
     }
 }
 
@@ -64,7 +65,7 @@ pub struct FakeModel {
 
 #[async_trait]
 impl Model for FakeModel {
-    async fn embed(&self, _: &JobId, _: &str, texts: &[String]) -> Result<Embeddings, Fault> {
+    async fn embed(&self, _: &JobId, _: &Bill, _: &str, texts: &[String]) -> Result<Embeddings, Fault> {
         self.embedded.lock().expect("no panic").push(texts.to_vec());
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
@@ -73,7 +74,7 @@ impl Model for FakeModel {
         Ok(Embeddings { vectors, usage: Usage::default() })
     }
 
-    async fn chat(&self, _: &JobId, request: ChatRequest) -> Result<Completion, Fault> {
+    async fn chat(&self, _: &JobId, _: &Bill, request: ChatRequest) -> Result<Completion, Fault> {
         self.asked.lock().expect("no panic").push(request);
         if let Some(fault) = &self.fault {
             return Err(fault.clone());

@@ -49,7 +49,7 @@ impl Stage for Generate {
                 max_tokens: self.max_tokens,
                 temperature: self.temperature,
             };
-            let completion = self.provider.chat(&job.correlation.job, request).await?;
+            let completion = self.provider.chat(&job.correlation.job, &job.bill, request).await?;
             (completion.text, completion.model, completion.usage)
         };
         if text.trim().is_empty() {

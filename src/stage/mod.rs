@@ -17,6 +17,8 @@ pub mod validate;
 #[cfg(test)]
 mod fakes;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use serde_json::Value;
 pub use build::{BuildError, Resources, build};
 
 use crate::flow::{Code, Fault};
+use crate::llm::Bill;
 use crate::message::Correlation;
 
 /// A decoded record, ready to be worked on.
@@ -34,6 +37,8 @@ pub struct Job {
     /// The record's timestamp where the job entered the pipeline, ms since the Unix epoch.
     pub origin_timestamp: i64,
     pub payload: Value,
+    /// What providers take for it.
+    pub bill: Arc<Bill>,
 }
 
 impl Job {

@@ -37,7 +37,7 @@ impl Stage for Retrieve {
             return Err(Fault::new(Code::RecordTenantMismatch, message));
         }
         let texts = std::slice::from_ref(&question.text);
-        let vectors = embed(self.provider.as_ref(), &job.correlation.job, &self.model, texts).await?;
+        let vectors = embed(self.provider.as_ref(), job, &self.model, texts).await?;
         let query = Query {
             tenant: &question.tenant,
             text: &question.text,

@@ -5,6 +5,7 @@
 //! stays: it goes to zero, it does not vanish. No label carries an id of a record, job or tenant.
 
 mod catalogue;
+mod money;
 mod ops;
 mod stage;
 
@@ -17,7 +18,9 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use self::catalogue::{Kind, Metric};
 pub use self::ops::*;
 pub use self::stage::StageMetrics;
+use crate::config::Amount;
 use crate::flow::{Class, Code};
+use crate::message::Spent;
 
 /// Bounds of duration histograms, in seconds. A model may take minutes, so they end at ten.
 const SECONDS: &[f64] =
@@ -100,7 +103,7 @@ pub struct Metrics(PrometheusHandle);
 impl Metrics {
     /// All metrics in the Prometheus text format, version 0.0.4.
     pub fn render(&self) -> String {
-        self.0.render()
+        money::whole(self.0.render(), Metric::ProviderCost.name())
     }
 
     /// Folds the samples that histograms collected; to be called every few seconds, so that they do not pile
@@ -243,13 +246,22 @@ pub fn provider_call(provider: &str, model: &str, operation: Operation, status: 
     .record(took);
 }
 
-/// Tokens of one call.
-pub fn provider_tokens(provider: &str, model: &str, usage: crate::message::payload::Usage) {
-    for (token_type, tokens) in [("prompt", usage.prompt_tokens), ("completion", usage.completion_tokens)] {
+/// Tokens of one call. `purpose`: `first`, `retry`, `redrive` or `probe`.
+pub fn provider_tokens(provider: &str, model: &str, purpose: &'static str, spent: Spent) {
+    for (token_type, tokens) in [("prompt", spent.input), ("completion", spent.output)] {
         counter!(Metric::ProviderTokens.name(),
-            "provider" => provider.to_owned(), "model" => model.to_owned(), "token_type" => token_type)
+            "provider" => provider.to_owned(), "model" => model.to_owned(), "token_type" => token_type,
+            "purpose" => purpose)
         .increment(tokens);
     }
+}
+
+/// What one call cost. Counters are whole numbers, so it is counted in billionths, and shown as what it is ([`money::whole`]).
+pub fn provider_cost(provider: &str, model: &str, purpose: &'static str, currency: &str, cost: Amount) {
+    counter!(Metric::ProviderCost.name(),
+        "provider" => provider.to_owned(), "model" => model.to_owned(), "purpose" => purpose,
+        "currency" => currency.to_owned())
+    .increment(cost.parts());
 }
 
 /// A ledger operation failed. `operation` is the ledger's method.

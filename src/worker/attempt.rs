@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::hands::Cancel;
 use super::kit::Kit;
 use super::runner::{Made, Opened};
-use super::work::Work;
+use super::work::{Work, told};
 use crate::config::Span;
 use crate::flow::engine::{Ran, Rest};
 pub use crate::flow::fault::panicked;
@@ -19,7 +19,8 @@ use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::state::State;
 use crate::ledger::{Begin, Claim, End, LedgerError};
-use crate::message::TopicPartition;
+use crate::llm::{Bill, Purpose};
+use crate::message::{Spent, TopicPartition};
 use crate::telemetry::{log, metrics};
 use futures::FutureExt;
 use jiff::Timestamp;
@@ -30,6 +31,7 @@ pub async fn run(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Ran {
         Ok(ran) => return ran,
         Err(fault) => fault,
     };
+    let fault = work.billed(&fault);
     if classify(&kit.rules, fault.clone()).class == Class::Systemic {
         // The stage may pause for hours; the ledger shows meanwhile that nobody works on the job, and why.
         release(kit, work, Some(fault.clone())).await;
@@ -57,14 +59,20 @@ async fn attempt(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Result<Ran, Fau
         Err(fault) if fault.class == Class::Systemic => return Err(fault),
         other => other,
     };
-    if matches!(opened, Ok(Opened::Value(_))) && !said {
-        log::record_subject(&tracing::Span::current(), &work.envelope.correlation);
+    if let Ok(Opened::Value(payload)) = &opened {
+        if !said {
+            log::record_subject(&tracing::Span::current(), &work.envelope.correlation);
+        }
+        work.told = told(payload);
     }
     if let Some(ran) = begin(kit, work).await? {
         return Ok(ran);
     }
     if work.outputs.is_none() {
-        let Some(outputs) = stage(kit, work, opened?, cancel).await? else { return Ok(Ran::Busy) };
+        let bill = Arc::new(Bill::new(Purpose::of(&work.envelope.trail)));
+        let outputs = stage(kit, work, opened?, cancel, &bill).await;
+        work.spent = Spent::sum(work.spent, bill.spent());
+        let Some(outputs) = outputs? else { return Ok(Ran::Busy) };
         work.outputs = Some(Arc::new(outputs));
     }
     store(kit, work).await
@@ -134,9 +142,15 @@ pub fn rest(state: State) -> Rest {
 }
 
 /// The stage's own work, bounded in time; a panic in it is this record's failure. `None` when cancelled.
-async fn stage(kit: &Kit, work: &Work, opened: Opened, cancel: &Cancel) -> Result<Option<Vec<Made>>, Fault> {
+async fn stage(
+    kit: &Kit,
+    work: &Work,
+    opened: Opened,
+    cancel: &Cancel,
+    bill: &Arc<Bill>,
+) -> Result<Option<Vec<Made>>, Fault> {
     let begun = Instant::now();
-    let run = AssertUnwindSafe(kit.runner.run(work, opened)).catch_unwind();
+    let run = AssertUnwindSafe(kit.runner.run(work, opened, bill)).catch_unwind();
     if cancel.is_cancelled() {
         return Ok(None);
     }

@@ -77,7 +77,7 @@ impl Edges {
 async fn resources(config: &Config, which: &Selection, program: PathBuf) -> Result<Resources, EdgeError> {
     let mut models: BTreeMap<String, Arc<dyn Model>> = BTreeMap::new();
     for (name, provider) in &config.providers {
-        models.insert(name.clone(), Arc::new(Client::new(name, provider)?));
+        models.insert(name.clone(), Arc::new(Client::new(name, provider, &config.currency)?));
     }
     let searches = |kind: &Kind| matches!(kind, Kind::Index(_) | Kind::Retrieve(_));
     let index: Option<Arc<dyn Index>> = match which.stages(config).any(|(_, stage)| searches(&stage.kind)) {

@@ -13,7 +13,7 @@ use crate::flow::{Code, Fault};
 use crate::kafka::ProduceError;
 use crate::ledger::{Begin, End, LedgerError};
 use crate::message::deadletter::{Detail, Scene};
-use crate::message::{DeadLetter, OutRecord, Trail, trail};
+use crate::message::{DeadLetter, OutRecord, Spent, Trail, trail};
 
 /// Makes ready what the engine decided: `work.prepared` has the records and what the ledger is told afterwards.
 pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
@@ -27,6 +27,7 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
             Prepared { records: outputs(kit, work).await?, end: End::Done }
         }
         Publish::Retry { rung, due, attempt, fault } => {
+            let fault = &work.billed(fault);
             let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
             let rung = record.topic.to_string();
             if let Some(lease) = work.lease.as_ref().filter(|_| work.outputs.is_some()) {
@@ -39,8 +40,10 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
             Prepared { records: Arc::from([record]), end }
         }
         Publish::Dead { attempts, fault, detail, dated } => {
+            let fault = &work.billed(fault);
             condemn(kit, work, fault, now).await?;
             let letter = DeadLetter::new(scene(kit, work, *attempts, now), fault);
+            let letter = DeadLetter { spent: spent(work, fault), ..letter };
             let record = dead(kit, work, &letter, *detail, *dated);
             let end = End::Dead { attempt: *attempts, dead_letter: letter.id, fault: fault.clone() };
             Prepared { records: Arc::from([record]), end }
@@ -139,6 +142,7 @@ fn retry(
         first_failure: before.first_failure.or(Some(now)),
         last_failure: Some(now),
         code: Some(fault.code),
+        spent: Spent::sum(before.spent, fault.spent),
         ..before.clone()
     };
     Ok(satellite(kit, work, topic.ok_or_else(none)?, &trail))
@@ -213,6 +217,13 @@ async fn note(kit: &Kit, work: &mut Work, end: End) -> Result<(), Refusal> {
     noted(work, answer, "settle", now)?;
     work.lease = None;
     Ok(())
+}
+
+/// What the record has cost in this stage since it was sent back last. Where its stage asks nobody it is what those before it
+/// took to make it, which counts at its first death only: it is the same at the next one.
+fn spent(work: &Work, fault: &Fault) -> Option<Spent> {
+    let trail = &work.envelope.trail;
+    Spent::sum(trail.spent, fault.spent).or(work.told.filter(|_| trail.redrives == 0))
 }
 
 fn scene<'a>(kit: &'a Kit, work: &'a Work, attempts: u32, now: Timestamp) -> Scene<'a> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::work::{Work, complete};
 use crate::flow::{Code, Fault};
+use crate::llm::Bill;
 use crate::message::{Correlation, Headers, OutRecord, Topic, trail};
 use crate::schema::Codec;
 use crate::stage::own::{OutputKey, OwnStage, Record};
@@ -43,13 +44,14 @@ impl Runner {
         Ok(Opened::Value(payload))
     }
 
-    /// The stage's own work.
-    pub async fn run(&self, work: &Work, opened: Opened) -> Result<Vec<Made>, Fault> {
+    /// The stage's own work, for which providers are paid.
+    pub async fn run(&self, work: &Work, opened: Opened, bill: &Arc<Bill>) -> Result<Vec<Made>, Fault> {
         match (self, opened) {
             (Runner::Values { stage, .. }, Opened::Value(payload)) => {
                 let envelope = &work.envelope;
                 let origin_timestamp = envelope.trail.origin.timestamp.unwrap_or(0);
-                let job = Job { correlation: envelope.correlation.clone(), origin_timestamp, payload };
+                let (correlation, bill) = (envelope.correlation.clone(), bill.clone());
+                let job = Job { correlation, origin_timestamp, payload, bill };
                 Ok(stage.run(&job).await?.into_iter().map(Made::Value).collect())
             }
             (Runner::Values { .. }, Opened::Bytes) => {

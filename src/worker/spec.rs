@@ -80,9 +80,10 @@ pub fn revision(stage: &Stage, config: &Config) -> String {
     if let Kind::Own(own) = &stage.kind {
         return own.revision.clone();
     }
-    // The providers' addresses decide what a model call means; their secrets are only named here.
-    let settings =
-        serde_json::to_string(&(&stage.kind, &stage.classify, &config.providers)).unwrap_or_default();
+    // The providers' addresses decide what a model call means, and its price does not; their secrets are only named here.
+    let mut providers = config.providers.clone();
+    providers.values_mut().for_each(|provider| provider.prices.clear());
+    let settings = serde_json::to_string(&(&stage.kind, &stage.classify, &providers)).unwrap_or_default();
     let hash = blake3::hash(settings.as_bytes()).to_hex();
     format!("{}-{}", env!("CARGO_PKG_VERSION"), &hash[..12])
 }
@@ -128,6 +129,7 @@ pub fn rules(stage: &Stage) -> Vec<Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Amount, Price};
     use crate::flow::Code;
 
     fn config(extra: &str) -> Config {
@@ -154,5 +156,15 @@ mod tests {
         parse.concurrency += 1;
         assert_eq!(revision(&stages[1], &config), revision(&parse, &config));
         assert_ne!(revision(&stages[1], &config), revision(&stages[2], &config));
+        let mut dearer = config.clone();
+        let price = Price { input: Amount::of(1.0).expect("an amount"), output: Amount::default() };
+        for provider in dearer.providers.values_mut() {
+            provider.prices.insert("m".into(), price);
+        }
+        assert_eq!(
+            revision(&stages[1], &config),
+            revision(&stages[1], &dearer),
+            "what it costs changes nothing"
+        );
     }
 }

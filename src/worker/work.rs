@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::runner::Made;
 use crate::config::{FairBy, Ordering};
+use crate::flow::Fault;
 use crate::flow::engine::{Arrival, OrderKey, SlotId, Tenant};
 use crate::flow::ladder::Past;
 use crate::ledger::{End, Lease};
-use crate::message::{Correlation, Envelope, OutRecord, Record, trail};
+use crate::message::payload::Usage;
+use crate::message::{Correlation, Envelope, OutRecord, Record, Spent, trail};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -24,6 +27,10 @@ pub struct Work {
     pub lease: Option<Lease>,
     /// What the stage made, once it has. Kept when the ledger cannot store it, so that it is not made again.
     pub outputs: Option<Arc<Vec<Made>>>,
+    /// What attempts have taken of providers since it was read, as far as they said.
+    pub spent: Option<Spent>,
+    /// What stages before this one have taken, where the payload tells.
+    pub told: Option<Spent>,
     /// The input partition whose records come through the record's partition.
     pub family: i32,
     /// The family's term in which it was read.
@@ -63,6 +70,8 @@ impl Work {
             envelope,
             lease: None,
             outputs: None,
+            spent: None,
+            told: None,
             family,
             term,
             prepared: None,
@@ -89,6 +98,12 @@ impl Work {
             origin: trail.origin.offset,
             discard: trail.discard.is_some(),
         }
+    }
+
+    /// The fault with what attempts at the record have cost since it was read. What the ledger remembers of one that condemned
+    /// it stays.
+    pub fn billed(&self, fault: &Fault) -> Fault {
+        Fault { spent: self.spent.or(fault.spent), ..fault.clone() }
     }
 
     pub fn due(&self) -> Option<Timestamp> {
@@ -140,6 +155,11 @@ fn seed(correlation: &Correlation, attempt: u32) -> u64 {
     // FNV-1a. Every record has one, and few need it.
     let bytes = correlation.job.0.bytes().chain([0]).chain(attempt.to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// What the payload tells of what it has cost so far: a draft carries what the model took that wrote it.
+pub fn told(payload: &Value) -> Option<Spent> {
+    Spent::of(Usage::deserialize(payload.get("usage")?).ok()?)
 }
 
 /// Fills in tenant and resource where the headers name none: from the payload itself, or from the document or
@@ -198,6 +218,22 @@ mod tests {
         let mut correlation = work(&[]).envelope.correlation.clone();
         complete(&mut correlation, &json!({ "id": "a\nb", "tenant": "x".repeat(10_000) }));
         assert_eq!((correlation.tenant, correlation.resource), (None, None));
+    }
+
+    #[test]
+    fn a_draft_tells_what_it_took_and_what_an_attempt_took_is_more_than_what_the_ledger_knew() {
+        let took = |input, output| Some(Spent { input, output, calls: 1 });
+        assert_eq!(told(&json!({ "usage": { "prompt_tokens": 7, "completion_tokens": 2 } })), took(7, 2));
+        for silent in
+            [json!({}), json!([]), json!({ "usage": null }), json!({ "usage": {} }), json!({ "usage": 7 })]
+        {
+            assert_eq!(told(&silent), None, "{silent}");
+        }
+        let noted = Fault::new(crate::flow::Code::LlmMalformed, "nothing").with_spent(took(1, 0));
+        let mut work = work(&[]);
+        assert_eq!(work.billed(&noted).spent, took(1, 0), "of another process");
+        work.spent = took(5, 0);
+        assert_eq!(work.billed(&noted).spent, took(5, 0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `lazaret run` as a process against the real Kafka.
 
 mod avro;
+mod cost;
 mod crash;
 mod dead;
 mod edit;

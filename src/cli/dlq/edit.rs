@@ -20,7 +20,9 @@ use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::ops::advice::Advice;
 use crate::ops::archive::find::FindError;
-use crate::ops::dlq::edit::{EditError, Payload, Prepared, Wanted, What, Wish, check, prepare};
+use crate::ops::dlq::edit::{
+    EditError, FORMULAS_MAX, Formula, Payload, Prepared, Wanted, What, Wish, check, prepare,
+};
 use crate::ops::quarantine::selection::Target;
 use crate::quarantine::{Quarantine, State};
 
@@ -40,6 +42,12 @@ pub struct Edit {
     /// The whole payload, byte for byte as in this file.
     #[arg(long, value_name = "FILE", conflicts_with = "undo")]
     payload: Option<PathBuf>,
+    /// What stands at a place of the payload (a JSON Pointer) becomes what an expression in CEL says, which can ask for `payload`,
+    /// `headers` and what conditions know of a letter: `--set '/question=payload.question.trim()'`. As often as you like, one
+    /// after the other.
+    #[arg(long, value_name = "POINTER=EXPRESSION", conflicts_with_all = ["patch", "merge", "payload", "undo"],
+        value_parser = Formula::parse)]
+    set: Vec<Formula>,
     /// A header that the record gets, in place of all of its name.
     #[arg(long, value_name = "NAME=VALUE", conflicts_with = "undo", value_parser = pair)]
     set_header: Vec<(String, String)>,
@@ -54,7 +62,7 @@ pub struct Edit {
     undo: bool,
     /// Open the payload in the editor with what the configuration masks. It is written down on the topic of operations who saw
     /// it, and why.
-    #[arg(long, conflicts_with_all = ["patch", "merge", "payload", "undo"])]
+    #[arg(long, conflicts_with_all = ["patch", "merge", "payload", "set", "undo"])]
     unmask: bool,
     /// Send them back at once, if their stage can read them now.
     #[arg(long, conflicts_with = "undo")]
@@ -154,13 +162,19 @@ impl Edit {
             (Some(patch), ..) => Payload::Patch(json("--patch", patch)?),
             (_, Some(merge), _) => Payload::Merge(json("--merge", merge)?),
             (.., Some(file)) => Payload::Bytes(Bytes::from(read("--payload", file)?)),
+            _ if !self.set.is_empty() => Payload::AsItIs,
             _ if headers.is_empty() || self.unmask => match self.by_hand(config, index, target).await? {
                 Some(payload) => payload,
                 None => return Ok(None),
             },
             _ => Payload::AsItIs,
         };
-        Ok(Some(What::Edit(Box::new(Wish { payload, headers, sensitive: self.sensitive }))))
+        if self.set.len() > FORMULAS_MAX {
+            let message = format!("--set: at most {FORMULAS_MAX} can be given");
+            return Err(Failure::new(ExitCode::Usage, message).hint("write a merge patch"));
+        }
+        let (set, sensitive) = (self.set.clone(), self.sensitive);
+        Ok(Some(What::Edit(Box::new(Wish { payload, set, headers, sensitive }))))
     }
 
     async fn by_hand(
@@ -172,11 +186,13 @@ impl Edit {
         let Target::Letters(ids) = target else {
             let message = "it is not said what is to be changed";
             return Err(Failure::new(ExitCode::Usage, message)
-                .hint("give --patch, --merge, --payload or --set-header"));
+                .hint("give --patch, --merge, --set, --payload or --set-header"));
         };
         let [id] = &ids[..] else {
             let message = "several dead letters cannot be changed in one editor";
-            return Err(Failure::new(ExitCode::Usage, message).hint("give --patch or --merge, or one id"));
+            return Err(
+                Failure::new(ExitCode::Usage, message).hint("give --patch, --merge or --set, or one id")
+            );
         };
         let unmasked = (self.unmask, self.with.by.as_deref(), self.with.reason.as_deref());
         editor::edit(config, &**index, id, unmasked).await

@@ -10,8 +10,9 @@ use super::{headroom, late, shortened, stage};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
 use crate::ops::dlq::explain::{age, printable};
 use crate::ops::dlq::list::{self, Heap, Letter};
+use crate::ops::dlq::price::{Money, Priced};
 use crate::ops::quarantine::FollowError;
-use crate::quarantine::{By, Cursor, QuarantineError, Share};
+use crate::quarantine::{By, Cursor, QuarantineError, Share, Tokens};
 
 #[derive(Debug, clap::Args)]
 pub struct Ls {
@@ -75,7 +76,7 @@ pub async fn ls(ls: Ls, now: Timestamp, global: &Global) -> Result<ExitCode, Fai
     Ok(if listing.letters.is_empty() { ExitCode::NothingMatched } else { ExitCode::Done })
 }
 
-fn letter_row(Letter { known, care }: &Letter, now: Timestamp) -> Vec<String> {
+fn letter_row(Letter { known, care, .. }: &Letter, now: Timestamp) -> Vec<String> {
     let entry = &known.entry;
     vec![
         entry.id.clone(),
@@ -122,10 +123,15 @@ pub async fn groups(groups: Groups, now: Timestamp, global: &Global) -> Result<E
                 "kept",
                 "late",
                 "owner",
-                "message",
             ];
-            let rows = found.groups.iter().map(|heap| row(heap, now)).collect();
-            output::to_stdout(&output::table(&heading, rows))?;
+            let costs: Vec<Spent<'_>> =
+                found.groups.iter().map(|heap| (heap.group.tokens, heap.cost.as_ref())).collect();
+            let rows = found.groups.iter().map(|heap| row(heap, now));
+            let (heading, mut rows) = with_costs(&heading, rows, &costs);
+            rows.iter_mut()
+                .zip(&found.groups)
+                .for_each(|(row, heap)| row.push(shortened(&heap.group.message)));
+            output::to_stdout(&output::table(&[&heading[..], &["message"]].concat(), rows))?;
         }
     }
     Ok(if found.groups.is_empty() { ExitCode::NothingMatched } else { ExitCode::Done })
@@ -140,6 +146,7 @@ pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<Exit
         Some(by) => index.shares(&filter, by, count.limit.into()).await?,
         None => Vec::new(),
     };
+    let shares: Vec<Priced<Share>> = shares.into_iter().map(|share| Priced::new(&config, share)).collect();
     match (global.format(), count.by) {
         (Format::Json, None) => output::json(&json!({ "count": all }))?,
         (Format::Json, Some(by)) => {
@@ -156,7 +163,10 @@ pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<Exit
         (Format::Table, Some(by)) => {
             let name = name(by);
             let heading = [name.as_str(), "letters", "share", "first", "last"];
-            let rows = shares.iter().map(|share| share_row(share, all, now)).collect();
+            let costs: Vec<Spent<'_>> =
+                shares.iter().map(|share| (share.of.tokens, share.cost.as_ref())).collect();
+            let rows = shares.iter().map(|share| share_row(&share.of, all, now));
+            let (heading, rows) = with_costs(&heading, rows, &costs);
             output::to_stdout(&output::table(&heading, rows))?;
         }
     }
@@ -164,7 +174,7 @@ pub async fn count(count: Count, now: Timestamp, global: &Global) -> Result<Exit
 }
 
 fn row(heap: &Heap, now: Timestamp) -> Vec<String> {
-    let Heap { group, state, trend, care } = heap;
+    let Heap { group, state, trend, care, .. } = heap;
     vec![
         group.fingerprint.clone(),
         state.as_str().to_owned(),
@@ -180,7 +190,6 @@ fn row(heap: &Heap, now: Timestamp) -> Vec<String> {
         headroom(care, now),
         late(care),
         or_none(group.remarks.owner.as_deref().unwrap_or_default()),
-        shortened(&group.message),
     ]
 }
 
@@ -192,6 +201,27 @@ fn share_row(share: &Share, all: u64, now: Timestamp) -> Vec<String> {
         age(share.first, now),
         age(share.last, now),
     ]
+}
+
+/// Tokens, and what they cost, as far as that is known.
+type Spent<'a> = (Option<Tokens>, Option<&'a Money>);
+
+/// The table with columns of tokens and costs, where any are known.
+fn with_costs<'a>(
+    heading: &[&'a str],
+    rows: impl Iterator<Item = Vec<String>>,
+    costs: &[Spent<'_>],
+) -> (Vec<&'a str>, Vec<Vec<String>>) {
+    if costs.iter().all(|(tokens, _)| tokens.is_none()) {
+        return (heading.to_vec(), rows.collect());
+    }
+    let none = || "-".to_owned();
+    let with = |(mut row, (tokens, cost)): (Vec<String>, &Spent<'_>)| {
+        row.push(tokens.map_or_else(none, |tokens| tokens.input.saturating_add(tokens.output).to_string()));
+        row.push(cost.map_or_else(none, |cost| format!("{} {}", cost.amount, cost.currency)));
+        row
+    };
+    ([heading, &["tokens", "cost"]].concat(), rows.zip(costs).map(with).collect())
 }
 
 fn name(by: By) -> String {

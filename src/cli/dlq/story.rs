@@ -278,12 +278,12 @@ fn cost(text: &mut String, cost: &Cost) {
         )
     }));
     words.push(match &cost.tokens {
-        Some(usage) => format!(
-            "{} prompt and {} completion tokens by its payload",
-            usage.prompt_tokens, usage.completion_tokens
-        ),
+        Some(spent) => {
+            format!("{} tokens in and {} out, as providers counted them", spent.input, spent.output)
+        }
         None => "tokens are not known".to_owned(),
     });
+    words.extend(cost.price.as_ref().map(|price| format!("{} {}", price.amount, price.currency)));
     let _ = writeln!(text, "\ncost so far   {}", words.join("; "));
 }
 

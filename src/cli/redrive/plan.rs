@@ -8,7 +8,7 @@ use serde_json::json;
 use super::show::about;
 use super::{Which, Who, index, words};
 use crate::cli::{ExitCode, Failure, Format, Global, output};
-use crate::config::{Config, Span};
+use crate::config::{Amount, Config, Span};
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::ops::redrive::checks::{Check, Limits, Starting, check, in_the_way};
@@ -44,6 +44,9 @@ pub struct Args {
     /// How long nothing may be heard of what was sent.
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = Span::parse)]
     patience: Span,
+    /// What it may cost, in the currency of the configuration, by its estimate: it is not started when it may cost more.
+    #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse)]
+    max_cost: Option<Amount>,
     /// Most letters of the plan.
     #[arg(long, value_name = "LETTERS", default_value_t = 10_000)]
     max: u64,
@@ -82,13 +85,14 @@ pub async fn run(args: Args, config: &Config, now: Timestamp, global: &Global) -
         gate: args.gate,
         outstanding: args.outstanding,
         patience: args.patience,
+        max_cost: args.max_cost,
     };
     let index = index(config, false).await?;
     let name = args.name.unwrap_or_default();
     let wish = Wish { name, selection, policy, most: args.max };
     let proposal = propose(config, &index, wish).await?;
     let plan = proposal.plan.clone();
-    let checks = check(config, &index, &plan, None, Limits { lag: args.max_lag }, now).await?;
+    let checks = check(config, &index, &plan, None, Limits { lag: args.max_lag, cost: None }, now).await?;
     let id = match args.dry_run {
         true => None,
         false => Some(write(config, proposal, by).await?),
@@ -140,11 +144,11 @@ pub async fn ensure_allowed(
     run: &Run,
     what: &Command,
     by: &str,
-    lag: u64,
+    limits: Limits,
 ) -> Result<(), Failure> {
     let Some(aside) = what.sets_aside(run)? else { return Ok(()) };
     let starting = Some(Starting { run, by });
-    let checks = check(config, index, &run.plan, starting, Limits { lag }, Timestamp::now()).await?;
+    let checks = check(config, index, &run.plan, starting, limits, Timestamp::now()).await?;
     let failure = |check: Check| {
         let code = if check.name == "alone" { ExitCode::Conflict } else { ExitCode::Refused };
         let hint = check.hint();

@@ -12,7 +12,7 @@ use crate::config::{Size, Span};
 use crate::ops::dlq::explain::{age, printable};
 use crate::ops::quarantine::pages;
 use crate::ops::redrive::successor;
-use crate::quarantine::{Fate, InRun, Plan, Quarantine, Run, Tally};
+use crate::quarantine::{Estimate, Fate, InRun, Plan, Quarantine, Run, Tally};
 
 /// Letters that are read together.
 const PAGE: usize = 1000;
@@ -35,7 +35,10 @@ pub fn about(plan: &Plan, now: Timestamp) -> String {
         );
     }
     line("of", format!("{} groups, {} tenants", plan.groups.len(), plan.tenants));
-    line("bytes", format!("{}, some {} tokens of a model", Size(plan.bytes), plan.bytes / 4));
+    line("bytes", Size(plan.bytes).to_string());
+    if let Some(estimate) = &plan.estimate {
+        line("cost", cost(estimate));
+    }
     if plan.approval {
         line("approval", "another person has to approve it before it is started".to_owned());
     }
@@ -66,6 +69,23 @@ pub fn about(plan: &Plan, now: Timestamp) -> String {
     );
     line("stops", format!("below {} % success, or when one dies of something new", policy.gate));
     text
+}
+
+/// What it will cost, and how that is known.
+fn cost(estimate: &Estimate) -> String {
+    let Estimate { provider, model, calls, input, output, measured, cost, currency } = estimate;
+    let cost = match cost {
+        Some(cost) => format!("at most {cost} {currency}"),
+        None => "not known, since the configuration has no price".to_owned(),
+    };
+    let by = match measured {
+        0 => "4 bytes of a record are taken for one".to_owned(),
+        some => format!("the mean of {some} that it has counted"),
+    };
+    let (provider, model) = (printable(provider), printable(model));
+    format!(
+        "{cost}: {calls} calls to {model} of '{provider}', about {input} tokens in ({by}), at most {output} out"
+    )
 }
 
 /// A run: where it is, then its plan.
@@ -198,6 +218,7 @@ async fn line(index: &Arc<dyn Quarantine>, letter: InRun) -> Result<serde_json::
         "resource": entry.as_ref().and_then(|entry| entry.resource.as_ref()),
         "again_as": again.as_ref().map(|entry| &entry.id),
         "again_of": again.as_ref().map(|entry| &entry.code),
+        "again_spent": again.as_ref().and_then(|entry| entry.spent),
     }))
 }
 

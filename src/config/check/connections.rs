@@ -16,6 +16,8 @@ const TRANSACTION_MIN: Span = Span::secs(5);
 const SCHEMA_MAX: usize = 63;
 /// Most connections of one process that work at the same time.
 const CONNECTIONS_MAX: u32 = 64;
+/// Longest name of a currency.
+const CURRENCY_MAX: usize = 12;
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 pub fn check(config: &Config, found: &mut Findings) {
@@ -34,10 +36,23 @@ pub fn check(config: &Config, found: &mut Findings) {
             found.error(format!("{path}.response_max"), "no answer would fit", "write a size such as 16MiB");
         }
     }
+    currency(&config.currency, found);
     found.not_zero("sources.timeout", config.sources.timeout);
     stores(config, found);
     listen(&config.http.listen, found);
     access::check(&config.ops, found);
+}
+
+/// It is a label of metrics.
+fn currency(name: &str, found: &mut Findings) {
+    if !(1..=CURRENCY_MAX).contains(&name.len()) || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+        let message = format!("'{name}' is no currency");
+        found.error(
+            "currency",
+            message,
+            format!("write a code such as USD or EUR, at most {CURRENCY_MAX} letters"),
+        );
+    }
 }
 
 /// Ledger, index and quarantine: each in a file or in a database.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::super::alone::{self, Worded};
 use super::super::expression::Expression;
+use super::super::money::Amount;
 use super::super::schedule::Schedule;
 use super::super::units::Span;
 use crate::flow::Class;
@@ -107,6 +108,10 @@ pub struct Redrive {
     pub gate: Option<u8>,
     /// Most records that may wait in the stage's input.
     pub max_lag: u64,
+    /// What those of a stage may cost in one sweep by the estimate of the plan; nothing is sent when it may cost more, or when it is
+    /// not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<Amount>,
     /// Conditions of a redrive that need not hold, such as `changed`; `reason` says why.
     #[serde(rename = "override")]
     pub overridden: Vec<String>,
@@ -123,6 +128,7 @@ impl Default for Redrive {
             rate: None,
             gate: None,
             max_lag: 10_000,
+            max_cost: None,
             overridden: Vec::new(),
             reason: None,
         }

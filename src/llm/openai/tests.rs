@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::post;
 
 use super::*;
-use crate::config::{Provider, Secret, Size, Span};
-use crate::llm::ChatMessage;
+use crate::config::{Amount, Provider, Secret, Size, Span};
+use crate::llm::{ChatMessage, Purpose};
 use crate::provider::faults::Rates;
 use crate::provider::{self, Options, Running};
 
@@ -20,6 +20,7 @@ fn settings(base_url: &str) -> Provider {
         api_key: None,
         timeout: Span::secs(10),
         response_max: Size::mib(1),
+        prices: BTreeMap::new(),
     }
 }
 
@@ -32,7 +33,7 @@ fn with_key(mut provider: Provider, key: &str) -> (Provider, tempfile::NamedTemp
 }
 
 fn client(base_url: &str) -> Client {
-    Client::new("main", &settings(base_url)).unwrap()
+    Client::new("main", &settings(base_url), "USD").unwrap()
 }
 
 async fn simulator(rates: Rates) -> (Running, Client) {
@@ -55,7 +56,9 @@ fn question(text: &str) -> ChatRequest {
 async fn faults(client: &Client) -> Vec<Fault> {
     let mut faults = Vec::new();
     for n in 0..20 {
-        faults.push(client.embed("m", &texts(&[&format!("text number {n}")])).await.unwrap_err());
+        faults.push(
+            client.embed(&Bill::default(), "m", &texts(&[&format!("text number {n}")])).await.unwrap_err(),
+        );
     }
     faults
 }
@@ -71,20 +74,23 @@ async fn server(routes: Router) -> SocketAddr {
 #[tokio::test]
 async fn texts_become_vectors_in_their_order() {
     let (_running, client) = simulator(Rates::default()).await;
-    let both = client.embed("m", &texts(&["high water", "low water"])).await.unwrap();
-    let low = client.embed("m", &texts(&["low water"])).await.unwrap();
+    let both = client.embed(&Bill::default(), "m", &texts(&["high water", "low water"])).await.unwrap();
+    let low = client.embed(&Bill::default(), "m", &texts(&["low water"])).await.unwrap();
     assert_eq!(both.vectors.len(), 2);
     assert_eq!(both.vectors[1], low.vectors[0]);
     let length: f32 = low.vectors[0].iter().map(|x| x * x).sum();
     assert!((length - 1.0).abs() < 1e-5);
     assert!(both.usage.prompt_tokens > low.usage.prompt_tokens);
-    assert!(client.embed("m", &[]).await.unwrap().vectors.is_empty(), "nothing is asked for nothing");
+    assert!(
+        client.embed(&Bill::default(), "m", &[]).await.unwrap().vectors.is_empty(),
+        "nothing is asked for nothing"
+    );
 }
 
 #[tokio::test]
 async fn a_question_gets_an_answer() {
     let (_running, client) = simulator(Rates::default()).await;
-    let answer = client.chat(question("When is high water?")).await.unwrap();
+    let answer = client.chat(&Bill::default(), question("When is high water?")).await.unwrap();
     assert_eq!(answer.text, "High water is at noon. [1]");
     assert_eq!((answer.finish_reason.as_str(), answer.model.as_str()), ("stop", "m"));
 }
@@ -117,9 +123,9 @@ async fn a_provider_that_hangs_is_left_after_the_timeout() {
     let (running, _) = simulator(Rates { hang: 1.0, ..Rates::default() }).await;
     let mut settings = settings(&running.base_url);
     settings.timeout = Span::millis(150);
-    let client = Client::new("main", &settings).unwrap();
+    let client = Client::new("main", &settings, "USD").unwrap();
     let started = Instant::now();
-    let fault = client.embed("m", &texts(&["x"])).await.unwrap_err();
+    let fault = client.embed(&Bill::default(), "m", &texts(&["x"])).await.unwrap_err();
     assert_eq!((fault.code, fault.status), (Code::LlmTimeout, None));
     assert!(started.elapsed() < Duration::from_secs(5));
     assert!(!fault.chain.is_empty());
@@ -148,10 +154,13 @@ async fn what_is_wrong_with_the_record_is_permanent() {
         (String::new(), Code::LlmBadRequest),
     ] {
         for _ in 0..2 {
-            assert_eq!(client.embed("m", std::slice::from_ref(&text)).await.unwrap_err().code, code);
+            assert_eq!(
+                client.embed(&Bill::default(), "m", std::slice::from_ref(&text)).await.unwrap_err().code,
+                code
+            );
         }
     }
-    let fault = client.chat(question(provider::FILTER_PHRASE)).await.unwrap_err();
+    let fault = client.chat(&Bill::default(), question(provider::FILTER_PHRASE)).await.unwrap_err();
     assert_eq!(fault.code, Code::LlmContentFiltered);
 }
 
@@ -159,14 +168,14 @@ async fn what_is_wrong_with_the_record_is_permanent() {
 async fn an_unknown_model_and_a_wrong_path_are_the_configurations_failure() {
     let options = Options { models: vec!["known".into()], ..Options::default() };
     let running = provider::start(options).await.unwrap();
-    let unknown = client(&running.base_url).embed("m", &texts(&["x"])).await.unwrap_err();
+    let unknown = client(&running.base_url).embed(&Bill::default(), "m", &texts(&["x"])).await.unwrap_err();
     assert_eq!(unknown.code, Code::LlmModelUnknown);
     let root = running.base_url.trim_end_matches("/v1");
-    let lost = client(root).embed("known", &texts(&["x"])).await.unwrap_err();
+    let lost = client(root).embed(&Bill::default(), "known", &texts(&["x"])).await.unwrap_err();
     assert_eq!((lost.code, lost.status), (Code::LlmModelUnknown, Some(404)));
     assert!(lost.message.contains("base_url"), "{}", lost.message);
     let slash = client(&format!("{}/", running.base_url));
-    assert!(slash.embed("known", &texts(&["x"])).await.is_ok());
+    assert!(slash.embed(&Bill::default(), "known", &texts(&["x"])).await.is_ok());
 }
 
 #[tokio::test]
@@ -174,9 +183,19 @@ async fn the_key_is_sent_and_a_wrong_one_is_refused() {
     let options = Options { api_key: Some(SecretString::from(KEY)), ..Options::default() };
     let running = provider::start(options).await.unwrap();
     let (right, _file) = with_key(settings(&running.base_url), KEY);
-    assert!(Client::new("main", &right).unwrap().embed("m", &texts(&["x"])).await.is_ok());
+    assert!(
+        Client::new("main", &right, "USD")
+            .unwrap()
+            .embed(&Bill::default(), "m", &texts(&["x"]))
+            .await
+            .is_ok()
+    );
     let (wrong, _file) = with_key(settings(&running.base_url), "sk-other");
-    let fault = Client::new("main", &wrong).unwrap().embed("m", &texts(&["x"])).await.unwrap_err();
+    let fault = Client::new("main", &wrong, "USD")
+        .unwrap()
+        .embed(&Bill::default(), "m", &texts(&["x"]))
+        .await
+        .unwrap_err();
     assert_eq!(fault.code, Code::LlmUnauthorized);
 }
 
@@ -188,8 +207,8 @@ async fn neither_key_nor_prompt_stands_in_an_error() {
     };
     let address = server(Router::new().route("/v1/chat/completions", post(quoting))).await;
     let (settings, _file) = with_key(settings(&format!("http://{address}/v1")), KEY);
-    let client = Client::new("main", &settings).unwrap();
-    let fault = client.chat(question("What did patient Tanaka die of?")).await.unwrap_err();
+    let client = Client::new("main", &settings, "USD").unwrap();
+    let fault = client.chat(&Bill::default(), question("What did patient Tanaka die of?")).await.unwrap_err();
     let told = format!("{fault:?}");
     assert!(told.contains("refused Bearer [key] because of"), "{told}");
     assert!(!told.contains("sk-") && !told.contains("Tanaka") && !told.contains("High water"), "{told}");
@@ -200,7 +219,11 @@ async fn an_answer_above_the_limit_is_not_read_to_its_end() {
     let (running, _) = simulator(Rates::default()).await;
     let mut settings = settings(&running.base_url);
     settings.response_max = Size(1_000);
-    let fault = Client::new("main", &settings).unwrap().embed("m", &texts(&["x"])).await.unwrap_err();
+    let fault = Client::new("main", &settings, "USD")
+        .unwrap()
+        .embed(&Bill::default(), "m", &texts(&["x"]))
+        .await
+        .unwrap_err();
     assert_eq!(fault.code, Code::LlmMalformed);
     assert!(fault.message.contains("response_max"), "{}", fault.message);
 }
@@ -211,7 +234,10 @@ async fn a_redirect_is_not_followed() {
     let target = format!("{}/embeddings", running.base_url);
     let elsewhere = move || async move { Redirect::temporary(&target).into_response() };
     let address = server(Router::new().route("/v1/embeddings", post(elsewhere))).await;
-    let fault = client(&format!("http://{address}/v1")).embed("m", &texts(&["x"])).await.unwrap_err();
+    let fault = client(&format!("http://{address}/v1"))
+        .embed(&Bill::default(), "m", &texts(&["x"]))
+        .await
+        .unwrap_err();
     assert_eq!((fault.code, fault.status), (Code::LlmModelUnknown, Some(307)));
     assert_eq!(running.stats().bodies, 0);
 }
@@ -220,7 +246,7 @@ async fn a_redirect_is_not_followed() {
 async fn a_port_where_nobody_listens_is_a_connection_failure() {
     let (running, client) = simulator(Rates::default()).await;
     running.stop().await;
-    let fault = client.embed("m", &texts(&["x"])).await.unwrap_err();
+    let fault = client.embed(&Bill::default(), "m", &texts(&["x"])).await.unwrap_err();
     assert_eq!((fault.code, fault.status), (Code::LlmConnection, None));
     assert!(!format!("{fault:?}").contains("http://"), "the address may carry secrets: {fault:?}");
 }
@@ -232,7 +258,7 @@ async fn a_repeated_call_of_a_job_has_the_same_idempotency_key() {
     for (client, text) in
         [(&job, "a"), (&job, "a"), (&job, "b"), (&client.keyed("job 2"), "a"), (&client, "a")]
     {
-        client.embed("m", &texts(&[text])).await.unwrap();
+        client.embed(&Bill::default(), "m", &texts(&[text])).await.unwrap();
     }
     let keys: Vec<Option<String>> = running.log().into_iter().map(|call| call.idempotency_key).collect();
     assert_eq!(keys[0], keys[1]);
@@ -245,13 +271,19 @@ async fn a_repeated_call_of_a_job_has_the_same_idempotency_key() {
 async fn calls_and_tokens_are_counted_by_status() {
     let metrics = metrics::install().unwrap();
     let (running, _) = simulator(Rates { server_error: 1.0, ..Rates::default() }).await;
-    let failing = Client::new("counted", &settings(&running.base_url)).unwrap();
-    failing.embed("m", &texts(&["x"])).await.unwrap_err();
+    let failing = Client::new("counted", &settings(&running.base_url), "USD").unwrap();
+    failing.embed(&Bill::default(), "m", &texts(&["x"])).await.unwrap_err();
     let (running, _) = simulator(Rates::default()).await;
-    let working = Client::new("counted", &settings(&running.base_url)).unwrap();
-    working.chat(question("When is high water?")).await.unwrap();
+    let mut priced = settings(&running.base_url);
+    let price = |number| Amount::of(number).unwrap();
+    priced.prices.insert("m".into(), Price { input: price(1_000_000.0), output: price(0.0) });
+    let working = Client::new("counted", &priced, "EUR").unwrap();
+    let bill = Bill::new(Purpose::Retry);
+    working.chat(&bill, question("When is high water?")).await.unwrap();
+    let spent = bill.spent().expect("the simulator counts tokens");
+    assert_eq!(spent.calls, 1);
     running.stop().await;
-    working.chat(question("When is high water?")).await.unwrap_err();
+    working.chat(&Bill::default(), question("When is high water?")).await.unwrap_err();
 
     let text = metrics.render();
     for (operation, status) in [("embeddings", "500"), ("chat", "200"), ("chat", "connect")] {
@@ -260,15 +292,21 @@ async fn calls_and_tokens_are_counted_by_status() {
         );
         assert!(text.contains(&series), "{series} is not in\n{text}");
     }
-    assert!(
-        text.contains(r#"lazaret_provider_tokens_total{provider="counted",model="m",token_type="prompt"}"#)
-    );
+    let (labels, input) = (r#"provider="counted",model="m""#, spent.input);
+    for series in [
+        format!(r#"lazaret_provider_tokens_total{{{labels},token_type="prompt",purpose="retry"}} {input}"#),
+        format!(
+            r#"lazaret_provider_cost_total{{{labels},purpose="retry",currency="EUR"}} {input}.000000000"#
+        ),
+    ] {
+        assert!(text.contains(&series), "{series} is not in\n{text}");
+    }
 }
 
 #[test]
 fn a_base_url_that_cannot_work_is_named_with_an_example() {
     for url in ["", "api.openai.com/v1", "ftp://x/v1", "http://user:sesame@host/v1", "file:///v1"] {
-        let message = Client::new("main", &settings(url)).err().unwrap().to_string();
+        let message = Client::new("main", &settings(url), "USD").err().unwrap().to_string();
         assert!(message.starts_with("providers.main.base_url: "), "{message}");
         assert!(message.contains("https://") && !message.contains("sesame"), "{message}");
     }
@@ -278,12 +316,12 @@ fn a_base_url_that_cannot_work_is_named_with_an_example() {
 fn a_key_that_is_missing_or_no_header_is_named_without_its_value() {
     let mut provider = settings("http://127.0.0.1:1/v1");
     provider.api_key = Some(Secret::Env("LAZARET_TEST_UNSET_KEY".into()));
-    let message = Client::new("main", &provider).err().unwrap().to_string();
+    let message = Client::new("main", &provider, "USD").err().unwrap().to_string();
     assert!(
         message.contains("providers.main.api_key") && message.contains("LAZARET_TEST_UNSET_KEY"),
         "{message}"
     );
     let (provider, _file) = with_key(provider, "sesame\nopen");
-    let message = Client::new("main", &provider).err().unwrap().to_string();
+    let message = Client::new("main", &provider, "USD").err().unwrap().to_string();
     assert!(message.contains("providers.main.api_key") && !message.contains("sesame"), "{message}");
 }

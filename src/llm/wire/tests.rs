@@ -116,3 +116,24 @@ fn an_error_in_a_success_is_what_the_error_says() {
         assert_eq!((fault.code, fault.status), (code, Some(200)), "{body}");
     }
 }
+
+#[test]
+fn what_cannot_be_used_is_paid_for_where_the_answer_says_what_it_took() {
+    let usage = json!({ "prompt_tokens": 12, "completion_tokens": 3 });
+    let spent = Some(Spent { input: 12, output: 3, calls: 1 });
+    for body in [
+        json!({ "choices": [{ "finish_reason": "content_filter", "message": { "content": "" } }], "usage": usage }),
+        json!({ "choices": [{ "message": { "content": null, "refusal": "I cannot" } }], "usage": usage }),
+        json!({ "choices": [], "usage": usage }),
+        json!({ "usage": usage }),
+        json!({ "error": { "message": "upstream failed" }, "usage": usage }),
+    ] {
+        assert_eq!(completion_of(body.clone()).unwrap_err().spent, spent, "{body}");
+    }
+    let vectors = json!({ "data": [{ "embedding": [1.0] }, { "embedding": [0.0] }], "usage": usage });
+    for count in [1, 2] {
+        assert_eq!(embeddings_of(vectors.clone(), count).unwrap_err().spent, spent);
+    }
+    assert_eq!(completion_of(json!({ "choices": [] })).unwrap_err().spent, None, "nobody said");
+    assert_eq!(completion(br#"{"usage": {"prompt_tokens": 12}, "choi"#, "m").unwrap_err().spent, None);
+}

@@ -15,6 +15,7 @@ fn letter(message: &str) -> DeadLetter {
     };
     let mut fault = Fault::new(Code::ParseCorrupt, message);
     fault.chain = vec!["xref table is cut off".into(), "unexpected end".into()];
+    fault.spent = Some(Spent { input: 1200, output: 30, calls: 2 });
     let scene = Scene {
         pipeline: "rag-ingest",
         stage: "parse",
@@ -43,6 +44,17 @@ fn a_letter_is_read_back_as_it_was_written_and_the_original_headers_with_it() {
     let letter = letter("xref table at byte 17 is damaged");
     let record = dead(letter.seal(&original, Detail::Full));
     assert_eq!(DeadLetter::read(&record), Ok((letter, original)));
+}
+
+#[test]
+fn what_it_has_cost_stands_in_headers_and_is_unknown_where_it_does_not() {
+    let headers = letter("x").seal(&Headers::new(), Detail::Full);
+    let told = ["dlq.tokens.input", "dlq.tokens.output", "dlq.tokens.calls"].map(|name| headers.text(name));
+    assert_eq!(told, [Some("1200"), Some("30"), Some("2")]);
+    let before = DeadLetter { spent: None, ..letter("x") };
+    let headers = before.seal(&Headers::new(), Detail::Full);
+    assert!(!headers.contains("dlq.tokens.input"));
+    assert_eq!(DeadLetter::read(&dead(headers)).map(|(letter, _)| letter.spent), Ok(None));
 }
 
 #[test]
@@ -114,10 +126,10 @@ fn an_id_that_no_stage_took_is_not_shown_as_one() {
 fn any_letter() -> impl Strategy<Value = (DeadLetter, Headers)> {
     let texts = proptest::collection::vec(arbitrary::text(), 8);
     let chain = proptest::collection::vec(arbitrary::text(), 0..9);
-    let numbers = (any::<u32>(), any::<u32>());
+    let numbers = (any::<u32>(), any::<u32>(), proptest::option::of(arbitrary::spent()));
     let times = (arbitrary::time(), arbitrary::time());
     (arbitrary::headers(), arbitrary::coordinates(), texts, chain, numbers, times).prop_map(
-        |(original, origin, texts, chain, (attempts, redrives), (first_failure, last_failure))| {
+        |(original, origin, texts, chain, (attempts, redrives, spent), (first_failure, last_failure))| {
             let Correlation { job, tenant, resource, traceparent } =
                 trail::open(&arbitrary::record(original.clone()), false).correlation;
             let mut texts = texts.into_iter();
@@ -137,6 +149,7 @@ fn any_letter() -> impl Strategy<Value = (DeadLetter, Headers)> {
                 last_failure,
                 origin,
                 redrives,
+                spent,
                 correlation: Correlation { job, tenant, resource, traceparent },
             };
             (letter, original)

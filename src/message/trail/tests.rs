@@ -12,6 +12,7 @@ fn trail() -> Trail {
         redrives: 1,
         code: Some(Code::LlmTimeout),
         edit: Some("act-1".into()),
+        spent: Some(Spent { input: 1200, output: 30, calls: 2 }),
         discard: None,
         origin: Coordinates { topic: "docs".into(), partition: 2, offset: 99, timestamp: Some(5) },
     }
@@ -108,10 +109,21 @@ fn any_trail() -> impl Strategy<Value = Trail> {
     let code = proptest::option::of(prop::sample::select(Code::ALL));
     let discard = proptest::option::of(any::<(String, String)>());
     let edit = proptest::option::of(arbitrary::id());
-    (any::<u32>(), time(), time(), time(), any::<u32>(), code, (edit, discard), arbitrary::coordinates())
-        .prop_map(|(attempt, due, first_failure, last_failure, redrives, code, (edit, discard), origin)| {
-            Trail { attempt, due, first_failure, last_failure, redrives, code, edit, discard, origin }
-        })
+    let rest = (edit, discard, proptest::option::of(arbitrary::spent()));
+    (any::<u32>(), time(), time(), time(), any::<u32>(), code, rest, arbitrary::coordinates()).prop_map(
+        |(attempt, due, first_failure, last_failure, redrives, code, (edit, discard, spent), origin)| Trail {
+            attempt,
+            due,
+            first_failure,
+            last_failure,
+            redrives,
+            code,
+            edit,
+            spent,
+            discard,
+            origin,
+        },
+    )
 }
 
 proptest! {

@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::DlqError;
 use super::edit::{self, Change};
-use super::life::{Cost, Life};
+use super::life::{Cost, Life, is_kin};
 use super::links::links;
 use super::list::Letter;
 use super::original::{Standing, standing};
 use crate::config::Config;
-use crate::ops::dlq::care::Care;
+use crate::message::Spent;
 use crate::ops::quarantine::selection::one;
-use crate::quarantine::{Act, Edition, Entry, Filter, Group, Quarantine};
+use crate::quarantine::{Act, Edition, Entry, Filter, Group, Known, Quarantine};
 use crate::worker::revision;
 
 /// See the module.
@@ -125,6 +125,13 @@ pub async fn account(
         Some(Standing::There(original)) => original.usage,
         _ => None,
     };
+    let mut deaths = deaths(index, entry).await?;
+    if deaths.iter().all(|death| death.entry.spent.is_none())
+        && let Some(this) = deaths.iter_mut().find(|death| death.entry.id == entry.id)
+    {
+        // Letters of older versions do not say, and what their payload tells is better than nothing.
+        this.entry.spent = usage.and_then(Spent::of);
+    }
     let standing = match standing {
         Some(Standing::There(original)) if told != Told::Contents => {
             Some(Standing::There(Box::new(original.without_contents())))
@@ -134,7 +141,7 @@ pub async fn account(
     Ok(Account {
         acts,
         group_acts,
-        cost: Cost::of(config, &life, usage),
+        cost: Cost::of(config, &life, &deaths),
         life,
         changes: Changes::of(config, entry, group.as_ref()),
         links: links(config, entry),
@@ -142,8 +149,22 @@ pub async fn account(
         edit_of: edit_of(index, entry).await?,
         edit_changes,
         group,
-        letter: Letter { care: Care::of_letter(config, &known, now), known },
+        letter: Letter::new(config, known, now),
     })
+}
+
+/// The deaths of the job, of those that it comes from, and of those that came from it.
+async fn deaths(index: &Arc<dyn Quarantine>, entry: &Entry) -> Result<Vec<Known>, DlqError> {
+    const MOST: usize = 1000;
+    let first = entry.job.split('/').next().unwrap_or(&entry.job);
+    let filter = Filter { job: Some(first.to_owned()), ..Filter::default() };
+    let mut deaths = index.list(&filter, None, MOST).await?.letters;
+    deaths.retain(|death| is_kin(&death.entry.job, &entry.job));
+    if !deaths.iter().any(|death| death.entry.id == entry.id) {
+        // Among so many that it is not one of the latest.
+        deaths.extend(index.get(std::slice::from_ref(&entry.id)).await?);
+    }
+    Ok(deaths)
 }
 
 /// Acts without the letters they name, which may be a thousand.

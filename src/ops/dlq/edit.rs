@@ -7,6 +7,7 @@
 //! sheet  a record as people change it: payload by its schema, and back
 //! class  which headers may be changed
 //! check  whether the stage can read what comes of it
+//! formula  places of a payload, and expressions that say what they become
 //! diff   what is different, for people
 //! write  the acts, and whether they count
 //! ```
@@ -15,6 +16,7 @@ mod check;
 mod class;
 mod desk;
 mod diff;
+mod formula;
 mod sheet;
 mod write;
 
@@ -23,6 +25,7 @@ use serde_json::Value;
 
 pub use self::class::Wanted;
 pub use self::diff::Change;
+pub use self::formula::{FORMULAS_MAX, Formula};
 pub use self::sheet::{Form, Payload};
 pub use self::write::{Done, Lost};
 
@@ -56,6 +59,8 @@ pub enum What {
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
     pub payload: Payload,
+    /// What places of the payload become, if any: then it is not said otherwise.
+    pub set: Vec<Formula>,
     pub headers: Vec<Wanted>,
     /// Sensitive headers are meant, too.
     pub sensitive: bool,

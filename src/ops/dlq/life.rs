@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::price::{Money, Spender, money};
 use crate::config::{Config, Kind};
 use crate::ledger::{Event, JobRow, LedgerError, LedgerReader};
-use crate::message::payload::Usage;
-use crate::quarantine::Entry;
+use crate::message::Spent;
+use crate::quarantine::{Entry, Known};
 
 /// See the module. Without a ledger everything but `unread` is empty.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -43,8 +44,10 @@ pub struct Cost {
     pub attempts: Option<u64>,
     /// Those of them at stages that ask a provider.
     pub asked: Vec<Asked>,
-    /// Tokens that the payload tells of, as the provider counted them; absent where nobody says.
-    pub tokens: Option<Usage>,
+    /// Tokens that providers have counted until it died, each time that it did; absent where nobody says.
+    pub tokens: Option<Spent>,
+    /// What those cost by the prices of the configuration; absent where one of them is not known.
+    pub price: Option<Money>,
 }
 
 /// Attempts at a stage that asks a provider: each may have been a call.
@@ -92,7 +95,7 @@ fn state(row: JobRow) -> JobState {
 }
 
 /// Whether one of two jobs is the other, or comes from it.
-fn is_kin(one: &str, other: &str) -> bool {
+pub fn is_kin(one: &str, other: &str) -> bool {
     let comes_from = |child: &str, parent: &str| {
         child.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
@@ -100,8 +103,8 @@ fn is_kin(one: &str, other: &str) -> bool {
 }
 
 impl Cost {
-    /// `usage` is what the payload tells. Pure.
-    pub fn of(config: &Config, life: &Life, usage: Option<Usage>) -> Self {
+    /// `deaths` are those of the job. Pure.
+    pub fn of(config: &Config, life: &Life, deaths: &[Known]) -> Self {
         let mut begun: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for event in life.events.iter().filter(|event| event.kind == "started") {
             *begun.entry((&event.pipeline, &event.stage)).or_default() += 1;
@@ -114,7 +117,8 @@ impl Cost {
         Self {
             attempts: life.unread.is_none().then(|| begun.values().sum()),
             asked: asked.collect(),
-            tokens: usage,
+            tokens: deaths.iter().fold(None, |sum, death| Spent::sum(sum, death.entry.spent)),
+            price: money(config, deaths.iter().flat_map(Spender::parts)),
         }
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::care::Care;
+use super::price::{Money, Spender as _, money};
 use crate::config::Config;
 use crate::quarantine::{Cursor, Filter, Group, GroupState, Known, Quarantine, QuarantineError, Stretch};
 
@@ -18,6 +19,15 @@ pub struct Letter {
     #[serde(flatten)]
     pub known: Known,
     pub care: Care,
+    /// What its tokens cost; absent where they or their price are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+}
+
+impl Letter {
+    pub fn new(config: &Config, known: Known, now: Timestamp) -> Self {
+        Self { care: Care::of_letter(config, &known, now), cost: money(config, known.parts()), known }
+    }
 }
 
 /// A page of dead letters.
@@ -40,6 +50,9 @@ pub struct Heap {
     /// Deaths in each part of the stretch.
     pub trend: Vec<u64>,
     pub care: Care,
+    /// What the tokens of its letters cost, as far as those are known; absent where none are, or their price is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
 }
 
 /// Groups, and what their trends are about.
@@ -60,7 +73,7 @@ pub async fn letters(
     now: Timestamp,
 ) -> Result<Listing, QuarantineError> {
     let page = index.list(filter, after, limit).await?;
-    let letter = |known: Known| Letter { care: Care::of_letter(config, &known, now), known };
+    let letter = |known: Known| Letter::new(config, known, now);
     Ok(Listing {
         letters: page.letters.into_iter().map(letter).collect(),
         count: index.count(filter).await?,
@@ -84,6 +97,7 @@ pub async fn groups(
         state: group.state(),
         trend: trends.remove(&group.fingerprint).unwrap_or_else(none),
         care: Care::of_group(config, &group, now),
+        cost: money(config, group.parts()),
         group,
     };
     Ok(Groups { groups: groups.into_iter().map(heap).collect(), trend })

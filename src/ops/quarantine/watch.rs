@@ -104,6 +104,7 @@ mod tests {
             tenants: 0,
             resources: 0,
             bytes: 0,
+            tokens: None,
             oldest_open: None,
             oldest_unseen: None,
             oldest_record: None,

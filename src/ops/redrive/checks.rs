@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::control::unchanged;
-use super::{RunError, approval};
-use crate::config::{Config, GroupProtocol, Kind, Span, Stage};
+use super::{RunError, approval, estimate};
+use crate::config::{Amount, Config, GroupProtocol, Kind, Span, Stage};
 use crate::flow::Topology;
 use crate::kafka::look::members;
 use crate::llm::openai::Client;
-use crate::llm::{ChatMessage, ChatRequest};
+use crate::llm::{Bill, ChatMessage, ChatRequest, Purpose};
 use crate::ops::advice::Advice;
 use crate::ops::dlq::explain::span;
 use crate::ops::offsets;
@@ -58,10 +58,11 @@ pub struct Starting<'a> {
     pub by: &'a str,
 }
 
-/// Most records that may wait in the stage's input.
+/// Most records that may wait in the stage's input, and what the plan may cost beside what it says itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub lag: u64,
+    pub cost: Option<Amount>,
 }
 
 impl Check {
@@ -115,15 +116,16 @@ pub async fn check(
         in_circles(plan),
         ledger(config, plan),
         retention(config, plan, now),
+        estimate::check(config, plan, limits),
         approval::approved(config, index, plan, starting).await?,
     ])
 }
 
-fn holds(name: &'static str, found: impl Into<String>) -> Check {
+pub(super) fn holds(name: &'static str, found: impl Into<String>) -> Check {
     Check { name, holds: true, found: found.into() }
 }
 
-fn fails(name: &'static str, found: impl Into<String>) -> Check {
+pub(super) fn fails(name: &'static str, found: impl Into<String>) -> Check {
     Check { name, holds: false, found: found.into() }
 }
 
@@ -184,14 +186,14 @@ pub async fn asked_provider(config: &Config, kind: Option<&Kind>) -> Option<Resu
 async fn call(config: &Config, provider: &str, model: &str, is_chat: bool) -> Result<String, String> {
     let settings = config.providers.get(provider);
     let settings = settings.ok_or_else(|| format!("the configuration has no provider '{provider}'"))?;
-    let client = Client::new(provider, settings).map_err(|error| error.to_string())?;
-    let asked = Instant::now();
+    let client = Client::new(provider, settings, &config.currency).map_err(|error| error.to_string())?;
+    let (asked, bill) = (Instant::now(), Bill::new(Purpose::Probe));
     let answer = match is_chat {
-        false => client.embed(model, &["ping".to_owned()]).await.map(|_| ()),
+        false => client.embed(&bill, model, &["ping".to_owned()]).await.map(|_| ()),
         true => {
             let messages = vec![ChatMessage { role: "user", content: "ping".into() }];
             let request = ChatRequest { model: model.to_owned(), messages, max_tokens: 1, temperature: 0.0 };
-            client.chat(request).await.map(|_| ())
+            client.chat(&bill, request).await.map(|_| ())
         }
     };
     let took = asked.elapsed().as_millis();

@@ -18,6 +18,7 @@
 pub mod approval;
 pub mod checks;
 pub mod control;
+mod estimate;
 mod execute;
 pub mod pace;
 pub mod plan;

@@ -8,16 +8,20 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt as _;
 use uuid::Uuid;
 
+use super::estimate::{Letters, estimate};
 use super::{RunError, approval};
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::kafka::Producer;
 use crate::kafka::look::settled;
 use crate::ledger::{LedgerReader, State as JobState};
+use crate::message::Spent;
 use crate::ops::advice::Advice;
 use crate::ops::quarantine::selection::one;
 use crate::ops::quarantine::{Acts, pages};
-use crate::quarantine::{Deed, Entry, Filter, Kept, Known, Plan, Policy, Preview, Quarantine, State, Writer};
+use crate::quarantine::{
+    Deed, Entry, Estimate, Filter, Kept, Known, Plan, Policy, Preview, Quarantine, State, Writer,
+};
 
 /// Letters of one act: their ids are some 40 bytes each.
 const ENLISTED_MAX: usize = 1000;
@@ -102,9 +106,16 @@ pub async fn propose(config: &Config, index: &Arc<dyn Quarantine>, wish: Wish) -
             filter.to_string()
         }
     };
+    let spent = gathered.spent;
     let mut proposal = gathered.into_proposal(wish, selection)?;
+    proposal.plan.estimate = estimated(config, &proposal.plan, spent);
     proposal.plan.approval = approval::wanted(config, &proposal.plan).is_some();
     Ok(proposal)
+}
+
+fn estimated(config: &Config, plan: &Plan, spent: Option<Spent>) -> Option<Estimate> {
+    let Plan { pipeline, stage, letters: count, bytes, preview, .. } = plan;
+    estimate(config, Letters { pipeline, stage, count: *count, bytes: *bytes, preview: *preview, spent })
 }
 
 /// Writes a plan down. Returns its id, by which it is started.
@@ -158,6 +169,8 @@ struct Gathered {
     oldest: Option<i64>,
     most_redriven: u32,
     preview: Option<Preview>,
+    /// What providers have counted.
+    spent: Option<Spent>,
     /// Where the original record stood, and the letter.
     places: BTreeSet<Place>,
 }
@@ -185,6 +198,7 @@ impl Gathered {
             *self.permanent.entry(entry.revision.clone().unwrap_or_default()).or_default() += 1;
         }
         self.bytes += entry.size;
+        self.spent = Spent::sum(self.spent, entry.spent);
         // What is archived is not lost when Kafka deletes it.
         let at_risk = entry.at.timestamp.filter(|_| kept == Kept::Kafka);
         self.oldest = [self.oldest, at_risk].into_iter().flatten().min();
@@ -253,6 +267,7 @@ impl Gathered {
             most_redriven: self.most_redriven,
             approval: false,
             preview: self.preview,
+            estimate: None,
             policy: wish.policy,
         };
         Ok(Proposal { plan, letters })

@@ -120,7 +120,7 @@ impl<'a> Sweeper<'a> {
         if let Some(hands) = &self.hands {
             self.clear(hands, &proposal.plan, by).await?;
         }
-        let limits = Limits { lag: redrive.max_lag };
+        let limits = Limits { lag: redrive.max_lag, cost: redrive.max_cost };
         let checks = check(self.config, self.index, &proposal.plan, None, limits, self.now).await?;
         let conditions = in_the_way(checks, &redrive.overridden);
         if !conditions.is_empty() {
@@ -235,6 +235,7 @@ fn policy(redrive: &Redrive) -> Policy {
         canary: redrive.canary.clone().unwrap_or(usual.canary),
         rate: redrive.rate.unwrap_or(usual.rate),
         gate: redrive.gate.unwrap_or(usual.gate),
+        max_cost: redrive.max_cost,
         ..usual
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Act, ActFilter, By, Entry, Filter, Group, Known, Quarantine, Share, State, Stretch, all, at, audit,
+    Act, ActFilter, By, Entry, Filter, Group, Known, Quarantine, Share, State, Stretch, Tokens, TokensOf,
+    all, at, audit,
 };
-use crate::message::TopicPartition;
+use crate::message::{Spent, TopicPartition};
 use crate::quarantine::{Bucket, Deed, Edition, Kept, Remarks, parcels};
 
 /// Every record that was read, in any order.
@@ -138,6 +139,7 @@ impl Model {
             tenants: tenants.len() as u64,
             resources: resources.len() as u64,
             bytes: letters.iter().map(|known| known.entry.size).sum(),
+            tokens: tokens(letters.iter().copied()),
             oldest_open: open().map(|known| known.entry.last_failure).min(),
             oldest_unseen: open()
                 .filter(|known| !known.looked_at)
@@ -198,11 +200,32 @@ fn value(known: &Known, by: By) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
+/// What is known of tokens.
+fn tokens<'a>(letters: impl Iterator<Item = &'a Known>) -> Option<Tokens> {
+    let known: Vec<_> = letters.filter_map(|known| known.entry.spent).collect();
+    let sum = |of: fn(&Spent) -> u64| known.iter().map(of).sum();
+    let (input, output) = (sum(|spent| spent.input), sum(|spent| spent.output));
+    (!known.is_empty()).then_some(Tokens { input, output, letters: known.len() as u64 })
+}
+
+fn by_stage(letters: &[&Known]) -> Vec<TokensOf> {
+    let stage = |known: &Known| (known.entry.pipeline.clone(), known.entry.stage.clone());
+    let stages: BTreeSet<_> = letters.iter().map(|known| stage(known)).collect();
+    let of = |(pipeline, name): (String, String)| {
+        let there = |known: &&Known| stage(known) == (pipeline.clone(), name.clone());
+        let tokens = tokens(letters.iter().copied().filter(there))?;
+        Some(TokensOf { pipeline, stage: name, tokens })
+    };
+    stages.into_iter().filter_map(of).collect()
+}
+
 fn shares(letters: &[Known], by: By) -> Vec<Share> {
     let mut shares: BTreeMap<Option<String>, Share> = BTreeMap::new();
     for known in letters {
         let (value, died) = (value(known, by), known.entry.last_failure);
-        let empty = || Share { value: value.clone(), count: 0, first: died, last: died };
+        let those: Vec<&Known> = letters.iter().filter(|one| self::value(one, by) == value).collect();
+        let (tokens, by_stage) = (tokens(those.iter().copied()), by_stage(&those));
+        let empty = || Share { value: value.clone(), count: 0, first: died, last: died, tokens, by_stage };
         let share = shares.entry(value.clone()).or_insert_with(empty);
         share.count += 1;
         (share.first, share.last) = (share.first.min(died), share.last.max(died));

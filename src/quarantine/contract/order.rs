@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::model::{Model, answers};
 use super::{Act, ActFilter, Batch, Deed, Entry, Filter, Kept, Open, Quarantine, State, at, letter, parcel};
 use crate::config::expression::Expression;
-use crate::message::{Coordinates, Headers, TopicPartition};
+use crate::message::{Coordinates, Headers, Spent, TopicPartition};
 use crate::quarantine::{Condition, Edit, Outcome};
 
 const SEEDS: u64 = 6;
@@ -95,9 +95,15 @@ fn entry(n: i64, random: &mut Random) -> Entry {
         model: random.name(&["small", "large", ""]),
         revision: random.name(&["1", "2", ""]),
         size: random.below(1000),
+        spent: spent(random),
         at: Coordinates { timestamp: random.pick(&[None, Some(5), Some(7)]), ..letter(n).at },
         ..letter(n)
     }
+}
+
+fn spent(random: &mut Random) -> Option<Spent> {
+    let (input, output) = (random.below(900), random.below(90));
+    (random.below(2) == 0).then_some(Spent { input, output, calls: 2 })
 }
 
 fn deed(n: i64, entries: &[Entry], random: &mut Random) -> Act {

@@ -33,6 +33,7 @@ pub fn plan() -> Plan {
         most_redriven: 0,
         approval: false,
         preview: None,
+        estimate: None,
         policy: Policy::default(),
     }
 }

@@ -21,6 +21,7 @@ fn group(states: &[State], regressed: bool) -> Group {
         tenants: 0,
         resources: 0,
         bytes: 0,
+        tokens: None,
         oldest_open: None,
         oldest_unseen: None,
         oldest_record: None,

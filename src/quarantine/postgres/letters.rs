@@ -26,7 +26,7 @@ macro_rules! facts {
         facts!(
             $type, "state", "pipeline", "stage", "code", "class", "fingerprint", "tenant", "resource", "feature",
             "model", "producer", "version", "message", "died", "size", "trace_hash", "looked", "logged",
-            "kept"
+            "kept", "tokens_in", "tokens_out"
         )
     };
     ($type:literal, $first:literal $(, $more:literal)*) => {
@@ -62,7 +62,7 @@ const INSERT: &str = concat!(
         $7::bigint[], $8::bigint[], $9::boolean[], $10::boolean[], $11::text[], $12::bigint[], $13::bigint[],
         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
         $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[],
-        $28::bigint[], $29::bigint[], $30::bigint[])"
+        $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[])"
 );
 const RESTATE: &str = "UPDATE letters l
     SET state = n.state, code = n.code, class = n.class, looked = n.looked, kept = n.kept, again = n.again, gone = n.gone

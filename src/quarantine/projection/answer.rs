@@ -16,7 +16,7 @@ use super::trends::Trends;
 use super::wish::Wish;
 use crate::quarantine::{
     Act, ActCursor, ActFilter, ActPage, Bucket, By, Cursor, Edition, Filter, Group, Known, Page, Remarks,
-    Share, State, Stretch, parcels,
+    Share, State, Stretch, Tokens, TokensOf, parcels,
 };
 
 /// Most letters, groups or values of one answer.
@@ -218,17 +218,39 @@ pub async fn shares<S: Shelf>(
         // What has an empty name has none.
         column => names.get(&(column.name(), number)).filter(|name| !name.is_empty()).cloned(),
     };
-    let mut found: Vec<(Sum, Option<String>)> =
-        sums.into_iter().map(|(sum, number)| (sum, value(number))).collect();
-    found.sort_by(|a, b| order(&a.0).cmp(&order(&b.0)).then_with(|| a.1.cmp(&b.1)));
+    let mut found: Vec<(Sum, i64, Option<String>)> =
+        sums.into_iter().map(|(sum, number)| (sum, number, value(number))).collect();
+    found.sort_by(|a, b| order(&a.0).cmp(&order(&b.0)).then_with(|| a.2.cmp(&b.2)));
     found.truncate(limit.min(ANSWER_MAX));
-    let share = |(sum, value): (Sum, _)| Share {
-        value,
-        count: sum.count,
-        first: time(sum.first),
-        last: time(sum.last),
+    let mut by_stage = by_stage(shelf, shares.tokens).await?;
+    let share = |(sum, number, value): (Sum, i64, _)| {
+        let by_stage = by_stage.remove(&number).unwrap_or_default();
+        let tokens = by_stage.iter().fold(Tokens::default(), |sum, one| sum.plus(one.tokens));
+        let (first, last) = (time(sum.first), time(sum.last));
+        Share { value, count: sum.count, first, last, tokens: tokens.known(), by_stage }
     };
     Ok(found.into_iter().map(share).collect())
+}
+
+/// Tokens with the names of their stages, by the value.
+async fn by_stage<S: Shelf>(
+    shelf: &mut S,
+    tokens: BTreeMap<(i64, i64, i64), Tokens>,
+) -> Result<HashMap<i64, Vec<TokensOf>>, S::Error> {
+    let (pipelines, stages) = (Column::Pipeline.name(), Column::Stage.name());
+    let wanted = tokens.keys().flat_map(|(_, pipeline, stage)| [(pipelines, *pipeline), (stages, *stage)]);
+    let names = names(shelf, wanted).await?;
+    let name = |what, number| names.get(&(what, number)).cloned().unwrap_or_default();
+    let mut found: HashMap<i64, Vec<TokensOf>> = HashMap::new();
+    for ((value, pipeline, stage), tokens) in tokens {
+        let (pipeline, stage) = (name(pipelines, pipeline), name(stages, stage));
+        found.entry(value).or_default().push(TokensOf { pipeline, stage, tokens });
+    }
+    // Numbers of names depend on what was read first.
+    found
+        .values_mut()
+        .for_each(|all| all.sort_by(|a, b| (&a.pipeline, &a.stage).cmp(&(&b.pipeline, &b.stage))));
+    Ok(found)
 }
 
 /// Cuts a list, but not between those that are equal so far.
@@ -298,6 +320,7 @@ async fn with_latest<S: Shelf>(shelf: &mut S, heaps: Vec<(String, Heap)>) -> Res
             tenants: heap.tenants(),
             resources: heap.resources(),
             bytes: heap.bytes,
+            tokens: heap.tokens.known(),
             oldest_open: some_time(heap.oldest_open),
             oldest_unseen: some_time(heap.oldest_unseen),
             oldest_record: some_time(heap.oldest_record),

@@ -6,7 +6,7 @@ use super::scan::Tally;
 use super::seen::Seen;
 use super::stripes::{Block, Column};
 use super::tally::{Sum, place};
-use crate::quarantine::{Kept, State};
+use crate::quarantine::{Kept, State, Tokens};
 
 /// What is counted of one group. Times are `i64::MAX` where there is none.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub struct Heap {
     pub sum: Sum,
     pub states: [u64; State::ALL.len()],
     pub bytes: u64,
+    pub tokens: Tokens,
     tenants: Seen,
     resources: Seen,
     /// The earliest death among those that are open or being redriven, and among those of them that nobody has looked at.
@@ -33,6 +34,8 @@ struct Counted {
     tenant: i64,
     resource: i64,
     size: i64,
+    /// Tokens, in and out.
+    tokens: (i64, i64),
     logged: i64,
     is_looked_at: bool,
     is_only_in_kafka: bool,
@@ -43,6 +46,7 @@ impl Heap {
         sum: Sum::NONE,
         states: [0; State::ALL.len()],
         bytes: 0,
+        tokens: Tokens { input: 0, output: 0, letters: 0 },
         tenants: Seen::NONE,
         resources: Seen::NONE,
         oldest_open: i64::MAX,
@@ -69,6 +73,7 @@ impl Heap {
         }
         self.sum.add(died);
         self.bytes = self.bytes.saturating_add(letter.size.unsigned_abs());
+        self.tokens.add(letter.tokens.0, letter.tokens.1);
         self.states[state as usize] += 1;
         self.tenants.add(letter.tenant);
         self.resources.add(letter.resource);
@@ -117,6 +122,8 @@ impl Tally for Heaps {
                     Some(looked),
                     Some(logged),
                     Some(kept),
+                    Some(input),
+                    Some(output),
                 ],
             ) = (block.keys.get(n).copied(), values)
             else {
@@ -125,14 +132,25 @@ impl Tally for Heaps {
             let is_looked_at = looked != 0 || self.looks.has(print, died);
             let state = row::state(state);
             let is_only_in_kafka = kept == Kept::Kafka as i64;
-            let letter =
-                Counted { key, died, state, tenant, resource, size, logged, is_looked_at, is_only_in_kafka };
+            let tokens = (input, output);
+            let letter = Counted {
+                key,
+                died,
+                state,
+                tenant,
+                resource,
+                size,
+                tokens,
+                logged,
+                is_looked_at,
+                is_only_in_kafka,
+            };
             place(&mut self.heaps, print, None).get_or_insert_with(|| Box::new(Heap::EMPTY)).add(&letter);
         }
     }
 }
 
-const COUNTED: [Column; 9] = [
+const COUNTED: [Column; 11] = [
     Column::State,
     Column::Fingerprint,
     Column::Tenant,
@@ -142,4 +160,6 @@ const COUNTED: [Column; 9] = [
     Column::Looked,
     Column::Logged,
     Column::Kept,
+    Column::TokensIn,
+    Column::TokensOut,
 ];

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::stripes::{Column, Facts};
-use crate::message::Coordinates;
+use crate::message::{Coordinates, Spent};
 use crate::quarantine::{Entry, Kept, Known, Origin, Remarks, State, Writer};
 
 /// Longest name or id, in bytes. What is longer is cut: an index of a database takes no more than some 2,700.
@@ -15,6 +15,9 @@ const NAME_MAX: usize = 1024;
 
 /// What is not there has this number instead of a name's.
 pub const NONE: i64 = 0;
+
+/// What nobody has counted.
+pub const UNKNOWN: i64 = -1;
 
 /// Names of topics have numbers, too, though letters are not counted by them.
 pub const TOPIC: &str = "topic";
@@ -69,6 +72,9 @@ struct Rest {
     first: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<Origin>,
+    /// To a provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calls: Option<u64>,
 }
 
 /// A name, and what kind of one.
@@ -115,6 +121,11 @@ pub fn row(entry: &Entry, key: i64, message: i64, number: impl Fn(&Name) -> i64)
     facts.set(Column::Trace, entry.trace.as_deref().map_or(NONE, trace_hash));
     facts.set(Column::Size, i64::try_from(entry.size).unwrap_or(i64::MAX));
     facts.set(Column::Logged, entry.logged());
+    let tokens = |of: fn(Spent) -> u64| {
+        entry.spent.map_or(UNKNOWN, |spent| i64::try_from(of(spent)).unwrap_or(i64::MAX))
+    };
+    facts.set(Column::TokensIn, tokens(|spent| spent.input));
+    facts.set(Column::TokensOut, tokens(|spent| spent.output));
     let rest = Rest {
         writer: entry.writer,
         logged: entry.at.timestamp,
@@ -122,6 +133,7 @@ pub fn row(entry: &Entry, key: i64, message: i64, number: impl Fn(&Name) -> i64)
         attempts: entry.attempts,
         first: entry.first_failure.as_millisecond(),
         origin: entry.origin.clone(),
+        calls: entry.spent.map(|spent| spent.calls),
     };
     Row {
         key,
@@ -149,6 +161,9 @@ pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Opti
     let rest: Rest = serde_json::from_str(&row.rest).ok()?;
     let (state, looked_at) = (row.state(), row.facts.get(Column::Looked) != 0);
     let kept = kept(row.facts.get(Column::Kept));
+    let tokens = |column| u64::try_from(row.facts.get(column)).ok();
+    let spent = tokens(Column::TokensIn).zip(tokens(Column::TokensOut));
+    let calls = rest.calls.unwrap_or_default();
     let entry = Entry {
         writer: rest.writer,
         at: Coordinates {
@@ -177,6 +192,7 @@ pub fn known(row: Row, message: String, name: impl Fn(&'static str, i64) -> Opti
         feature: named(Column::Feature),
         model: named(Column::Model),
         size: row.facts.get(Column::Size).unsigned_abs(),
+        spent: spent.map(|(input, output)| Spent { input, output, calls }),
         id: row.id,
         job: row.job,
     };

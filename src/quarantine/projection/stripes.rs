@@ -32,9 +32,12 @@ pub enum Column {
     Logged,
     /// Where it can be read.
     Kept,
+    /// Tokens that a provider has counted; [`super::row::UNKNOWN`] where nobody said.
+    TokensIn,
+    TokensOut,
 }
 
-pub const COLUMNS: usize = 19;
+pub const COLUMNS: usize = 21;
 /// Room for columns in the place that a store gives a column of a stripe: stripe * ROOM + the column's number.
 pub const ROOM: i64 = 32;
 
@@ -60,6 +63,8 @@ impl Column {
         Column::Looked,
         Column::Logged,
         Column::Kept,
+        Column::TokensIn,
+        Column::TokensOut,
     ];
 
     pub fn name(self) -> &'static str {
@@ -83,6 +88,8 @@ impl Column {
             Column::Looked => "looked",
             Column::Logged => "logged",
             Column::Kept => "kept",
+            Column::TokensIn => "tokens_in",
+            Column::TokensOut => "tokens_out",
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::row::UNKNOWN;
 use super::scan::Tally;
 use super::stripes::{Block, Column};
-use crate::quarantine::{By, Cursor};
+use crate::quarantine::{By, Cursor, Tokens};
 
 pub const HOUR: i64 = 3_600_000;
 
@@ -89,6 +90,8 @@ impl Sum {
 pub struct Shares {
     by: Column,
     pub sums: Vec<Sum>,
+    /// What is known of tokens, by the value, the pipeline and the stage.
+    pub tokens: BTreeMap<(i64, i64, i64), Tokens>,
 }
 
 impl Shares {
@@ -105,7 +108,7 @@ impl Shares {
             By::Stage => Column::Stage,
             By::State => Column::State,
         };
-        Self { by, sums: Vec::new() }
+        Self { by, sums: Vec::new(), tokens: BTreeMap::new() }
     }
 
     pub fn column(&self) -> Column {
@@ -115,7 +118,7 @@ impl Shares {
 
 impl Tally for Shares {
     fn columns(&self) -> Vec<Column> {
-        vec![Column::Died, self.by]
+        vec![Column::Died, self.by, Column::Pipeline, Column::Stage, Column::TokensIn, Column::TokensOut]
     }
 
     fn take(&mut self, block: &Block, chosen: &[usize]) {
@@ -123,6 +126,19 @@ impl Tally for Shares {
         for n in chosen {
             let (Some(value), Some(died)) = (values.get(*n), died.get(*n)) else { continue };
             place(&mut self.sums, *value, Sum::NONE).add(*died);
+        }
+        let columns = [self.by, Column::Pipeline, Column::Stage, Column::TokensIn, Column::TokensOut];
+        let columns = columns.map(|column| block.column(column));
+        // Of most letters nobody has counted anything.
+        if columns[3].iter().all(|input| *input == UNKNOWN) {
+            return;
+        }
+        for n in chosen {
+            let values = columns.map(|values| values.get(*n).copied().unwrap_or(UNKNOWN));
+            let [value, pipeline, stage, input, output] = values;
+            if input != UNKNOWN {
+                self.tokens.entry((value, pipeline, stage)).or_default().add(input, output);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::flow::{Code, Fault};
+use crate::message::Spent;
 use crate::message::deadletter::{Detail, Scene};
 use crate::message::{Headers, arbitrary};
 
@@ -37,6 +38,7 @@ fn letter() -> DeadLetter {
     };
     let mut fault = Fault::new(Code::LlmTimeout, "no answer within 30s");
     fault.chain = vec!["gave up after 4 attempts (max_attempts)".into()];
+    fault.spent = Some(Spent { input: 1200, output: 30, calls: 4 });
     DeadLetter::new(scene, &fault)
 }
 
@@ -76,6 +78,7 @@ fn a_letter_of_ours_is_taken_as_it_was_written() {
         feature: Some("search".into()),
         model: Some("m-1".into()),
         size: record.size() as u64,
+        spent: letter.spent,
     };
     assert_eq!(entry, expected);
 }

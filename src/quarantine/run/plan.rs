@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Span;
+use crate::config::{Amount, Span};
 
 /// What is to be sent back, and how. It does not change once it is written: letters that die later are not in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,7 +40,30 @@ pub struct Plan {
     pub approval: bool,
     /// What the ledger said of their jobs, where it could be asked.
     pub preview: Option<Preview>,
+    /// What it will take of the provider that its stage asks; absent when that asks none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     pub policy: Policy,
+}
+
+/// What letters will take of a provider, when each is asked for once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Estimate {
+    pub provider: String,
+    pub model: String,
+    /// Letters that will run.
+    pub calls: u64,
+    /// Tokens of what it is asked, about.
+    pub input: u64,
+    /// Tokens of what it answers, at most.
+    pub output: u64,
+    /// So many calls have been counted by the provider when the letters died, and their mean is what one will take; 0: four bytes
+    /// of a record are taken for a token.
+    pub measured: u64,
+    /// At most; absent when the configuration has no price of the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Amount>,
+    pub currency: String,
 }
 
 /// What the ledger says of the jobs of a plan.
@@ -71,11 +94,21 @@ pub struct Policy {
     pub outstanding: u32,
     /// How long to wait for what becomes of the canaries.
     pub patience: Span,
+    /// What it may cost by its estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<Amount>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { canary: vec![1, 5, 25], rate: 50, gate: 95, outstanding: 1000, patience: Span::secs(600) }
+        Self {
+            canary: vec![1, 5, 25],
+            rate: 50,
+            gate: 95,
+            outstanding: 1000,
+            patience: Span::secs(600),
+            max_cost: None,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ macro_rules! columns {
 macro_rules! facts {
     () => {
         "state, pipeline, stage, code, class, fingerprint, tenant, resource, feature, model, producer, version, \
-         message, died, size, trace_hash, looked, logged, kept"
+         message, died, size, trace_hash, looked, logged, kept, tokens_in, tokens_out"
     };
 }
 
@@ -139,7 +139,7 @@ impl Letters for SqliteShelf<'_> {
             "INSERT INTO letters (",
             columns!(),
             ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-              ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)"
+              ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)"
         );
         let mut statement = self.0.prepare_cached(sql)?;
         for row in rows {

@@ -81,3 +81,20 @@ async fn a_file_of_the_first_version_is_filled_with_acts_anew() {
     apply(&index, &[letter(1)], &[act(0, &["id-0001"], Deed::Discarded)]).await;
     assert_eq!(index.audit(&ActFilter::default(), None, 10).await.expect("works").acts.len(), 1);
 }
+
+#[tokio::test]
+async fn a_file_from_before_tokens_were_kept_stays_and_knows_of_none() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("quarantine.db");
+    let index = SqliteQuarantine::open(&path).expect("opened");
+    apply(&index, &(0..40).map(letter).collect::<Vec<_>>(), &[]).await;
+    let before = "ALTER TABLE letters DROP COLUMN tokens_in; ALTER TABLE letters DROP COLUMN tokens_out;
+        DELETE FROM letter_stripes WHERE place % 32 IN (19, 20); PRAGMA user_version = 7";
+    index.write(move |db| db.execute_batch(before)).await.expect("changed");
+    drop(index);
+    let index = SqliteQuarantine::open(&path).expect("opened again");
+    let spent = Some(crate::message::Spent { input: 5, output: 2, calls: 1 });
+    apply(&index, &[crate::quarantine::Entry { spent, ..letter(50) }], &[]).await;
+    let group = index.groups(&Filter::default(), 10).await.expect("works").remove(0);
+    assert_eq!((group.count, group.tokens.map(|tokens| (tokens.letters, tokens.input))), (41, Some((1, 5))));
+}

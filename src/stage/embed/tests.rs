@@ -37,8 +37,7 @@ async fn an_answer_that_does_not_fit_the_question_is_malformed() {
         let shown = format!("{vectors:?}");
         let provider = FakeModel { vectors: Some(vectors), ..FakeModel::default() };
         let texts = ["one".to_owned(), "two".to_owned()];
-        let job = crate::message::JobId("j".into());
-        let fault = embed(&provider, &job, "m", &texts).await.expect_err("malformed");
+        let fault = embed(&provider, &job(part(&["one", "two"])), "m", &texts).await.expect_err("malformed");
         assert_eq!(fault.code, Code::LlmMalformed, "{shown}");
     }
 }

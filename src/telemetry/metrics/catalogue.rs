@@ -97,7 +97,8 @@ catalogue! {
 
     ProviderRequests "provider_requests_total" Counter Count "Calls to model providers, by HTTP status, timeout or connect.";
     ProviderRequestDuration "provider_request_duration_seconds" Histogram Seconds "Time of a call to a model provider, connect to last byte.";
-    ProviderTokens "provider_tokens_total" Counter Count "Tokens as the provider counted them.";
+    ProviderTokens "provider_tokens_total" Counter Count "Tokens as the provider counted them, by what they were for: a record's first attempt, a retry, a redrive, or a probe of the provider.";
+    ProviderCost "provider_cost_total" Counter Count "What calls to model providers cost by the prices of the configuration, in its currency.";
 
     LedgerDuplicatesSuppressed "ledger_duplicates_suppressed_total" Counter Count "Records whose stage had finished before; the stored result was used.";
     LedgerErrors "ledger_errors_total" Counter Count "Failed ledger operations.";

@@ -1,6 +1,5 @@
 use super::*;
 use crate::flow::engine::Lane;
-use crate::message::payload::Usage;
 
 /// Records one sample of every metric in a recorder of its own and renders it.
 fn everything() -> String {
@@ -43,7 +42,8 @@ fn everything() -> String {
         sweep_ended("done", Some(jiff::Timestamp::UNIX_EPOCH));
         swept("provider is back", "redrive", "started", 3);
         provider_call("main", "m", Operation::Chat, "429", Duration::from_secs(200));
-        provider_tokens("main", "m", Usage { prompt_tokens: 5, completion_tokens: 7 });
+        provider_tokens("main", "m", "retry", Spent { input: 5, output: 7, calls: 1 });
+        provider_cost("main", "m", "retry", "USD", Amount::of(0.25).expect("an amount"));
         ledger_error("begin");
         ledger_batch(12);
     });

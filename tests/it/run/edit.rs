@@ -431,3 +431,39 @@ async fn what_is_masked_is_edited_without_being_seen_and_opened_only_with_a_note
     assert_eq!(deeds[..3], ["unmasked", "edited", "redriven"], "{audit}");
     assert!(worker.terminate().await.success());
 }
+
+const TRIMMED: &str =
+    "/passages/0/text=payload.passages[0].text.replace('FAIL-ME', 'healthy ' + tenant).trim()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_edited_by_an_expression_that_is_carried_out_on_each() {
+    let Some((rig, _worker, ids)) = dead("edit-set", 2).await else { return };
+    for (wrong, code, why) in [
+        (vec!["--set", "/part"], 2, "has no '='"),
+        (vec!["--set", "/part=paylod.part"], 2, "there is no 'paylod'"),
+        (vec!["--set", "/part=1", "--merge", "{}"], 2, "--merge"),
+        (vec!["--set", "/part=payload.nowhere"], 4, "'/part=payload.nowhere' cannot be carried out"),
+        (vec!["--set", "/passages='none'"], 4, "its stage could not read it"),
+        (vec!["--set", "/part=payload.part"], 3, "makes no difference"),
+    ] {
+        let (ended, said) = edit(&rig, &[&[ids[0].as_str()], &wrong[..]].concat()).await;
+        assert!(ended == code && said.contains(why), "{wrong:?} {ended}\n{said}");
+        assert!(code != 4 || said.contains(&ids[0]), "it is said with which letter: {said}");
+    }
+    let (code, said) = told(&rig, &["edit", "--stage", "embed", "--set", TRIMMED, "--dry-run"]).await;
+    assert!(code == 0 && said.contains("+ \"a healthy acme passage\""), "{code}\n{said}");
+    let flags =
+        ["--stage", "embed", "--set", TRIMMED, "--set", "/document/version=payload.document.version + 1"];
+    let (code, said) =
+        edit(&rig, &[&flags[..], &["--set-header", "x-kind=mended", "--redrive"]].concat()).await;
+    assert_eq!(code, 0, "{said}");
+    done(&rig, "embed", 2).await;
+    for record in rig.records("embed.redrive").await {
+        let sent: Value = serde_json::from_str(&text(&record)).expect("JSON");
+        assert_eq!(sent["passages"][0]["text"], "a healthy acme passage");
+        assert_eq!(
+            (&sent["document"]["version"], record.headers.text("x-kind")),
+            (&json!(2), Some("mended"))
+        );
+    }
+}

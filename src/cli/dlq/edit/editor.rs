@@ -31,9 +31,8 @@ pub async fn edit(
     let Some(program) = ["VISUAL", "EDITOR"].iter().find_map(named) else {
         let message =
             "it is not said what is to be changed, and there is no editor: neither VISUAL nor EDITOR is set";
-        return Err(
-            Failure::new(ExitCode::Usage, message).hint("give --patch, --merge, --payload or --set-header")
-        );
+        return Err(Failure::new(ExitCode::Usage, message)
+            .hint("give --patch, --merge, --set, --payload or --set-header"));
     };
     let opened = match unmasked {
         (true, by, reason) => {

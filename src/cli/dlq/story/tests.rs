@@ -20,7 +20,7 @@ fn account() -> Account {
         usage: None,
     };
     Account {
-        letter: Letter { known: known(60), care: Care::default() },
+        letter: Letter { known: known(60), care: Care::default(), cost: None },
         group: None,
         acts: Vec::new(),
         group_acts: Vec::new(),

@@ -41,7 +41,7 @@ impl Checks {
         let payload = check.codec.decode(&record).await?;
         let correlation = trail::correlate(&record.headers, &dead.origin);
         let origin_timestamp = dead.origin.timestamp.unwrap_or_default();
-        let job = Job { correlation, origin_timestamp, payload };
+        let job = Job { correlation, origin_timestamp, payload, bill: Arc::default() };
         match &check.validate {
             Some(settings) => validate::check(settings, &job),
             None => fits(check.shape, &job),

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::check::Checks;
 use super::diff::{Change, diff};
-use super::sheet::Sheet;
+use super::formula::{self, Formula};
+use super::sheet::{Payload, Sheet};
 use super::{EditError, PAGE, Wish, class, gone};
 use crate::config::Config;
 use crate::flow::topology::OPERATION_MAX;
@@ -33,6 +35,7 @@ pub struct Desk<'a> {
     /// Reads edits.
     pub picker: Picker,
     checks: Checks,
+    now: Timestamp,
 }
 
 /// What is made of one letter.
@@ -57,6 +60,7 @@ impl<'a> Desk<'a> {
             picker: Picker::new(&config.kafka, "dlq", topology.message_max()),
             operations: topology.operations,
             checks: Checks::default(),
+            now: Timestamp::now(),
         })
     }
 
@@ -94,7 +98,14 @@ impl<'a> Desk<'a> {
                 "something of its payload is masked, and a patch that copies, moves or tests could tell what";
             return Err(Advice::new(message, "write it with add, remove and replace, or as a merge patch"));
         }
-        let mut after = before.with(registry.as_ref(), &wish.payload).await?;
+        let mut after = match wish.set.is_empty() {
+            true => before.with(registry.as_ref(), &wish.payload).await?,
+            false => {
+                self.ensure_told_nothing(&before, &wish.set)?;
+                let view = formula::carried_out(&wish.set, letter, &before, self.now)?;
+                before.with(registry.as_ref(), &Payload::Json(view)).await?
+            }
+        };
         after.headers = class::apply(&before.headers, &wish.headers);
         let was = digest(before.value.as_ref(), &before.headers);
         let edit = Edit::new(was, after.value.as_ref(), &after.headers);
@@ -129,6 +140,24 @@ impl<'a> Desk<'a> {
             return Err(Advice::new(message, hint));
         }
         Ok(Some(Draft { edit, changes: self.changes(&before, &after) }))
+    }
+
+    /// An expression that asks for what is masked could tell it.
+    fn ensure_told_nothing(&self, before: &Sheet, set: &[Formula]) -> Result<(), Advice> {
+        let (payload, headers) = formula::reads(set);
+        let hides_headers = || before.masked_headers(&self.mask) != before.masked_headers(&Mask::default());
+        let what = match () {
+            () if payload && before.is_masked(&self.mask) => "payload",
+            () if headers && hides_headers() => "headers",
+            () => return Ok(()),
+        };
+        let message = format!(
+            "something of its {what} is masked, and an expression that asks for '{what}' could tell what"
+        );
+        Err(Advice::new(
+            message,
+            "write what it is to be without asking for it, or as a patch or a merge patch",
+        ))
     }
 
     pub fn changes(&self, before: &Sheet, after: &Sheet) -> Vec<Change> {

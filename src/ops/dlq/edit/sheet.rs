@@ -103,7 +103,7 @@ impl Sheet {
     }
 
     /// What a patch can be applied to.
-    fn structured(&self) -> Result<&Value, Advice> {
+    pub fn structured(&self) -> Result<&Value, Advice> {
         match self.form {
             Form::Json | Form::Avro(_) => Ok(&self.view),
             Form::Text | Form::Bytes | Form::Null => Err(Advice::new(
@@ -204,7 +204,8 @@ fn patched(mut view: Value, patch: &Patch) -> Result<Value, Advice> {
     Ok(view)
 }
 
-fn weight(value: &Value) -> usize {
+/// How long it is as JSON, about.
+pub fn weight(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len() + 2,
         Value::Array(all) => all.iter().map(weight).sum::<usize>() + 2,

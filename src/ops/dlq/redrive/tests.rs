@@ -30,6 +30,7 @@ fn letter() -> Entry {
         feature: None,
         model: None,
         size: 10,
+        spent: None,
     }
 }
 
