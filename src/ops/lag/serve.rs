@@ -1,5 +1,6 @@
 //! How far the stages are behind, as metrics.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,8 +40,17 @@ fn show(stage: &StageLag, state: State, now: Timestamp) {
     if let Some(members) = members {
         metrics::lag_members(pipeline, name, *members);
     }
+    let mut overdue: BTreeMap<&str, Duration> = BTreeMap::new();
     for part in parts {
-        let Part { topic, partition, lane, lag, .. } = part;
-        metrics::lag(pipeline, name, topic, *partition, lane, *lag, part.behind(now));
+        let Part { topic, partition, lane, lag, rung, .. } = part;
+        let behind = part.behind(now);
+        metrics::lag(pipeline, name, topic, *partition, lane, *lag, behind);
+        if let Some(rung) = rung {
+            let longest = overdue.entry(rung).or_default();
+            *longest = behind.max(*longest);
+        }
+    }
+    for (rung, overdue) in overdue {
+        metrics::retry_overdue(pipeline, name, rung, overdue);
     }
 }
