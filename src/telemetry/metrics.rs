@@ -275,11 +275,6 @@ pub fn ledger_error(operation: &'static str) {
     counter!(Metric::LedgerErrors.name(), "operation" => operation).increment(1);
 }
 
-/// Number of operations in one commit of the ledger.
-pub fn ledger_batch(operations: usize) {
-    histogram!(Metric::LedgerBatchSize.name()).record(operations as f64);
-}
-
 fn stage_labels(pipeline: &str, stage: &str) -> [(&'static str, String); 2] {
     [("pipeline", pipeline.to_owned()), ("stage", stage.to_owned())]
 }

@@ -27,3 +27,4 @@ mod submit;
 mod support;
 mod topics;
 mod verify;
+mod watch;

@@ -105,5 +105,4 @@ catalogue! {
 
     LedgerDuplicatesSuppressed "ledger_duplicates_suppressed_total" Counter Count "Records whose stage had finished before; the stored result was used.";
     LedgerErrors "ledger_errors_total" Counter Count "Failed ledger operations.";
-    LedgerBatchSize "ledger_batch_size" Histogram Count "Ledger operations per commit.";
 }

@@ -49,7 +49,6 @@ fn everything() -> String {
         provider_call("main", "m", Operation::Chat, "429", Duration::from_secs(200));
         provider_tokens("main", "m", Usage { prompt_tokens: 5, completion_tokens: 7 });
         ledger_error("begin");
-        ledger_batch(12);
     });
     metrics.render()
 }
