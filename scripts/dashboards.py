@@ -148,6 +148,9 @@ LETTERS = [
     panel("Sweeps", [(f"sum by (outcome) (rate(lazaret_sweeps_total{{{ALL}}}{RATE}))", "{{outcome}}"),
                      (f"sum by (rule, outcome) (rate(lazaret_sweep_records_total{{{ALL}}}{RATE}))", "{{rule}} {{outcome}}")],
           "How sweeps by schedule ended, and what rules did. Empty where there are no rules.", "cps", page="runbooks/LazaretSweepFailing.md"),
+    panel("Index behind", [(f"max(lazaret_dlq_index_lag_records{{{ALL}}})", "records")],
+          "Records in Kafka that the index has not taken in. Not 0 for long: the other numbers here are too small.",
+          page="runbooks/LazaretDeadLettersIndexStale.md"),
     panel("Index took in last", [(f"time() - max(lazaret_dlq_index_last_applied_timestamp_seconds{{{ALL}}})", "ago")],
           "How long ago. While no letter is written it stands still for a good reason.", "s", page="runbooks/LazaretDeadLettersIndexStale.md"),
 ]

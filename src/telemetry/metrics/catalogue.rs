@@ -76,6 +76,7 @@ catalogue! {
     DlqStandingBytes "dlq_standing_bytes" Gauge Bytes "Bytes of the records of all dead letters that Kafka has, before compression.";
     DlqBudgetBytes "dlq_budget_bytes" Gauge Bytes "How many of them there may be, of stages with a dlq_budget.";
     DlqArchivedRecords "dlq_archived_records" Gauge Count "Dead letters that only the archive has.";
+    DlqIndexLag "dlq_index_lag_records" Gauge Count "Records of dead letter topics and of the topic of operations that the index has not taken in.";
     DlqIndexLastApplied "dlq_index_last_applied_timestamp_seconds" Gauge Seconds "When the index of dead letters took records in last, since 1970.";
 
     ArchiveRecords "archive_records_total" Counter Count "Dead letters that went into the archive.";

@@ -170,6 +170,11 @@ pub fn archive_pass(succeeded: Option<jiff::Timestamp>) {
     }
 }
 
+/// What stands in Kafka and not yet in the index of dead letters.
+pub fn dlq_index_lag(records: u64) {
+    gauge!(Metric::DlqIndexLag.name()).set(records as f64);
+}
+
 /// The index of dead letters took records in.
 pub fn dlq_index_applied(at: jiff::Timestamp) {
     gauge!(Metric::DlqIndexLastApplied.name()).set(at.as_millisecond() as f64 / 1000.0);

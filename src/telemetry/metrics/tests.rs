@@ -31,6 +31,7 @@ fn everything() -> String {
         archived("rag-ingest", "embed", 1000, 65_536);
         archive_pass(None);
         archive_pass(Some(jiff::Timestamp::UNIX_EPOCH));
+        dlq_index_lag(3);
         dlq_index_applied(jiff::Timestamp::UNIX_EPOCH);
         dlq_groups("rag-ingest", "embed", 1, 0);
         act("noted");

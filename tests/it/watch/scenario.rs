@@ -131,9 +131,13 @@ async fn what_breaks_is_called_for_every_panel_shows_it_and_the_runbook_leads_to
     let reason = [("pipeline", rig.name.as_str()), ("stage", "embed"), ("reason", "llm.unauthorized")];
     is_called_for(&called, &rig, "LazaretStagePaused", &reason).await;
     is_called_for(&called, &rig, "LazaretProviderCredentialsRejected", &[("provider", "local")]).await;
-    dashboards::have_data(&prometheus).await;
     rig.faults(json!({ "unauthorized": 0.0 })).await;
     called.hears("LazaretStagePaused", "resolved", &reason).await;
+    dashboards::have_data(&prometheus).await;
+    eventually("the index has taken all in", async || {
+        (prometheus.numbers("lazaret_dlq_index_lag_records").await == [0.0]).then_some(())
+    })
+    .await;
 
     // Nobody runs the stages.
     assert!(worker.terminate().await.success());
