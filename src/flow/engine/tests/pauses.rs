@@ -228,6 +228,8 @@ fn what_pauses_the_stage_and_is_no_outage_opens_no_breaker() {
     d.fill(0..1);
     assert_eq!(paused_by(&d.fails(0, Code::LlmUnauthorized)), Some(Code::LlmUnauthorized));
     assert_eq!(d.engine.circuit(), Circuit::Closed);
+    assert_eq!(starts(&d.pass(SECOND)), [0]);
+    assert_eq!(d.engine.circuit(), Circuit::Closed, "only an outage opens it");
 }
 
 #[test]
