@@ -75,10 +75,10 @@ readme_is_up_to_date() {
 }
 
 # The chart has them by a link, so that there is one of each.
-rules_are_those_of_deploy() {
-	local rules
-	for rules in deploy/prometheus/*.rules.yml; do
-		tar -xzOf "$packed" "lazaret/files/prometheus/${rules##*/}" | cmp - "$rules" || return
+files_are_those_of_deploy() {
+	local file
+	for file in deploy/prometheus/*.rules.yml deploy/grafana/*.json; do
+		tar -xzOf "$packed" "lazaret/files/${file#deploy/}" | cmp - "$file" || return
 	done
 }
 
@@ -135,7 +135,7 @@ check_values() {
 check_all() {
 	local values
 	check "README" readme_is_up_to_date
-	check "alert rules" rules_are_those_of_deploy
+	check "alert rules and dashboards" files_are_those_of_deploy
 	check "unit tests" "$tools/bin/helm-unittest" --strict "$chart"
 	for values in "$chart"/ci/*-values.yaml; do
 		check_values "$values"

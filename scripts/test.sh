@@ -137,11 +137,14 @@ must "fetch Kafka" scripts/parts.sh kafka install
 must "fetch the schema registry" scripts/parts.sh registry install
 must "fetch PostgreSQL" scripts/parts.sh postgres install
 must "fetch the S3 store" scripts/parts.sh s3 install
-must "fetch promtool" scripts/parts.sh prometheus install
+must "fetch Prometheus" scripts/parts.sh prometheus install
+must "fetch Alertmanager" scripts/parts.sh alertmanager install
 must "fetch what others use" scripts/parts.sh foreign install
 LAZARET_TEST_PROMTOOL=$(scripts/parts.sh prometheus home)
+LAZARET_TEST_PROMETHEUS=${LAZARET_TEST_PROMTOOL%/*}/prometheus
+LAZARET_TEST_ALERTMANAGER=$(scripts/parts.sh alertmanager home)
 LAZARET_TEST_FOREIGN="$(scripts/parts.sh foreign home)/lib/*"
-export LAZARET_TEST_PROMTOOL LAZARET_TEST_FOREIGN
+export LAZARET_TEST_PROMTOOL LAZARET_TEST_PROMETHEUS LAZARET_TEST_ALERTMANAGER LAZARET_TEST_FOREIGN
 
 step "format" cargo fmt --check
 step "lint" cargo clippy --locked --all-targets -- -D warnings
@@ -158,6 +161,7 @@ elif start_cluster; then
 fi
 
 step "Prometheus rules" prometheus_rules
+step "dashboards" scripts/dashboards.py --check
 if have go || [[ -x $(scripts/parts.sh chart home)/bin/helm ]]; then
 	step "Helm chart" scripts/chart.sh
 else

@@ -49,8 +49,8 @@ impl Keeper {
             async move { redrive::serve(&config, &index, stop).await }
         });
         tasks.spawn({
-            let (config, stop) = (config.clone(), stop.clone());
-            async move { lag::serve(&config, stop).await }
+            let (config, index, stop) = (config.clone(), index.clone(), stop.clone());
+            async move { lag::serve(&config, &index, stop).await }
         });
         // Without settings for them these two have nothing to do and end, and nothing is wrong.
         tasks.spawn({

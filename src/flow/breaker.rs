@@ -19,6 +19,29 @@ const OPEN_PERCENT: usize = 80;
 const LOST_MIN: usize = 3;
 const LOST_FOR: Duration = Duration::from_secs(10);
 
+/// How a breaker stands, as it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Circuit {
+    /// Calls go through.
+    Closed,
+    /// The dependency counts as down: nothing is asked.
+    Open,
+    /// One record tries whether it is back.
+    HalfOpen,
+}
+
+impl Circuit {
+    pub const ALL: [Circuit; 3] = [Circuit::Closed, Circuit::Open, Circuit::HalfOpen];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Circuit::Closed => "closed",
+            Circuit::Open => "open",
+            Circuit::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// The recent calls of one stage to the provider it depends on.
 #[derive(Clone, Debug, Default)]
 pub struct Breaker {

@@ -19,6 +19,7 @@ use self::catalogue::{Kind, Metric};
 pub use self::ops::*;
 pub use self::stage::StageMetrics;
 use crate::config::Amount;
+use crate::flow::breaker::Circuit;
 use crate::flow::{Class, Code};
 use crate::message::Spent;
 
@@ -27,6 +28,9 @@ const SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 /// Bounds of histograms that count things.
 const COUNTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// What workers ask the ledger for, by the names under which failures are counted.
+const LEDGER_OPERATIONS: [&str; 5] = ["own", "recover", "begin", "store", "settle"];
 
 /// How a record left a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +150,7 @@ fn describe() {
     }
     let revision = option_env!("LAZARET_REVISION").unwrap_or("unknown");
     gauge!(Metric::BuildInfo.name(), "version" => env!("CARGO_PKG_VERSION"), "revision" => revision).set(1.0);
+    counter!(Metric::AuditWriteFailures.name()).increment(0);
 }
 
 /// Shows a stage's series at zero before anything happened, so that a first failure is an increase from 0 and
@@ -166,6 +171,10 @@ fn stage_known(pipeline: &str, stage: &str) {
         gauge!(gauge.name(), &labels).set(0.0);
     }
     counter!(Metric::OffsetMapDamaged.name(), &labels).increment(0);
+    breaker(pipeline, stage, Circuit::Closed);
+    for operation in LEDGER_OPERATIONS {
+        counter!(Metric::LedgerErrors.name(), "operation" => operation).increment(0);
+    }
 }
 
 /// Whether what was read adds up.
@@ -178,6 +187,15 @@ pub fn stage_paused(pipeline: &str, stage: &str, reason: Code, paused: bool) {
     gauge!(Metric::StagePaused.name(),
         "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "reason" => reason.as_str())
     .set(if paused { 1.0 } else { 0.0 });
+}
+
+/// How the breaker of the stage stands.
+pub fn breaker(pipeline: &str, stage: &str, is: Circuit) {
+    for state in Circuit::ALL {
+        gauge!(Metric::BreakerState.name(),
+            "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "state" => state.as_str())
+        .set(f64::from(u8::from(state == is)));
+    }
 }
 
 /// What the stage holds now.
@@ -267,11 +285,6 @@ pub fn provider_cost(provider: &str, model: &str, purpose: &'static str, currenc
 /// A ledger operation failed. `operation` is the ledger's method.
 pub fn ledger_error(operation: &'static str) {
     counter!(Metric::LedgerErrors.name(), "operation" => operation).increment(1);
-}
-
-/// Number of operations in one commit of the ledger.
-pub fn ledger_batch(operations: usize) {
-    histogram!(Metric::LedgerBatchSize.name()).record(operations as f64);
 }
 
 fn stage_labels(pipeline: &str, stage: &str) -> [(&'static str, String); 2] {

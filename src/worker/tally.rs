@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::flow::breaker::Circuit;
 use crate::flow::engine::{Lane, Load, Publish};
 use crate::flow::topology::StageTopics;
 use crate::flow::{Code, Fault};
@@ -147,6 +148,11 @@ impl Tally {
             metrics::stage_paused(&self.pipeline, &self.stage, fault.code, true);
             *paused_for = Some(fault.code);
         }
+    }
+
+    /// How the breaker between the stage and its provider stands.
+    pub fn breaker(&self, is: Circuit) {
+        metrics::breaker(&self.pipeline, &self.stage, is);
     }
 
     /// What is held now; `waiting` by rung topic.

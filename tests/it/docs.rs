@@ -153,33 +153,3 @@ fn the_image_is_built_with_a_file_for_every_target_of_the_manifest() {
     }
     assert!(benches > 0 && image.contains("tests/it/main.rs"));
 }
-
-/// Names that begin so, in a text.
-fn names<'a>(text: &'a str, prefix: &'a str) -> BTreeSet<&'a str> {
-    let end = |rest: &str| rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-    let starts = text.match_indices(prefix).map(|(at, _)| &text[at..]);
-    starts.map(|rest| &rest[..end(rest)]).collect()
-}
-
-#[test]
-fn every_alert_on_dead_letters_leads_to_its_part_of_the_runbook_and_asks_for_metrics_that_there_are() {
-    let rules = read(&root().join("deploy/prometheus/dead-letters.rules.yml"));
-    let runbook = read(&root().join("docs/runbooks/dead-letters.md"));
-    let tests = read(&root().join("deploy/prometheus/dead-letters.rules_test.yml"));
-    let metrics = read(&root().join("src/telemetry/metrics/catalogue.rs"));
-    let mut alerts = 0;
-    for alert in rules.split("- alert: ").skip(1) {
-        let name = alert.lines().next().expect("a name");
-        assert!(runbook.contains(&format!("\n## {name}\n")), "{name} has no part in the runbook");
-        let url = format!("docs/runbooks/dead-letters.md#{}", name.to_lowercase());
-        assert!(alert.contains(&url), "{name} does not lead to {url}");
-        let cases = tests.matches(&format!("alertname: {name}\n")).count();
-        assert_eq!(cases, 2, "{name}: one case in which it fires and one in which it does not");
-        for metric in names(alert, "lazaret_") {
-            let known = format!("\"{}\"", metric.trim_start_matches("lazaret_"));
-            assert!(metrics.contains(&known), "{name} asks for {metric}");
-        }
-        alerts += 1;
-    }
-    assert!(alerts > 0);
-}

@@ -28,3 +28,4 @@ mod submit;
 mod support;
 mod topics;
 mod verify;
+mod watch;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::alarm::Alarm;
 use super::{Ran, SlotId};
-use crate::flow::breaker::{Breaker, speaks_of_outage};
+use crate::flow::breaker::{Breaker, Circuit, speaks_of_outage};
 use crate::flow::{Class, Code, Fault};
 
 const WAIT_FIRST: Duration = Duration::from_secs(1);
@@ -76,6 +76,15 @@ impl Health {
     /// Whether the stage pauses because its provider is down.
     pub fn is_outage(&self) -> bool {
         self.sick.as_ref().is_some_and(|sick| sick.fault.code == Code::LlmUnavailable)
+    }
+
+    /// How the breaker stands.
+    pub fn circuit(&self) -> Circuit {
+        match &self.sick {
+            Some(sick) if self.is_outage() && sick.trial.is_some() => Circuit::HalfOpen,
+            Some(_) if self.is_outage() => Circuit::Open,
+            _ => Circuit::Closed,
+        }
     }
 
     /// Whether the stage pauses because Kafka does not take what it produces: also while one record tries it.

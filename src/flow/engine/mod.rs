@@ -43,7 +43,7 @@ use self::partitions::Drain;
 use self::pauses::Pauses;
 pub use self::slots::{SlotSet, Slots};
 use self::window::{Admitted, Phase, Slot, Window};
-use super::breaker::speaks_of_outage;
+use super::breaker::{Circuit, speaks_of_outage};
 use super::decide::{Verdict, decide};
 use super::ladder::Past;
 use super::rule::classify;
@@ -170,6 +170,11 @@ impl Engine {
 
     pub fn load(&self) -> Load {
         self.window.load()
+    }
+
+    /// How the breaker between the stage and its provider stands.
+    pub fn circuit(&self) -> Circuit {
+        self.health.circuit()
     }
 
     /// Says when what has come paused or resumed the stage.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::kafka::{ProduceError, Producer};
 use crate::message::{Headers, OutRecord};
 use crate::quarantine::{Act, Deed, LETTERS_MAX};
+use crate::telemetry::metrics;
 
 /// The acts of one operation, in somebody's name.
 pub struct Acts<'a> {
@@ -77,7 +78,8 @@ impl<'a> Acts<'a> {
             group: group.map(str::to_owned),
             deed: deed.clone(),
         };
-        self.producer.send(act_record(self.topic, &act)).await?;
+        let written = self.producer.send(act_record(self.topic, &act)).await;
+        written.inspect_err(|_| metrics::audit_write_failure())?;
         Ok(act.id)
     }
 }

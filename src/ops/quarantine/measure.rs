@@ -8,8 +8,26 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::flow::Topology;
 use crate::ops::dlq::care::{Due, sla_of};
-use crate::quarantine::{By, Filter, Kept, Quarantine, QuarantineError, State};
+use crate::quarantine::{By, Filter, Kept, Quarantine, QuarantineError, Share, State};
 use crate::telemetry::metrics;
+
+/// More than there are: ours, and what people and others may have written in their place.
+const CLASSES_MAX: usize = 100;
+
+/// Our classes, and what has none of them.
+const CLASSES: [&str; 4] = ["transient", "permanent", "systemic", "unknown"];
+
+/// How many have each class, those of which there are none included. Pure.
+fn by_class(shares: &[Share]) -> [(&'static str, u64); CLASSES.len()] {
+    let class_of = |share: &Share| {
+        let known = CLASSES.into_iter().find(|class| share.value.as_deref() == Some(class));
+        known.unwrap_or("unknown")
+    };
+    CLASSES.map(|class| {
+        let of_it = shares.iter().filter(|share| class_of(share) == class);
+        (class, of_it.map(|share| share.count).sum())
+    })
+}
 
 /// Sets the gauges of open and of late dead letters, of every stage and, as a stage without a name, of the topics of others. A
 /// stage without any stands at 0.
@@ -24,11 +42,13 @@ pub async fn measure(
         let filter =
             Filter { pipeline: Some(pipeline.clone()), stage: Some(stage.clone()), ..Filter::default() };
         let open = Filter { states: vec![State::Open], ..filter.clone() };
-        // All of one stage are one share.
-        let share = index.shares(&open, By::Stage, 1).await?.pop();
-        let oldest = share.as_ref().map(|share| now.duration_since(share.first));
+        let shares = index.shares(&open, By::Class, CLASSES_MAX).await?;
+        for (class, records) in by_class(&shares) {
+            metrics::dlq_open(&pipeline, &stage, class, records);
+        }
+        let oldest = shares.iter().map(|share| now.duration_since(share.first)).max();
         let oldest = oldest.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
-        metrics::dlq_open(&pipeline, &stage, share.map_or(0, |share| share.count), oldest);
+        metrics::dlq_oldest(&pipeline, &stage, oldest);
         late(config, index, &filter, now).await?;
         headroom(config, index, &open, now).await?;
         room(config, index, &filter).await?;
@@ -83,4 +103,28 @@ async fn room(config: &Config, index: &Arc<dyn Quarantine>, stage: &Filter) -> R
     let archived = Filter { kept: vec![Kept::Archive], ..stage.clone() };
     metrics::dlq_archived(pipeline, name, index.count(&archived).await?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(value: Option<&str>, count: u64) -> Share {
+        let at = Timestamp::UNIX_EPOCH;
+        Share {
+            value: value.map(str::to_owned),
+            count,
+            first: at,
+            last: at,
+            tokens: None,
+            by_stage: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_class_is_told_also_when_it_has_none_and_what_has_no_class_of_ours_is_unknown() {
+        let shares = [share(Some("permanent"), 3), share(None, 2), share(Some("odd"), 1)];
+        let told = [("transient", 0), ("permanent", 3), ("systemic", 0), ("unknown", 3)];
+        assert_eq!(by_class(&shares), told);
+    }
 }

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ended, RunError, SILENCE, execute};
 use crate::config::Config;
-use crate::quarantine::{Quarantine, Run, RunState};
+use crate::flow::Topology;
+use crate::quarantine::{Fate, Quarantine, Run, RunState};
 use crate::telemetry::metrics;
 
 /// Between two looks.
@@ -22,6 +23,10 @@ const RUNS: usize = 200;
 /// Runs what has to be run, until `stop` is cancelled. The index is kept up to date by somebody else.
 pub async fn serve(config: &Config, index: &Arc<dyn Quarantine>, stop: CancellationToken) {
     let config = Arc::new(config.clone());
+    for stage in Topology::derive(&config).stages {
+        let ends = Fate::ALL.into_iter().filter(|fate| !matches!(fate, Fate::Left | Fate::Pending));
+        metrics::redrives_known(&stage.pipeline, &stage.stage, ends.map(Fate::as_str));
+    }
     let mut silences = Silences::default();
     let mut running: JoinSet<Result<Ended, RunError>> = JoinSet::new();
     let mut ours: HashMap<tokio::task::Id, String> = HashMap::new();

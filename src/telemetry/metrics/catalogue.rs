@@ -44,6 +44,7 @@ catalogue! {
     RecordsProcessed "records_processed_total" Counter Count "Records that reached a durable end in a stage, by outcome.";
     StageDuration "stage_duration_seconds" Histogram Seconds "Time from the start of an attempt to its outcome.";
     StagePaused "stage_paused" Gauge Count "1 while the stage is paused for this reason, otherwise 0.";
+    BreakerState "breaker_state" Gauge Count "1 for the state of the breaker between the stage and its provider, otherwise 0: closed, open (the provider counts as down), half_open (one record tries it).";
     InFlight "in_flight_records" Gauge Count "Records that are being worked on.";
     Window "window_records" Gauge Count "Records held: being worked on, waiting for their due time or their turn, on their way to Kafka.";
     Blocked "blocked_records" Gauge Count "Records held behind an earlier record of their key.";
@@ -62,18 +63,20 @@ catalogue! {
     LagMembers "lag_members" Gauge Count "How many members the consumer group of a stage has.";
 
     RetryWaiting "retry_waiting_records" Gauge Count "Records held until they are due, by rung.";
+    RetryOverdue "retry_overdue_seconds" Gauge Seconds "How long the oldest record of a rung is overdue, as `lazaret ops` finds it on the broker; 0 when all wait for their time.";
     RetryLateness "retry_lateness_seconds" Histogram Seconds "Time from a record's due time to the start of its next attempt.";
 
     DlqRecords "dlq_records_total" Counter Count "Dead letters written, by failure code and class.";
     DlqPublishFailures "dlq_publish_failures_total" Counter Count "Dead letters that Kafka did not accept; their records are held, not lost.";
 
-    DlqOpenRecords "dlq_open_records" Gauge Count "Dead letters that somebody has to look at, as the index has them.";
+    DlqOpenRecords "dlq_open_records" Gauge Count "Dead letters that somebody has to look at, by class, as the index has them.";
     DlqOldestOpenAge "dlq_oldest_open_age_seconds" Gauge Seconds "Time since the death of the oldest open dead letter; 0 when none is open.";
     DlqSlaBreaches "dlq_sla_breaches" Gauge Count "Dead letters that are late, by what is: look, when nobody has looked at them; resolve, when they are not over.";
     DlqRetentionHeadroom "dlq_retention_headroom_seconds" Gauge Seconds "Time until Kafka may delete the oldest open dead letter, of stages with a dlq_retention; all of it when none is open, negative when it is over. What is archived does not count.";
     DlqStandingBytes "dlq_standing_bytes" Gauge Bytes "Bytes of the records of all dead letters that Kafka has, before compression.";
     DlqBudgetBytes "dlq_budget_bytes" Gauge Bytes "How many of them there may be, of stages with a dlq_budget.";
     DlqArchivedRecords "dlq_archived_records" Gauge Count "Dead letters that only the archive has.";
+    DlqIndexLag "dlq_index_lag_records" Gauge Count "Records of dead letter topics and of the topic of operations that the index has not taken in.";
     DlqIndexLastApplied "dlq_index_last_applied_timestamp_seconds" Gauge Seconds "When the index of dead letters took records in last, since 1970.";
 
     ArchiveRecords "archive_records_total" Counter Count "Dead letters that went into the archive.";
@@ -83,6 +86,8 @@ catalogue! {
     DlqGroupsOpened "dlq_groups_opened_total" Counter Count "Groups of dead letters that had no letter before, since this process began to look.";
     DlqGroupsReopened "dlq_groups_reopened_total" Counter Count "Groups of dead letters of which one died after the group was said to be resolved, since this process began to look.";
     Acts "acts_total" Counter Count "Acts on dead letters that came while this process followed the topic of operations, by deed.";
+
+    AuditWriteFailures "audit_write_failures_total" Counter Count "Acts on dead letters that could not be written down, and so were not carried out, by this process.";
 
     ApiRequests "api_requests_total" Counter Count "Requests to the HTTP API, by route, method and HTTP status.";
     ApiRequestDuration "api_request_duration_seconds" Histogram Seconds "Time from a request to the HTTP API to the beginning of its answer.";
@@ -102,5 +107,4 @@ catalogue! {
 
     LedgerDuplicatesSuppressed "ledger_duplicates_suppressed_total" Counter Count "Records whose stage had finished before; the stored result was used.";
     LedgerErrors "ledger_errors_total" Counter Count "Failed ledger operations.";
-    LedgerBatchSize "ledger_batch_size" Histogram Count "Ledger operations per commit.";
 }

@@ -8,11 +8,16 @@ use metrics::{counter, gauge, histogram};
 use super::catalogue::Metric;
 use super::stage_labels;
 
-/// Open dead letters of a stage, and for how long the oldest of them has been dead.
-pub fn dlq_open(pipeline: &str, stage: &str, records: u64, oldest: Duration) {
-    let labels = stage_labels(pipeline, stage);
-    gauge!(Metric::DlqOpenRecords.name(), &labels).set(records as f64);
-    gauge!(Metric::DlqOldestOpenAge.name(), &labels).set(oldest.as_secs_f64());
+/// Open dead letters of a stage that have this class.
+pub fn dlq_open(pipeline: &str, stage: &str, class: &'static str, records: u64) {
+    gauge!(Metric::DlqOpenRecords.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "class" => class)
+    .set(records as f64);
+}
+
+/// For how long the oldest open dead letter of a stage has been dead.
+pub fn dlq_oldest(pipeline: &str, stage: &str, age: Duration) {
+    gauge!(Metric::DlqOldestOpenAge.name(), &stage_labels(pipeline, stage)).set(age.as_secs_f64());
 }
 
 /// Groups that had no letter before, and those that have come back. Told for 0, too, so that a first one is an increase.
@@ -40,11 +45,28 @@ pub fn redrive_runs(state: &'static str, runs: usize) {
     gauge!(Metric::RedriveRuns.name(), "state" => state).set(runs as f64);
 }
 
+/// An act could not be written down.
+pub fn audit_write_failure() {
+    counter!(Metric::AuditWriteFailures.name()).increment(1);
+}
+
+/// Shows what is told of redrives of a stage at zero before there was one, so that a first failure is an increase.
+pub fn redrives_known(pipeline: &str, stage: &str, results: impl Iterator<Item = &'static str>) {
+    counter!(Metric::RedriveGateStops.name(), &stage_labels(pipeline, stage)).increment(0);
+    for result in results {
+        redrive_records(pipeline, stage, result, 0);
+    }
+}
+
 /// It is known what became of a letter that a run sent back.
 pub fn redrive_record(pipeline: &str, stage: &str, result: &'static str) {
+    redrive_records(pipeline, stage, result, 1);
+}
+
+fn redrive_records(pipeline: &str, stage: &str, result: &'static str, records: u64) {
     counter!(Metric::RedriveRecords.name(),
         "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "result" => result)
-    .increment(1);
+    .increment(records);
 }
 
 /// A run stopped itself.
@@ -86,6 +108,13 @@ pub fn lag(
     ];
     gauge!(Metric::Lag.name(), &labels).set(records as f64);
     gauge!(Metric::LagSeconds.name(), &labels).set(behind.as_secs_f64());
+}
+
+/// How long the oldest record of a rung is overdue. `rung` is the rung's delay, such as `30s`.
+pub fn retry_overdue(pipeline: &str, stage: &str, rung: &str, overdue: Duration) {
+    gauge!(Metric::RetryOverdue.name(),
+        "pipeline" => pipeline.to_owned(), "stage" => stage.to_owned(), "rung" => rung.to_owned())
+    .set(overdue.as_secs_f64());
 }
 
 /// Whether this is how a stage gets on.
@@ -139,6 +168,11 @@ pub fn archive_pass(succeeded: Option<jiff::Timestamp>) {
         Some(at) => gauge!(Metric::ArchiveLastSuccess.name()).set(at.as_millisecond() as f64 / 1000.0),
         None => counter!(Metric::ArchiveFailures.name()).increment(1),
     }
+}
+
+/// What stands in Kafka and not yet in the index of dead letters.
+pub fn dlq_index_lag(records: u64) {
+    gauge!(Metric::DlqIndexLag.name()).set(records as f64);
 }
 
 /// The index of dead letters took records in.

@@ -21,7 +21,8 @@ fn everything() -> String {
         retry_waiting("rag-ingest", "embed", "30s", 4);
         dlq_record("rag-ingest", "embed", Code::LlmContextLength, Class::Permanent);
         dlq_publish_failure("rag-ingest", "embed");
-        dlq_open("rag-ingest", "embed", 3, Duration::from_secs(60));
+        dlq_open("rag-ingest", "embed", "permanent", 3);
+        dlq_oldest("rag-ingest", "embed", Duration::from_secs(60));
         dlq_late("rag-ingest", "embed", "look", 2);
         dlq_headroom("rag-ingest", "embed", -5.0);
         dlq_room("rag-ingest", "embed", 4096, Some(1 << 30));
@@ -29,14 +30,18 @@ fn everything() -> String {
         archived("rag-ingest", "embed", 1000, 65_536);
         archive_pass(None);
         archive_pass(Some(jiff::Timestamp::UNIX_EPOCH));
+        dlq_index_lag(3);
         dlq_index_applied(jiff::Timestamp::UNIX_EPOCH);
         dlq_groups("rag-ingest", "embed", 1, 0);
         act("noted");
         api_request("/v1/dlq/{id}", "GET", 404, Duration::from_millis(3));
         redrive_runs("running", 1);
+        audit_write_failure();
+        redrives_known("rag-ingest", "embed", ["failed"].into_iter());
         redrive_record("rag-ingest", "embed", "succeeded");
         redrive_gate_stop("rag-ingest", "embed");
         lag("rag-ingest", "embed", "documents", 0, "input", 3, Duration::from_secs(2));
+        retry_overdue("rag-ingest", "embed", "30s", Duration::from_secs(1));
         lag_state("rag-ingest", "embed", "ok", true);
         lag_members("rag-ingest", "embed", 2);
         sweep_ended("done", Some(jiff::Timestamp::UNIX_EPOCH));
@@ -45,7 +50,6 @@ fn everything() -> String {
         provider_tokens("main", "m", "retry", Spent { input: 5, output: 7, calls: 1 });
         provider_cost("main", "m", "retry", "USD", Amount::of(0.25).expect("an amount"));
         ledger_error("begin");
-        ledger_batch(12);
     });
     metrics.render()
 }
@@ -98,4 +102,69 @@ fn installing_twice_gives_the_same_recorder() {
     ledger_error("installing_twice");
     assert!(install().unwrap().render().contains("installing_twice"));
     assert!(first.render().contains("installing_twice"));
+}
+
+/// The names of the labels of a metric, as its sample has them; not the bounds of a histogram.
+fn labels(text: &str, metric: Metric) -> Vec<String> {
+    let is_sample = |line: &&str| {
+        let rest = line.strip_prefix(metric.name()).unwrap_or_default();
+        rest.starts_with(['{', ' ']) || rest.starts_with("_bucket{")
+    };
+    let sample = text.lines().find(is_sample).unwrap_or_else(|| panic!("no sample of {}", metric.name()));
+    let Some((_, rest)) = sample.split_once('{') else { return Vec::new() };
+    let names = rest.split("\",").filter_map(|label| Some(label.split_once("=\"")?.0.to_owned()));
+    names.filter(|name| name != "le").collect()
+}
+
+fn table() -> String {
+    let text = everything();
+    let row = |metric: &Metric| {
+        let kind = match metric.kind() {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let unit = match metric.unit() {
+            Unit::Seconds => "seconds",
+            Unit::Bytes => "bytes",
+            _ => "",
+        };
+        let labels: Vec<String> = labels(&text, *metric).iter().map(|name| format!("`{name}`")).collect();
+        format!("| `{}` | {kind} | {unit} | {} | {} |\n", metric.name(), labels.join(", "), metric.help())
+    };
+    let head = "| metric | kind | unit | labels | what it says |\n|---|---|---|---|---|\n";
+    head.to_owned() + &Metric::ALL.iter().map(row).collect::<String>()
+}
+
+fn page() -> (std::path::PathBuf, String) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+/// With `LAZARET_BLESS=1` it is written anew.
+#[test]
+fn the_table_of_metrics_in_the_documentation_is_the_list_in_the_code() {
+    let (path, page) = page();
+    let (before, _) = page.split_once("| metric |").unwrap();
+    let wanted = before.to_owned() + &table();
+    if std::env::var("LAZARET_BLESS").is_ok() {
+        std::fs::write(&path, &wanted).unwrap();
+    } else {
+        assert!(
+            page == wanted,
+            "docs/metrics.md should end with the following; LAZARET_BLESS=1 writes it:\n{}",
+            table()
+        );
+    }
+}
+
+#[test]
+fn the_documentation_says_of_every_label_what_bounds_it() {
+    let (text, (_, page)) = (everything(), page());
+    for metric in Metric::ALL {
+        for label in labels(&text, *metric) {
+            assert!(page.contains(&format!("\n| `{label}` | ")), "{} has the label {label}", metric.name());
+        }
+    }
 }

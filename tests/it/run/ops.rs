@@ -56,7 +56,7 @@ async fn what_failed_alike_is_one_group_and_is_resolved_when_it_was_sent_back_an
     })
     .await;
     let open = metrics.lines().filter(|line| line.starts_with("lazaret_dlq_open_records{"));
-    assert_eq!(open.map(|line| line.rsplit_once(' ').map(|(_, n)| n)).collect::<Vec<_>>(), [Some("0"); 2]);
+    assert_eq!(open.map(|line| line.rsplit_once(' ').map(|(_, n)| n)).collect::<Vec<_>>(), [Some("0"); 8]);
     assert!(ops.terminate().await.success());
     assert!(worker.terminate().await.success());
 

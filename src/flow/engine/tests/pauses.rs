@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::driver::*;
 use crate::flow::Code;
+use crate::flow::breaker::Circuit;
 use crate::flow::engine::*;
 use crate::flow::ladder::Past;
 
@@ -204,6 +205,31 @@ fn in_an_outage_no_attempt_is_counted() {
     assert_eq!(d.fails(9, Code::LlmConnection), []);
     assert_eq!(starts(&d.pass(SECOND * 2)), [10]);
     assert_eq!(d.ran(10, Ran::Output), [output(10), Effect::Resumed, start(9)]);
+}
+
+#[test]
+fn the_breaker_is_open_in_an_outage_and_half_open_while_one_record_tries() {
+    let mut d = Driver::new(|_| {});
+    broken_connections(&mut d, 9, 100);
+    assert_eq!(d.engine.circuit(), Circuit::Closed);
+    d.poll(input(0), 9);
+    d.fails(9, Code::LlmConnection);
+    assert_eq!(d.engine.circuit(), Circuit::Open);
+    d.pass(SECOND);
+    assert_eq!(d.engine.circuit(), Circuit::HalfOpen);
+    d.done(9);
+    assert_eq!(d.engine.circuit(), Circuit::Closed);
+}
+
+#[test]
+fn what_pauses_the_stage_and_is_no_outage_opens_no_breaker() {
+    assert_eq!(stuck().engine.circuit(), Circuit::Closed);
+    let mut d = Driver::new(|_| {});
+    d.fill(0..1);
+    assert_eq!(paused_by(&d.fails(0, Code::LlmUnauthorized)), Some(Code::LlmUnauthorized));
+    assert_eq!(d.engine.circuit(), Circuit::Closed);
+    assert_eq!(starts(&d.pass(SECOND)), [0]);
+    assert_eq!(d.engine.circuit(), Circuit::Closed, "only an outage opens it");
 }
 
 #[test]
