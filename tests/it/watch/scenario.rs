@@ -18,6 +18,7 @@ async fn rig() -> Option<Rig> {
     );
     let pipeline = pipeline.replace("kind: index, ", "kind: index, ordering: key, ");
     let rig = Rig::new("watch", &pipeline, "").await?;
+    rig.reconfigure("timeout: 2s }", "timeout: 2s, prices: { lazaret-embed: { input: 1000 } } }");
     let quarantine = "quarantine: { archive: { to: '{folder}/archive', after: 1s, every: 1s, before: 1h }, \
         sweep: { schedule: '* * * * *', rules: [{ name: leave, match: { class: permanent }, do: keep }] },";
     let folder = rig.folder.path().display().to_string();
