@@ -11,6 +11,7 @@ mod config_cli;
 mod demo;
 mod dlq;
 mod docs;
+mod doctor;
 mod export;
 mod extract;
 mod foreign;
