@@ -91,6 +91,29 @@ fn every_link_between_pages_leads_to_a_file() {
     }
 }
 
+/// Whoever is on call reads one of the two, and types the same.
+#[test]
+fn every_runbook_is_there_in_japanese_with_the_same_commands() {
+    let (english, japanese) = (root().join("docs/runbooks"), root().join("docs/runbooks/ja"));
+    let names = |folder: &Path| -> BTreeSet<String> {
+        let pages = pages_below(folder).into_iter().filter(|page| page.parent() == Some(folder));
+        pages.filter_map(|page| Some(page.file_name()?.to_str()?.to_owned())).collect()
+    };
+    assert_eq!(names(&japanese), names(&english), "the runbooks in Japanese are those in English");
+
+    let blocks =
+        |page: &str| -> Vec<String> { page.split("\n```").skip(1).step_by(2).map(str::to_owned).collect() };
+    let list = read(&japanese.join("README.md"));
+    for name in names(&english) {
+        let (page, original) = (read(&japanese.join(&name)), read(&english.join(&name)));
+        assert_eq!(blocks(&page), blocks(&original), "docs/runbooks/ja/{name}: the commands, in this order");
+        assert!(
+            name == "README.md" || list.contains(&format!("({name})")),
+            "docs/runbooks/ja/README.md does not list {name}"
+        );
+    }
+}
+
 #[test]
 fn the_configuration_for_compose_is_understood() {
     let text = read(&root().join("deploy/compose/lazaret.yaml"));
