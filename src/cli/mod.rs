@@ -106,7 +106,7 @@ const LAST_THREADS: std::time::Duration = std::time::Duration::from_secs(2);
 /// Reads the command line, does what it says, and shows a failure. Never panics on what a user types.
 pub fn main() -> std::process::ExitCode {
     panic::install_hook();
-    if let Some(told) = version::asked(std::env::args().skip(1)) {
+    if let Some(told) = version::asked(std::env::args_os().skip(1)) {
         return output::to_stdout(&told).map_or_else(|failure| failure.code, |()| ExitCode::Done).into();
     }
     let cli = match Cli::try_parse() {

@@ -1,13 +1,15 @@
 //! `lazaret --version --json`: which build this is, for programs.
 
+use std::ffi::OsString;
+
 use serde_json::json;
 
 use super::doctor::librdkafka;
 
 /// What is told when exactly this is asked for. `args` are those after the name of the program.
-pub fn asked(args: impl Iterator<Item = String>) -> Option<String> {
-    let args: Vec<String> = args.take(3).collect();
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+pub fn asked(args: impl Iterator<Item = OsString>) -> Option<String> {
+    let args: Vec<OsString> = args.take(3).collect();
+    let words: Vec<&str> = args.iter().map(|arg| arg.to_str()).collect::<Option<_>>()?;
     let is_asked =
         matches!(words.as_slice(), ["--version" | "-V", "--json"] | ["--json", "--version" | "-V"]);
     is_asked.then(|| {
@@ -15,7 +17,6 @@ pub fn asked(args: impl Iterator<Item = String>) -> Option<String> {
             "name": "lazaret",
             "version": env!("CARGO_PKG_VERSION"),
             "revision": option_env!("LAZARET_REVISION"),
-            "rust": env!("CARGO_PKG_RUST_VERSION"),
             "librdkafka": librdkafka(),
             "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         });
@@ -29,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_program_that_asks_which_build_this_is_gets_json_and_nobody_else_does() {
-        let told = |args: &[&str]| asked(args.iter().map(|arg| (*arg).to_owned()));
+        let told = |args: &[&str]| asked(args.iter().map(OsString::from));
         let build: serde_json::Value =
             serde_json::from_str(&told(&["--version", "--json"]).expect("asked for")).expect("JSON");
         assert_eq!(build["version"], env!("CARGO_PKG_VERSION"));
@@ -38,5 +39,7 @@ mod tests {
         for other in [&["--version"][..], &["run", "--version", "--json"], &["--json"], &[]] {
             assert_eq!(told(other), None, "{other:?}");
         }
+        let odd = std::os::unix::ffi::OsStringExt::from_vec(vec![0xff]);
+        assert_eq!(asked([odd].into_iter()), None);
     }
 }

@@ -132,7 +132,12 @@ impl Calculation {
         let wrong = |why: &str| {
             format!("'{text}' is not an expression: {why}; write it like payload.question.trim()")
         };
-        Expression::read(text, further, wrong).map(Self)
+        let read = Expression::read(text, further, wrong)?;
+        // What people match in a payload can take longer than whoever waits for the answer.
+        if read.program.references().has_function("matches") {
+            return Err(wrong("'matches' is for conditions only; choose the letters with one"));
+        }
+        Ok(Self(read))
     }
 
     pub fn text(&self) -> &str {

@@ -89,7 +89,10 @@ impl fmt::Display for Amount {
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::of(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+        // Sums, which are written down too, may be more than one amount that people write.
+        let number = f64::deserialize(deserializer)?;
+        Self::of(number.min(AMOUNT_MAX)).map_err(D::Error::custom)?;
+        Ok(Self((number * PARTS).round() as u64))
     }
 }
 

@@ -246,9 +246,9 @@ fn disks(config: &Config) -> Vec<Finding> {
         config.ledger.postgres.is_none().then_some(config.ledger.path.as_path()),
         config.index.postgres.is_none().then_some(config.index.path.as_path()),
         config.quarantine.postgres.is_none().then_some(config.quarantine.path.as_path()),
-        folder,
     ];
-    let folders: BTreeSet<&Path> = files.into_iter().flatten().filter_map(Path::parent).collect();
+    let folders = files.into_iter().flatten().filter_map(Path::parent).chain(folder);
+    let folders: BTreeSet<&Path> = folders.collect();
     folders.into_iter().map(disk::look).collect()
 }
 
@@ -260,10 +260,13 @@ async fn clocks(config: &Config) -> Vec<Finding> {
     let Ok(client) = reqwest::Client::builder().timeout(PATIENCE).build() else { return Vec::new() };
     let mut found = Vec::new();
     for url in urls {
+        let asked = Timestamp::now().as_second();
         let Ok(answer) = client.head(url).send().await else { continue };
         let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
         let Some(there) = date.and_then(|date| rfc2822::parse(date).ok()) else { continue };
-        found.push(clock(url, Timestamp::now().as_second() - there.timestamp().as_second()));
+        // It was written down at some time between question and answer.
+        let (there, now) = (there.timestamp().as_second(), Timestamp::now().as_second());
+        found.push(clock(url, if there < asked { asked - there } else { (now - there).min(0) }));
     }
     found
 }

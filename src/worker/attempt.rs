@@ -63,7 +63,7 @@ async fn attempt(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Result<Ran, Fau
         if !said {
             log::record_subject(&tracing::Span::current(), &work.envelope.correlation);
         }
-        work.told = told(payload);
+        work.told = told(payload).filter(|_| kit.carries_usage);
     }
     if let Some(ran) = begin(kit, work).await? {
         return Ok(ran);

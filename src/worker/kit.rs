@@ -29,6 +29,8 @@ pub struct Kit {
     pub holding: Holding,
     /// Numbers of partitions of the stage's own topics, and of its dead letters'.
     pub partitions: BTreeMap<String, i32>,
+    /// Payloads may tell what a model has taken in a stage before. What a producer writes there is not believed.
+    pub carries_usage: bool,
     /// The stage's rules for classes, as the engine has them.
     pub rules: Vec<Rule>,
     /// How long one attempt may take.

@@ -17,7 +17,7 @@ use super::shell::Shell;
 use super::spec::{delivery_of, holding, revision, rules, spec};
 use super::tally::Tally;
 use super::transactions::{Open, Transactions};
-use crate::config::{Config, Delivery, Ordering, Size};
+use crate::config::{Config, Delivery, Kind, Ordering, Size};
 use crate::flow::Engine;
 use crate::flow::topology::StageTopics;
 use crate::kafka::client::ClusterInfo;
@@ -180,6 +180,7 @@ pub fn kit(
         fair_by: stage.fairness.as_ref().map(|fairness| fairness.by.clone()),
         holding: holding(stage),
         partitions,
+        carries_usage: carries_usage(pipeline, stage),
         rules: rules(stage),
         timeout: stage.timeout.0,
         lease: stage.timeout.0 + config.kafka.delivery_timeout.0 + LEASE_ROOM,
@@ -191,6 +192,13 @@ pub fn kit(
         output: topics.next.as_deref().map(Topic::from),
         topics,
     })
+}
+
+/// A stage that asks nobody, behind one that generates.
+fn carries_usage(pipeline: &crate::config::Pipeline, stage: &crate::config::Stage) -> bool {
+    let asks = matches!(stage.kind, Kind::Embed(_) | Kind::Retrieve(_) | Kind::Generate(_));
+    let mut before = pipeline.stages.iter().take_while(|one| one.name != stage.name);
+    !asks && before.any(|one| matches!(one.kind, Kind::Generate(_)))
 }
 
 fn runner(

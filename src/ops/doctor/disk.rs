@@ -11,7 +11,7 @@ const FREE_MIN: u64 = 1 << 30;
 /// The room of the file system on which this folder is, or will be.
 pub fn look(folder: &Path) -> Finding {
     let which = folder.display().to_string();
-    match rustix::fs::statvfs(&there(folder)) {
+    match rustix::fs::statvfs(there(folder)) {
         Ok(room) => judge(
             which,
             room.f_bavail.saturating_mul(room.f_frsize),

@@ -33,9 +33,12 @@ pub fn estimate(config: &Config, letters: Letters<'_>) -> Option<Estimate> {
         _ => count,
     };
     let spent = spent.filter(|spent| spent.calls > 0);
+    let by_bytes = share(bytes.div_ceil(BYTES_PER_TOKEN), calls, count.max(1));
     let input = match spent {
-        Some(spent) => share(calls, spent.input, spent.calls),
-        None => share(bytes.div_ceil(BYTES_PER_TOKEN), calls, count.max(1)),
+        Some(spent) if spent.calls >= count => share(calls, spent.input, spent.calls),
+        // What was counted of some may be little beside the others.
+        Some(spent) => by_bytes.max(share(calls, spent.input, spent.calls)),
+        None => by_bytes,
     };
     let answer = answer_max(config, pipeline, stage);
     let output = calls.saturating_mul(answer);

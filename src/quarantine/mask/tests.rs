@@ -140,11 +140,13 @@ fn what_stands_for_bytes_is_looked_into_and_hidden_as_a_whole() {
     for lines in ["# Manual, write to ada@example.com!", "a short ada@example.com", "ada@example.com"] {
         let whole = coded(lines.as_bytes());
         let (first, rest) = whole.split_at(8);
+        let plain = whole.trim_end_matches('=');
+        let cut_off = &plain[..plain.len() - 1];
         for content in [
             whole.trim_end_matches('=').to_owned(),
             format!("{first}\r\n{rest}"),
             URL_SAFE.encode(lines),
-            whole.trim_end_matches('=')[..24].to_owned(),
+            cut_off.to_owned(),
         ] {
             assert_eq!(shown(&content), "***", "{lines}: {content}");
         }

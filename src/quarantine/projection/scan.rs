@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::row::UNKNOWN;
 use super::shelf::Shelf;
 use super::stripes::{Block, Column, STRIPE};
 use super::wish::Wish;
@@ -107,6 +108,12 @@ async fn read<S: Shelf, T: Tally>(
         while let Some(one) = read.next_if(|one| one.stripe == *stripe) {
             let values = one.packed.unpack().ok_or_else(|| shelf.damaged("a stripe of another length"))?;
             block.put(one.column, values);
+        }
+        // An older version, which does not know of them, may have filled the stripe.
+        for column in columns.iter().filter(|column| matches!(column, Column::TokensIn | Column::TokensOut)) {
+            if block.column(*column).is_empty() {
+                block.put(*column, vec![UNKNOWN; STRIPE]);
+            }
         }
         if columns.iter().any(|column| block.column(*column).is_empty()) {
             return Err(shelf.damaged("a stripe without one of its columns"));

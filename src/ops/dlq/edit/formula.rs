@@ -23,8 +23,10 @@ use crate::quarantine::{Known, operand};
 const PAYLOAD: &str = "payload";
 const HEADERS: &str = "headers";
 /// Largest payload that expressions are carried out on, about, and what may come of them. In bytes.
-const PAYLOAD_MAX: usize = 1 << 20;
-const RESULT_MAX: usize = 4 << 20;
+const PAYLOAD_MAX: usize = 256 << 10;
+const RESULT_MAX: usize = 1 << 20;
+/// How deep lists and objects stand in each other at most.
+const DEPTH_MAX: usize = 128;
 /// Longest cause in a message.
 const CAUSE_MAX: usize = 300;
 /// Most of them in one edit.
@@ -76,7 +78,7 @@ impl Formula {
             HEADERS => of_headers(headers),
             name => operand(letter, name, now).into(),
         };
-        to_json(&self.calculation.value(context, value)?, 0)
+        to_json(&self.calculation.value(context, value)?, 0, &mut RESULT_MAX.clone())
     }
 }
 
@@ -103,6 +105,7 @@ pub fn carried_out(
         let put = made.and_then(|value| put(&mut view, &formula.pointer, value));
         let put = put.and_then(|()| match weight(&view) {
             much if much > RESULT_MAX => Err("what it makes becomes too large".to_owned()),
+            _ if depth(&view) > DEPTH_MAX => Err("what it makes is nested too deep".to_owned()),
             _ => Ok(()),
         });
         if let Err(why) = put {
@@ -137,6 +140,14 @@ fn put(view: &mut Value, pointer: &str, value: Value) -> Result<(), String> {
         None => return Err(format!("there is no '{above}'")),
     }
     Ok(())
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// What texts can be asked for beyond what CEL has anyway.
@@ -184,11 +195,18 @@ fn of_headers(headers: &Headers) -> Cel {
 }
 
 /// Fields of an object that an expression makes come in the order of their names.
-fn to_json(value: &Cel, depth: usize) -> Result<Value, String> {
-    const DEPTH_MAX: usize = 128;
+/// `room`: how many bytes it may still have, about.
+fn to_json(value: &Cel, depth: usize, room: &mut usize) -> Result<Value, String> {
+    const NODE: usize = 32;
     if depth > DEPTH_MAX {
         return Err("what it makes is nested too deep".into());
     }
+    let takes = match value {
+        Cel::String(text) => NODE + text.len(),
+        Cel::Bytes(bytes) => NODE + bytes.len() * 2,
+        _ => NODE,
+    };
+    *room = room.checked_sub(takes).ok_or("what it makes becomes too large")?;
     Ok(match value {
         Cel::Null => Value::Null,
         Cel::Bool(is) => Value::Bool(*is),
@@ -201,7 +219,7 @@ fn to_json(value: &Cel, depth: usize) -> Result<Value, String> {
         Cel::Bytes(bytes) => Value::String(STANDARD.encode(bytes.as_slice())),
         Cel::Timestamp(time) => Value::String(time.to_rfc3339()),
         Cel::List(items) => {
-            Value::Array(items.iter().map(|item| to_json(item, depth + 1)).collect::<Result<_, _>>()?)
+            Value::Array(items.iter().map(|item| to_json(item, depth + 1, room)).collect::<Result<_, _>>()?)
         }
         Cel::Map(map) => {
             let mut fields: Vec<(String, &Cel)> = Vec::with_capacity(map.map.len());
@@ -212,7 +230,7 @@ fn to_json(value: &Cel, depth: usize) -> Result<Value, String> {
             fields.sort_by(|a, b| a.0.cmp(&b.0));
             let mut object = Map::new();
             for (name, value) in fields {
-                object.insert(name, to_json(value, depth + 1)?);
+                object.insert(name, to_json(value, depth + 1, room)?);
             }
             Value::Object(object)
         }
@@ -245,7 +263,6 @@ mod tests {
             ("/question=payload.question.trim()", "/question", json!("Why?")),
             ("/question = payload.question.trim().replace('?', '!')", "/question", json!("Why!")),
             ("/question=payload.question.upperAscii().contains('WHY')", "/question", json!(true)),
-            ("/question=payload.question.matches('why')", "/question", json!(false)),
             ("/lang=headers.lang", "/lang", json!("en")),
             ("/tenant=tenant == 'acme' ? 'globex' : tenant", "/tenant", json!("globex")),
             ("/attempts=attempts + 1", "/attempts", json!(4)),
