@@ -7,7 +7,8 @@
 #   scripts/core.sh mutants [FILE…] [-- TEST] change the code in every small way and see which change no test notices;
 #                                             docs/mutants.md says what came of it
 #
-# `flow::topology` is left out: it turns the configuration file into names, and the configuration is no part of the core.
+# `flow::topology` and `flow::grants` are left out: they turn the configuration file into names and rights, and the configuration is no
+# part of the core.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
@@ -66,8 +67,8 @@ assemble() {
 	"$@" "$PWD/src/message" "$crate/src"
 	for file in src/flow/*; do
 		case ${file##*/} in
-		topology | topology.rs) ;;
-		mod.rs) sed '/topology/d' "$file" >"$crate/$file" ;;
+		topology | topology.rs | grants | grants.rs) ;;
+		mod.rs) sed "/topology/d; /grants/d" "$file" >"$crate/$file" ;;
 		*) "$@" "$PWD/$file" "$crate/src/flow" ;;
 		esac
 	done
