@@ -38,7 +38,7 @@ pub struct Ladder {
 }
 
 /// What has happened to a record before this failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Past {
     /// Failed attempts before this one.
     pub failures: u32,

@@ -78,7 +78,7 @@ impl TestKit {
         let now = Timestamp::from_millisecond(BEGIN).unwrap_or(Timestamp::UNIX_EPOCH);
         let ledger = service.ledger("testkit", now)?;
         let Service { config, topology, stage, .. } = service;
-        let (spec, topics) = parts(&config, &topology)?;
+        let (spec, topics) = parts(&config, &topology, ledger.remembers())?;
         let instance = Instance::unlocked("testkit");
         let edges = Edges { topology, ledger, registry: None, stages: Stages::Own(stage), instance };
         let made =
@@ -207,14 +207,14 @@ impl TestKit {
 
 type Body = (Option<Bytes>, Option<Bytes>, message::Headers);
 
-fn parts(config: &crate::config::Config, topology: &Topology) -> Result<(Spec, StageTopics), Error> {
+fn parts(config: &crate::config::Config, topology: &Topology, settles: bool) -> Result<(Spec, StageTopics), Error> {
     let pipeline = config.pipelines.values().next();
     let parts =
         pipeline.and_then(|pipeline| Some((pipeline, pipeline.stages.first()?, topology.stages.first()?)));
     let (pipeline, stage, topics) = parts.ok_or(Error::Broken)?;
     // Nothing gathers: a test would have to wait for it.
     let (delivery, gather) = (Delivery::ExactlyOnce, Duration::ZERO);
-    let spec = Spec { delivery, gather, ..spec(pipeline, stage) };
+    let spec = Spec { delivery, gather, ..spec(pipeline, stage, settles) };
     Ok((spec, topics.clone()))
 }
 

@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use super::hands::Cancel;
 use super::kit::Kit;
+use super::publish;
 use super::runner::{Made, Opened};
 use super::work::{Work, told};
 use crate::config::Span;
-use crate::flow::engine::{Ran, Rest};
+use crate::flow::engine::{Publish, Ran, Rest};
 pub use crate::flow::fault::panicked;
 use crate::flow::rule::classify;
 use crate::flow::{Class, Code, Fault};
@@ -186,7 +187,12 @@ async fn stage(
 async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
     let kept = keep(kit, work).await?;
     // Another copy of the job took over meanwhile; the next look at the ledger tells what it did.
-    Ok(if kept { Ran::Output } else { Ran::Busy })
+    if !kept {
+        return Ok(Ran::Busy);
+    }
+    // What stands in the way of making it ready shows when it is tried again, as a step of its own.
+    let ready = publish::prepare(kit, work, &Publish::Output).await;
+    Ok(ready.map_or(Ran::Output, |()| Ran::Ready(work.prepared_bytes())))
 }
 
 /// Stores the result, or if it is stored already, renews the lease. False: somebody else has the job.

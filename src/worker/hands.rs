@@ -28,7 +28,7 @@ use super::work::Work;
 use crate::flow::engine::{Arrival, Event, Publish, Ran, Refusal, SlotId, SlotSet, Slots};
 use crate::flow::{Code, Fault};
 use crate::kafka::delivery::{Report, Reports};
-use crate::message::{OutRecord, Record};
+use crate::message::Record;
 
 /// See the module.
 pub struct Hands {
@@ -86,8 +86,11 @@ impl Hands {
 
     /// The record has ended.
     pub fn let_go(&mut self, slot: SlotId) {
-        if self.held.remove(&slot).is_some() {
-            self.kit.tally.let_go();
+        let Some(mut held) = self.held.remove(&slot) else { return };
+        self.kit.tally.let_go();
+        if let Some(what) = held.what.take().filter(|_| held.is_produced()) {
+            self.kit.tally.published(&what, held.prepared().len());
+            told(&mut held, &self.kit, &what);
         }
     }
 
@@ -159,11 +162,11 @@ impl Hands {
         held.work = Some(work);
         let event = match from {
             Task::Attempt(result) => {
-                if let Ran::Failed(fault) = &result {
-                    complain(held.span(&self.kit), &self.kit, fault);
-                }
-                if let Ran::Ended(_) = result {
-                    self.kit.tally.duplicate();
+                match &result {
+                    Ran::Ready(_) => held.what = Some(Publish::Output),
+                    Ran::Failed(fault) => complain(held.span(&self.kit), &self.kit, fault),
+                    Ran::Ended(_) => self.kit.tally.duplicate(),
+                    _ => {}
                 }
                 Event::Ran { slot, result }
             }
@@ -171,8 +174,8 @@ impl Hands {
                 if let Err(refusal) = &result {
                     complain_of_refusal(held.span(&self.kit), &self.kit, refusal);
                 }
-                let records = held.prepared().iter();
-                Event::Prepared { slot, result: result.map(|()| records.map(OutRecord::size).sum()) }
+                let bytes = held.work.as_ref().map(|work| work.prepared_bytes());
+                Event::Prepared { slot, result: result.map(|()| bytes.unwrap_or_default()) }
             }
             Task::Send(result) => {
                 if let Err(refusal) = &result {
@@ -183,9 +186,6 @@ impl Hands {
             Task::Settle(result) => {
                 if let Err(fault) = &result {
                     complain(held.span(&self.kit), &self.kit, fault);
-                } else if let Some(what) = held.what.take() {
-                    self.kit.tally.published(&what, held.prepared().len());
-                    told(held, &self.kit, &what);
                 }
                 Event::Settled { slot, result }
             }

@@ -101,7 +101,7 @@ impl Service {
             let kit = kit(config, (pipeline, stage), topics.clone(), &edges, partitions)?;
             let kit = Arc::new(Kit { producer: producer.clone(), ..kit });
             tallies.push(kit.tally.clone());
-            ready.push((kit, delivery_of(pipeline, stage), Engine::new(spec(pipeline, stage))));
+            ready.push((kit, delivery_of(pipeline, stage), Engine::new(spec(pipeline, stage, edges.ledger.remembers()))));
         }
         // Before anything is read: what an earlier process of this name has left open is ended by this.
         let opened = ready.iter().map(|(kit, delivery, _)| transactions(config, kit, *delivery, &edges));

@@ -28,8 +28,8 @@ const FOLLOWERS_SHARE: usize = 4;
 /// Records of one input partition that may be on rungs or parked where an order is kept. Each costs some 50 bytes.
 const OUTSTANDING_MAX: usize = 100_000;
 
-/// The engine's bounds and policy for this stage.
-pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
+/// The engine's bounds and policy for this stage. `settles` as in [`Spec`].
+pub fn spec(pipeline: &Pipeline, stage: &Stage, settles: bool) -> Spec {
     let retry = crate::flow::topology::retry_of(pipeline, stage);
     Spec {
         delivery: match delivery_of(pipeline, stage) {
@@ -42,6 +42,7 @@ pub fn spec(pipeline: &Pipeline, stage: &Stage) -> Spec {
         }),
         fair: stage.fairness.as_ref().map(fair),
         comeback: retry.per_second,
+        settles,
         waiting: WAITING_MAX,
         followers: stage.window / FOLLOWERS_SHARE,
         outstanding: OUTSTANDING_MAX,
@@ -141,7 +142,7 @@ mod tests {
     fn an_override_changes_what_it_names_and_leaves_the_rest() {
         let config = config("      overrides: { llm.rate_limited: { max_attempts: 20 } }\n");
         let pipeline = &config.pipelines["rag-ingest"];
-        let ladder = spec(pipeline, &pipeline.stages[0]).ladder;
+        let ladder = spec(pipeline, &pipeline.stages[0], true).ladder;
         let limits = ladder.overrides[&Code::LlmRateLimited];
         assert_eq!((limits.max_attempts, limits.cap), (20, ladder.limits.cap));
         assert_eq!(ladder.limits.max_attempts, 8);

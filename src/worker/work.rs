@@ -106,6 +106,12 @@ impl Work {
         Fault { spent: self.spent.or(fault.spent), ..fault.clone() }
     }
 
+    /// Of all records that are ready to be produced for it.
+    pub fn prepared_bytes(&self) -> usize {
+        let records = self.prepared.as_ref().map(|prepared| &*prepared.records).unwrap_or_default();
+        records.iter().map(OutRecord::size).sum()
+    }
+
     pub fn due(&self) -> Option<Timestamp> {
         self.envelope.trail.due
     }

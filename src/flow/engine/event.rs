@@ -78,7 +78,9 @@ pub struct Arrival {
 /// What came of running a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ran {
-    /// The stage's work is done and its outputs are to be produced.
+    /// The stage's work is done, and so many bytes of outputs are ready to be produced.
+    Ready(usize),
+    /// The stage's work is done, and its outputs are to be made ready.
     Output,
     /// The ledger had the outputs: they are to be produced, and nothing was run.
     Replayed,
@@ -278,6 +280,8 @@ pub struct Spec {
     pub fair: Option<Fair>,
     /// Most records a second that come back from rungs, when many are due at once.
     pub comeback: Option<u32>,
+    /// Whether there is a ledger to be told where records went, once Kafka has them.
+    pub settles: bool,
     /// Records run at the same time.
     pub concurrency: usize,
     /// Records held per partition.

@@ -111,7 +111,7 @@ impl Health {
                     None => self.recover(id),
                 },
             },
-            Ran::Output | Ran::Failed(_) => {
+            Ran::Ready(_) | Ran::Output | Ran::Failed(_) => {
                 self.breaker.healthy();
                 self.recover(id);
             }

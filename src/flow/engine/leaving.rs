@@ -53,18 +53,28 @@ impl Engine {
 
     pub(super) fn prepared(&mut self, id: SlotId, result: Result<usize, Refusal>, now: Timestamp) {
         let Some(what) = self.leaving_at(id, Step::Prepare) else { return };
-        self.window.weigh(id, result.as_ref().copied().unwrap_or_default());
-        match (result, self.spec.delivery) {
-            (Ok(_), Delivery::ExactlyOnce) => {
+        match result {
+            Ok(bytes) => self.leaves(id, what, bytes, now),
+            Err(refusal) => {
+                self.window.weigh(id, 0);
+                self.refused(id, what, refusal, now);
+            }
+        }
+    }
+
+    /// So many bytes are ready to be produced for it.
+    pub(super) fn leaves(&mut self, id: SlotId, what: Publish, bytes: usize, now: Timestamp) {
+        match self.spec.delivery {
+            Delivery::ExactlyOnce => {
                 self.outbox.push(id, &what, self.window.family(id), now);
                 self.window.set_phase(id, Phase::Leaving(what, Step::Queue));
             }
-            (Ok(_), Delivery::AtLeastOnce) => {
+            Delivery::AtLeastOnce => {
                 self.window.set_phase(id, Phase::Leaving(what, Step::Send));
                 self.effects.push(Effect::Send(id));
             }
-            (Err(refusal), _) => self.refused(id, what, refusal, now),
         }
+        self.window.weigh(id, bytes);
     }
 
     pub(super) fn sent(&mut self, id: SlotId, result: Result<(), Refusal>, now: Timestamp) {
@@ -78,7 +88,11 @@ impl Engine {
     /// Kafka has it.
     fn taken(&mut self, id: SlotId, what: Publish) {
         self.health.taken(id);
-        self.publish_again(id, what, Step::Settle);
+        if self.spec.settles {
+            self.publish_again(id, what, Step::Settle);
+        } else {
+            self.has_left(id, &what);
+        }
     }
 
     pub(super) fn settled(&mut self, id: SlotId, result: Result<(), Fault>, now: Timestamp) {
@@ -86,14 +100,19 @@ impl Engine {
         match result {
             Ok(()) => {
                 self.health.taken(id);
-                if self.spec.delivery == Delivery::AtLeastOnce {
-                    self.window.end_offset(id);
-                    self.out_of_line(id, &what);
-                }
-                self.drop_ended(id);
+                self.has_left(id, &what);
             }
             Err(fault) => self.stick(id, what, Step::Settle, fault, now),
         }
+    }
+
+    /// It is where it was to go, and whoever must know that does.
+    fn has_left(&mut self, id: SlotId, what: &Publish) {
+        if self.spec.delivery == Delivery::AtLeastOnce {
+            self.window.end_offset(id);
+            self.out_of_line(id, what);
+        }
+        self.drop_ended(id);
     }
 
     /// It is where it was to go: its followers may begin, or wait on.
@@ -117,7 +136,6 @@ impl Engine {
     /// become: an output that does not fit is a failure like any other, and a retry that does not fit is a dead letter.
     /// A dead letter has nowhere else to go: it tells less, or loses its date, or is kept and tried again, whatever the reason.
     fn refused(&mut self, id: SlotId, what: Publish, refusal: Refusal, now: Timestamp) {
-        let Some(slot) = self.window.get(id).cloned() else { return };
         match (refusal, what) {
             (Refusal::Ended(rest), _) => {
                 self.was_over(id, rest);
@@ -125,7 +143,7 @@ impl Engine {
             }
             // Whoever took it over may be a process that has lost the partition and will never end it.
             (Refusal::TakenOver, _) => {
-                self.look_again(id, &slot, now);
+                self.look_again(id, now);
                 self.tries_no_more(id);
             }
             (Refusal::Ousted, _) => self.was_ousted(id),
@@ -141,14 +159,14 @@ impl Engine {
             (Refusal::Dated(_), Publish::Dead { attempts, fault, detail, dated: true }) => {
                 self.publish(id, Publish::Dead { attempts, fault, detail, dated: false });
             }
-            (Refusal::TooLarge(fault), _) => self.failed(id, &slot, fault, now),
+            (Refusal::TooLarge(fault), _) => self.failed(id, fault, now),
             (Refusal::Fault(fault), Publish::Output) if fault.class != Class::Systemic => {
-                self.failed(id, &slot, fault, now);
+                self.failed(id, fault, now);
             }
             (Refusal::Fault(fault), Publish::Retry { .. } | Publish::Park)
                 if fault.class == Class::Permanent =>
             {
-                self.failed(id, &slot, fault, now);
+                self.failed(id, fault, now);
             }
             (Refusal::Dated(fault) | Refusal::Fault(fault), what) => {
                 self.stick(id, what, Step::Prepare, fault, now);
@@ -158,8 +176,7 @@ impl Engine {
 
     /// It is kept, and tried again until it is taken; meanwhile the stage pauses.
     fn stick(&mut self, id: SlotId, what: Publish, step: Step, fault: Fault, now: Timestamp) {
-        let draining = self.window.get(id).is_none_or(|slot| self.window.is_draining(&slot.partition));
-        if draining {
+        if self.window.drains(id) {
             return self.forget(id);
         }
         self.window.set_phase(id, Phase::Stuck(what, step));

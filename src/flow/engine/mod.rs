@@ -42,7 +42,7 @@ use self::outbox::Outbox;
 use self::partitions::Drain;
 use self::pauses::Pauses;
 pub use self::slots::{SlotSet, Slots};
-use self::window::{Admitted, Phase, Slot, Window};
+use self::window::{Admitted, Phase, Window};
 use super::breaker::{Circuit, speaks_of_outage};
 use super::decide::{Verdict, decide};
 use super::ladder::Past;
@@ -199,35 +199,42 @@ impl Engine {
     }
 
     fn ran(&mut self, id: SlotId, result: Ran, now: Timestamp) {
-        let Some(slot) = self.window.get(id).filter(|slot| slot.phase == Phase::Running).cloned() else {
+        if self.window.get(id).is_none_or(|slot| slot.phase != Phase::Running) {
             return;
-        };
+        }
         let result = match result {
             Ran::Failed(fault) => Ran::Failed(classify(&self.spec.rules, fault)),
             other => other,
         };
         self.health.ran(id, &result, now);
         match result {
+            // Of most records nothing else comes.
+            Ran::Ready(bytes) => self.leaves(id, Publish::Output, bytes, now),
             Ran::Output | Ran::Replayed => self.publish(id, Publish::Output),
             Ran::Ended(rest) => self.was_over(id, rest),
-            Ran::Condemned(fault) => self.publish(id, dead(slot.past.failures.saturating_add(1), fault)),
-            Ran::Busy => self.look_again(id, &slot, now),
+            Ran::Condemned(fault) => self.publish(id, dead(self.past(id).failures.saturating_add(1), fault)),
+            Ran::Busy => self.look_again(id, now),
             Ran::Ousted => self.was_ousted(id),
             // While the dependency is taken for down, its failures are the outage's and no record's.
-            Ran::Failed(fault) if self.health.is_outage() && speaks_of_outage(&fault) => self.hold(id, &slot),
-            Ran::Failed(fault) => self.failed(id, &slot, fault, now),
+            Ran::Failed(fault) if self.health.is_outage() && speaks_of_outage(&fault) => self.hold(id),
+            Ran::Failed(fault) => self.failed(id, fault, now),
         }
     }
 
-    fn failed(&mut self, id: SlotId, slot: &Slot, fault: Fault, now: Timestamp) {
-        let first_failure = slot.past.first_failure.map(|first| self.pauses.spare(first, now));
-        match decide(fault, Past { first_failure, ..slot.past }, &self.spec.ladder, now) {
-            Verdict::Hold { .. } => self.hold(id, slot),
+    fn failed(&mut self, id: SlotId, fault: Fault, now: Timestamp) {
+        let past = self.past(id);
+        let first_failure = past.first_failure.map(|first| self.pauses.spare(first, now));
+        match decide(fault, Past { first_failure, ..past }, &self.spec.ladder, now) {
+            Verdict::Hold { .. } => self.hold(id),
             Verdict::Retry { rung, due, attempt, fault } => {
                 self.publish(id, Publish::Retry { rung, due, attempt, fault });
             }
             Verdict::Dead { attempts, fault } => self.publish(id, dead(attempts, fault)),
         }
+    }
+
+    fn past(&self, id: SlotId) -> Past {
+        self.window.get(id).map(|slot| slot.past).unwrap_or_default()
     }
 
     fn dispatch(&mut self, now: Timestamp) {
@@ -292,8 +299,8 @@ impl Engine {
     }
 
     /// Another copy of its job is being worked on.
-    fn look_again(&mut self, id: SlotId, slot: &Slot, now: Timestamp) {
-        if self.window.is_draining(&slot.partition) {
+    fn look_again(&mut self, id: SlotId, now: Timestamp) {
+        if self.window.drains(id) {
             self.forget(id);
         } else {
             self.window.wait(id, Alarm::after(BUSY_WAIT, now));
@@ -306,8 +313,8 @@ impl Engine {
     }
 
     /// Back to the end of its partition's queue, so that the next probe is another record's.
-    fn hold(&mut self, id: SlotId, slot: &Slot) {
-        if self.window.is_draining(&slot.partition) {
+    fn hold(&mut self, id: SlotId) {
+        if self.window.drains(id) {
             self.forget(id);
         } else {
             self.window.ready(id);

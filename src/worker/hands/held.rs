@@ -47,6 +47,11 @@ impl Held {
         self.span.get_or_insert_with(|| work.map_or_else(Span::none, of))
     }
 
+    /// Whether Kafka has what it became.
+    pub fn is_produced(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.produced)
+    }
+
     /// What was made ready to be produced.
     pub fn prepared(&self) -> &[OutRecord] {
         let prepared = self.work.as_ref().and_then(|work| work.prepared.as_ref());

@@ -9,7 +9,7 @@ use super::log::{Copy, Place, What};
 use super::task::{Done, Job, Task};
 use super::truth::{Kind, Piece};
 use super::world::Env;
-use crate::flow::engine::{Event, Publish, SlotId};
+use crate::flow::engine::{Event, Publish, Ran, SlotId};
 use crate::message::TopicPartition;
 
 /// A record, and what has been gained for it so far.
@@ -47,7 +47,7 @@ pub struct Held {
 }
 
 /// What every record weighs that is produced.
-const OUTPUT: usize = 100;
+pub const OUTPUT: usize = 100;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -114,7 +114,12 @@ impl Hands {
         held.work = Some(work);
         held.busy = None;
         match done {
-            Done::Ran(result) => Some(Event::Ran { slot, result }),
+            Done::Ran(result) => {
+                if let Ran::Ready(_) = result {
+                    held.what = Some(Publish::Output);
+                }
+                Some(Event::Ran { slot, result })
+            }
             Done::Prepared(result) => Some(Event::Prepared { slot, result: result.map(|()| OUTPUT) }),
             Done::Sent(result) => Some(Event::Sent { slot, result }),
             Done::Settled(result) => Some(Event::Settled { slot, result }),

@@ -188,6 +188,7 @@ fn spec(dice: &mut Dice, line: Line) -> Spec {
         ordering: (line != Line::None).then_some(ordering),
         fair: dice.percent(50).then(|| fair(dice)),
         comeback: dice.of(&[None, None, Some(1), Some(50)]).flatten(),
+        settles: true,
         waiting: dice.of(&[0, 300, 1_000_000]).unwrap_or(0),
         concurrency: dice.within(1, 6) as usize,
         window,

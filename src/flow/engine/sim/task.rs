@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::hands::{Prepared, Work};
+use super::hands::{OUTPUT, Prepared, Work};
 use super::ledger::{Begin, End, Lease, State, TakenOver, Unavailable, Who};
 use super::log::{self, Copy, What};
 use super::plan::Outcome;

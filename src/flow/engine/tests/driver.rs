@@ -36,6 +36,7 @@ pub fn spec() -> Spec {
         ordering: None,
         fair: None,
         comeback: None,
+        settles: true,
         waiting: 1_000_000,
         followers: 2,
         outstanding: 100,

@@ -73,6 +73,11 @@ impl Window {
     }
 
     /// Whether it is being drained, or is not ours at all.
+    /// Whether the record's partition does, or is gone.
+    pub fn drains(&self, id: SlotId) -> bool {
+        self.get(id).is_none_or(|slot| self.is_draining(&slot.partition))
+    }
+
     pub fn is_draining(&self, partition: &TopicPartition) -> bool {
         self.partitions.get(partition).is_none_or(|p| p.draining)
     }

@@ -7,7 +7,7 @@ impl Task {
         match self.at.clone() {
             At::Start => self.begin(who, env),
             At::Calling { until, .. } => self.call(until, env),
-            At::Storing => self.store(env),
+            At::Storing => self.store(who, env),
             At::Releasing(fault) => {
                 self.release(Some(fault.clone()), env);
                 Some(Ran::Failed(fault))
@@ -86,7 +86,7 @@ impl Task {
         None
     }
 
-    fn store(&mut self, env: &mut Env) -> Option<Ran> {
+    fn store(&mut self, who: Who, env: &mut Env) -> Option<Ran> {
         let (Some(lease), Some(outputs)) = (self.work.lease, self.work.outputs) else {
             return Some(Ran::Busy);
         };
@@ -95,7 +95,11 @@ impl Task {
             Ok(Ok(())) => {
                 self.work.lease = Some(lease.until(until));
                 env.truth.stored(self.work.copy.job);
-                Some(Ran::Output)
+                self.what = Publish::Output;
+                Some(match self.prepare(who, env) {
+                    Some(Ok(())) => Ran::Ready(OUTPUT),
+                    _ => Ran::Output,
+                })
             }
             Ok(Err(TakenOver)) => {
                 self.work.lease = None;
