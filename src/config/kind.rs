@@ -3,9 +3,55 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::alone::{self, Worded};
-use super::model::Kind;
+use super::model::{Config, Kind, Pipeline, Stage};
+
+/// Whom a stage asks, and for what. Its fields tell one question from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asks<'a> {
+    /// Its name in the configuration.
+    pub provider: &'a str,
+    pub model: &'a str,
+    /// Most tokens of an answer. `None`: an embedding, which has none.
+    pub answer_max: Option<u32>,
+}
+
+impl Config {
+    /// The settings of a stage.
+    pub fn stage(&self, pipeline: &str, stage: &str) -> Option<&Stage> {
+        self.pipelines.get(pipeline)?.stage(stage)
+    }
+
+    /// Whom a stage asks.
+    pub fn asks(&self, pipeline: &str, stage: &str) -> Option<Asks<'_>> {
+        self.stage(pipeline, stage)?.kind.asks()
+    }
+}
+
+impl Pipeline {
+    /// The settings of its stage of this name.
+    pub fn stage(&self, name: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// Who was asked for the draft that this stage works on: by the last stage before it that generates.
+    pub fn drafted_before(&self, stage: &str) -> Option<Asks<'_>> {
+        let before = self.stages.iter().take_while(|one| one.name != stage);
+        before.filter(|one| matches!(one.kind, Kind::Generate(_))).last()?.kind.asks()
+    }
+}
 
 impl Kind {
+    /// Whom a stage of this kind asks.
+    pub fn asks(&self) -> Option<Asks<'_>> {
+        let (provider, model, answer_max) = match self {
+            Kind::Embed(embed) => (&embed.provider, &embed.model, None),
+            Kind::Retrieve(retrieve) => (&retrieve.provider, &retrieve.model, None),
+            Kind::Generate(generate) => (&generate.provider, &generate.model, Some(generate.max_tokens)),
+            _ => return None,
+        };
+        Some(Asks { provider, model, answer_max })
+    }
+
     /// The word that stands in the file.
     pub fn name(&self) -> &'static str {
         match self {

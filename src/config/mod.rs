@@ -29,6 +29,7 @@ mod text;
 mod variables;
 
 pub(crate) use check::{check, check_rules, is_safe};
+pub use kind::Asks;
 pub use load::{DEFAULT_FILE, Loaded, load_file, load_text};
 pub use model::*;
 pub use money::{Amount, Price};

@@ -15,7 +15,7 @@ use super::dlq::explain::span;
 use super::redrive::checks::asked_provider;
 use super::topics::{self, Change};
 use super::{lag, schemas};
-use crate::config::{Config, Kind};
+use crate::config::{Asks, Config};
 use crate::flow::Topology;
 use crate::kafka::client::reach;
 use crate::ledger::LedgerReader;
@@ -190,15 +190,11 @@ async fn providers(config: &Config, calls: bool) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut asked = BTreeSet::new();
     for stage in config.pipelines.values().flat_map(|pipeline| &pipeline.stages) {
-        let (provider, model, is_chat) = match &stage.kind {
-            Kind::Embed(kind) => (&kind.provider, &kind.model, false),
-            Kind::Retrieve(kind) => (&kind.provider, &kind.model, false),
-            Kind::Generate(kind) => (&kind.provider, &kind.model, true),
-            _ => continue,
-        };
-        if !calls || !asked.insert((provider, model, is_chat)) {
+        let Some(asks) = stage.kind.asks().filter(|_| calls) else { continue };
+        if !asked.insert((asks.provider, asks.model, asks.answer_max.is_some())) {
             continue;
         }
+        let Asks { provider, model, .. } = asks;
         let which = format!("{provider}, {model}");
         match asked_provider(config, Some(&stage.kind)).await {
             Some(Ok(answer)) => found.push(Finding::ok("provider", which, answer)),

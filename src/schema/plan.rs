@@ -25,7 +25,7 @@ impl Plan {
     ///
     /// Rungs, the redrive topic and the dead letter topic carry what the stage read, byte for byte.
     pub fn around(pipeline: &Pipeline, topics: &StageTopics) -> Option<(Plan, Plan)> {
-        let stage = pipeline.stages.iter().find(|s| s.name == topics.stage)?;
+        let stage = pipeline.stage(&topics.stage)?;
         let read = Plan {
             topic: topics.input.clone(),
             format: if topics.input_is_shared { pipeline.input.format } else { pipeline.between },

@@ -207,7 +207,11 @@ impl TestKit {
 
 type Body = (Option<Bytes>, Option<Bytes>, message::Headers);
 
-fn parts(config: &crate::config::Config, topology: &Topology, settles: bool) -> Result<(Spec, StageTopics), Error> {
+fn parts(
+    config: &crate::config::Config,
+    topology: &Topology,
+    settles: bool,
+) -> Result<(Spec, StageTopics), Error> {
     let pipeline = config.pipelines.values().next();
     let parts =
         pipeline.and_then(|pipeline| Some((pipeline, pipeline.stages.first()?, topology.stages.first()?)));

@@ -17,7 +17,7 @@ use super::shell::Shell;
 use super::spec::{delivery_of, holding, revision, rules, spec};
 use super::tally::Tally;
 use super::transactions::{Open, Transactions};
-use crate::config::{Config, Delivery, Kind, Ordering, Size};
+use crate::config::{Config, Delivery, Ordering, Size};
 use crate::flow::Engine;
 use crate::flow::topology::StageTopics;
 use crate::kafka::client::ClusterInfo;
@@ -101,7 +101,11 @@ impl Service {
             let kit = kit(config, (pipeline, stage), topics.clone(), &edges, partitions)?;
             let kit = Arc::new(Kit { producer: producer.clone(), ..kit });
             tallies.push(kit.tally.clone());
-            ready.push((kit, delivery_of(pipeline, stage), Engine::new(spec(pipeline, stage, edges.ledger.remembers()))));
+            ready.push((
+                kit,
+                delivery_of(pipeline, stage),
+                Engine::new(spec(pipeline, stage, edges.ledger.remembers())),
+            ));
         }
         // Before anything is read: what an earlier process of this name has left open is ended by this.
         let opened = ready.iter().map(|(kit, delivery, _)| transactions(config, kit, *delivery, &edges));
@@ -196,9 +200,7 @@ pub fn kit(
 
 /// A stage that asks nobody, behind one that generates.
 fn carries_usage(pipeline: &crate::config::Pipeline, stage: &crate::config::Stage) -> bool {
-    let asks = matches!(stage.kind, Kind::Embed(_) | Kind::Retrieve(_) | Kind::Generate(_));
-    let mut before = pipeline.stages.iter().take_while(|one| one.name != stage.name);
-    !asks && before.any(|one| matches!(one.kind, Kind::Generate(_)))
+    stage.kind.asks().is_none() && pipeline.drafted_before(&stage.name).is_some()
 }
 
 fn runner(

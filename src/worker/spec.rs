@@ -91,8 +91,7 @@ pub fn revision(stage: &Stage, config: &Config) -> String {
 
 /// That of a stage as it is configured now; `None` when there is no such stage.
 pub fn revision_of(config: &Config, pipeline: &str, stage: &str) -> Option<String> {
-    let stage = config.pipelines.get(pipeline)?.stages.iter().find(|one| one.name == stage)?;
-    Some(revision(stage, config))
+    Some(revision(config.stage(pipeline, stage)?, config))
 }
 
 fn ladder(retry: &Retry) -> Ladder {

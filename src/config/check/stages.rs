@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Findings, retry};
 use crate::config::model::{Chunk, Config, Fairness, Format, Kind, Pipeline, Stage, Subject};
-use crate::config::suggest;
 use crate::config::units::Span;
+use crate::config::{Asks, suggest};
 
 pub fn check(config: &Config, pipeline: &Pipeline, path: &str, found: &mut Findings) {
     if pipeline.stages.is_empty() {
@@ -84,17 +84,17 @@ fn fair(fairness: &Fairness, path: &str, found: &mut Findings) {
 
 fn kind(config: &Config, kind: &Kind, path: &str, found: &mut Findings) {
     let path = format!("{path}.kind.{}", kind.name());
+    if let Some(asks) = kind.asks() {
+        provider(config, asks.provider, &path, found);
+    }
     match kind {
         Kind::Chunk(chunk) => chunk_settings(chunk, &path, found),
-        Kind::Embed(embed) => provider(config, &embed.provider, &path, found),
         Kind::Retrieve(retrieve) => {
-            provider(config, &retrieve.provider, &path, found);
             if retrieve.top_k == 0 {
                 found.error(format!("{path}.top_k"), "nothing would be found", "write at least 1");
             }
         }
         Kind::Generate(generate) => {
-            provider(config, &generate.provider, &path, found);
             if generate.max_tokens == 0 {
                 found.error(format!("{path}.max_tokens"), "no answer would fit", "write at least 1");
             }
@@ -104,7 +104,7 @@ fn kind(config: &Config, kind: &Kind, path: &str, found: &mut Findings) {
             }
         }
         Kind::Parse(parse) => found.not_zero(&format!("{path}.time_max"), parse.time_max),
-        Kind::Validate(_) | Kind::Index(_) | Kind::Ground(_) | Kind::Own(_) => {}
+        Kind::Embed(_) | Kind::Validate(_) | Kind::Index(_) | Kind::Ground(_) | Kind::Own(_) => {}
     }
 }
 
@@ -127,12 +127,7 @@ fn chunk_settings(chunk: &Chunk, path: &str, found: &mut Findings) {
 
 /// A provider that hangs must be told from a stage that is slow, so the stage must wait longer than the call.
 fn patience(config: &Config, stage: &Stage, path: &str, found: &mut Findings) {
-    let name = match &stage.kind {
-        Kind::Embed(embed) => &embed.provider,
-        Kind::Retrieve(retrieve) => &retrieve.provider,
-        Kind::Generate(generate) => &generate.provider,
-        _ => return,
-    };
+    let Some(Asks { provider: name, .. }) = stage.kind.asks() else { return };
     let Some(provider) = config.providers.get(name).filter(|p| p.timeout.0 >= stage.timeout.0) else {
         return;
     };

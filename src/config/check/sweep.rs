@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Findings;
+use crate::config::model::Config;
 use crate::config::model::sweep::{Action, Match, Reclassify, Redrive, Rule};
-use crate::config::model::{Config, Kind};
 use crate::config::{CONDITIONS, suggest};
 use crate::flow::Code;
 use crate::flow::code::is_in_area;
@@ -134,11 +134,10 @@ fn which(config: &Config, matches: &Match, given: &[&str], path: &str, found: &m
     let stages: Vec<_> = pipelines.flat_map(|(_, pipeline)| &pipeline.stages).collect();
     if let Some(name) = &matches.stage {
         let named: Vec<_> = stages.iter().filter(|stage| stage.name == *name).collect();
-        let calls = |kind: &Kind| matches!(kind, Kind::Embed(_) | Kind::Retrieve(_) | Kind::Generate(_));
         if named.is_empty() {
             let hint = suggest::hint(name, "known are", stages.iter().map(|stage| stage.name.as_str()));
             found.error(format!("{path}.stage"), format!("there is no stage '{name}'"), hint);
-        } else if matches.provider.is_some() && !named.iter().any(|stage| calls(&stage.kind)) {
+        } else if matches.provider.is_some() && named.iter().all(|stage| stage.kind.asks().is_none()) {
             let message = format!("stage '{name}' calls no provider, and so the rule matches nothing");
             found.error(format!("{path}.provider"), message, "leave 'provider' out");
         }

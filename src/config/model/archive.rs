@@ -70,7 +70,7 @@ impl Config {
             let archive = archive.is_some();
             return Retention { archive, delete_after: of_archive, ..Retention::default() };
         };
-        let stage = pipeline.stages.iter().find(|one| one.name == stage);
+        let stage = pipeline.stage(stage);
         Retention {
             keep: stage.and_then(|stage| stage.dlq_retention).or(pipeline.dlq_retention),
             archive: archive.is_some()

@@ -150,9 +150,8 @@ async fn discard(
     reason: &str,
 ) -> Result<(), ArchiveError> {
     let has_stage = |known: &Known| {
-        let pipeline = config.pipelines.get(&known.entry.pipeline);
-        let is_there = pipeline.is_some_and(|p| p.stages.iter().any(|one| one.name == known.entry.stage));
-        is_there && known.entry.writer == Writer::Lazaret
+        config.stage(&known.entry.pipeline, &known.entry.stage).is_some()
+            && known.entry.writer == Writer::Lazaret
     };
     let (ours, others): (Vec<Known>, Vec<Known>) = letters.into_iter().partition(has_stage);
     let mut left: Vec<String> = others.into_iter().map(|known| known.entry.id).collect();

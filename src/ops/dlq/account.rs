@@ -174,8 +174,7 @@ fn bare(acts: Vec<Act>) -> Vec<Act> {
 
 impl Changes {
     pub fn of(config: &Config, entry: &Entry, group: Option<&Group>) -> Self {
-        let pipeline = config.pipelines.get(&entry.pipeline);
-        let stage = pipeline.and_then(|one| one.stages.iter().find(|stage| stage.name == entry.stage));
+        let stage = config.stage(&entry.pipeline, &entry.stage);
         let revision_now = stage.map(|stage| revision(stage, config));
         let differs = entry.revision.as_ref().zip(revision_now.as_ref()).map(|(then, now)| then != now);
         Self {

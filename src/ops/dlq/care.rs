@@ -79,7 +79,7 @@ impl Care {
 
     fn of(config: &Config, pipeline: &str, stage: &str, waiting: &Waiting, now: Timestamp) -> Self {
         let Some(settings) = config.pipelines.get(pipeline) else { return Self::default() };
-        let of_stage = settings.stages.iter().find(|one| one.name == stage);
+        let of_stage = settings.stage(stage);
         let after = |since: Option<Timestamp>, span: Option<Span>| since?.checked_add(span?.0).ok();
         let sla = sla_of(config, pipeline, stage);
         let look_by = after(waiting.unseen, sla.and_then(|sla| sla.look));
@@ -101,8 +101,7 @@ impl Care {
 /// What the stage says itself, else what its pipeline says. Pure.
 pub fn sla_of(config: &Config, pipeline: &str, stage: &str) -> Option<Sla> {
     let pipeline = config.pipelines.get(pipeline)?;
-    let stage = pipeline.stages.iter().find(|one| one.name == stage);
-    stage.and_then(|stage| stage.sla).or(pipeline.sla)
+    pipeline.stage(stage).and_then(|stage| stage.sla).or(pipeline.sla)
 }
 
 #[cfg(test)]

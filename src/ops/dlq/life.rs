@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::price::{Money, Spender, money};
-use crate::config::{Config, Kind};
+use crate::config::Config;
 use crate::ledger::{Event, JobRow, LedgerError, LedgerReader};
 use crate::message::Spent;
 use crate::quarantine::{Entry, Known};
@@ -110,7 +110,8 @@ impl Cost {
             *begun.entry((&event.pipeline, &event.stage)).or_default() += 1;
         }
         let asked = begun.iter().filter_map(|((pipeline, stage), attempts)| {
-            let (provider, model) = asks(config, pipeline, stage)?;
+            let asks = config.asks(pipeline, stage)?;
+            let (provider, model) = (asks.provider.to_owned(), asks.model.to_owned());
             let (pipeline, stage) = ((*pipeline).to_owned(), (*stage).to_owned());
             Some(Asked { pipeline, stage, provider, model, attempts: *attempts })
         });
@@ -121,18 +122,6 @@ impl Cost {
             price: money(config, deaths.iter().flat_map(Spender::parts)),
         }
     }
-}
-
-/// The provider and the model that a stage asks.
-pub fn asks(config: &Config, pipeline: &str, stage: &str) -> Option<(String, String)> {
-    let stages = &config.pipelines.get(pipeline)?.stages;
-    let (provider, model) = match &stages.iter().find(|one| one.name == stage)?.kind {
-        Kind::Embed(embed) => (&embed.provider, &embed.model),
-        Kind::Retrieve(retrieve) => (&retrieve.provider, &retrieve.model),
-        Kind::Generate(generate) => (&generate.provider, &generate.model),
-        _ => return None,
-    };
-    Some((provider.clone(), model.clone()))
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::life::asks;
-use crate::config::{Amount, Config, Kind, Price};
+use crate::config::{Amount, Asks, Config, Price};
 use crate::quarantine::{Group, Known, Share, TokensOf};
 
 /// An amount with its currency.
@@ -92,21 +91,15 @@ pub fn money<'a>(config: &Config, parts: impl IntoIterator<Item = Part<'a>>) -> 
 }
 
 fn price(config: &Config, pipeline: &str, stage: &str) -> Option<Price> {
-    let (provider, model) = paid(config, pipeline, stage)?;
-    config.price(&provider, &model)
+    let asks = paid(config, pipeline, stage)?;
+    config.price(asks.provider, asks.model)
 }
 
 /// The provider and the model that are paid for what dies in a stage: those that it asks itself, else those that wrote the draft
 /// that it works on.
-fn paid(config: &Config, pipeline: &str, stage: &str) -> Option<(String, String)> {
-    asks(config, pipeline, stage).or_else(|| {
-        let stages = &config.pipelines.get(pipeline)?.stages;
-        let here = stages.iter().position(|one| one.name == stage)?;
-        let before = stages.iter().take(here).rev();
-        before
-            .filter(|one| matches!(one.kind, Kind::Generate(_)))
-            .find_map(|one| asks(config, pipeline, &one.name))
-    })
+fn paid<'a>(config: &'a Config, pipeline: &str, stage: &str) -> Option<Asks<'a>> {
+    let before = || config.pipelines.get(pipeline)?.drafted_before(stage);
+    config.asks(pipeline, stage).or_else(before)
 }
 
 #[cfg(test)]

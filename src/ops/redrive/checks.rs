@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::control::unchanged;
 use super::{RunError, approval, estimate};
-use crate::config::{Amount, Config, GroupProtocol, Kind, Span, Stage};
+use crate::config::{Amount, Asks, Config, GroupProtocol, Kind, Span, Stage};
 use crate::flow::Topology;
 use crate::kafka::look::members;
 use crate::llm::openai::Client;
@@ -104,8 +104,7 @@ pub async fn check(
     limits: Limits,
     now: Timestamp,
 ) -> Result<Vec<Check>, RunError> {
-    let stage = config.pipelines.get(&plan.pipeline);
-    let stage = stage.and_then(|pipeline| pipeline.stages.iter().find(|stage| stage.name == plan.stage));
+    let stage = config.stage(&plan.pipeline, &plan.stage);
     let runs = index.active_runs().await?;
     Ok(vec![
         changed(config, index, plan, starting.map(|starting| starting.run.id.as_str())).await?,
@@ -174,23 +173,17 @@ async fn provider(config: &Config, stage: Option<&Stage>) -> Check {
 /// A real call to the provider that a stage of this kind calls, as small as there is one: what was found, well or not. `None`
 /// when it calls none.
 pub async fn asked_provider(config: &Config, kind: Option<&Kind>) -> Option<Result<String, String>> {
-    let (provider, model, is_chat) = match kind? {
-        Kind::Embed(kind) => (&kind.provider, &kind.model, false),
-        Kind::Retrieve(kind) => (&kind.provider, &kind.model, false),
-        Kind::Generate(kind) => (&kind.provider, &kind.model, true),
-        _ => return None,
-    };
-    Some(call(config, provider, model, is_chat).await)
+    Some(call(config, kind?.asks()?).await)
 }
 
-async fn call(config: &Config, provider: &str, model: &str, is_chat: bool) -> Result<String, String> {
+async fn call(config: &Config, Asks { provider, model, answer_max }: Asks<'_>) -> Result<String, String> {
     let settings = config.providers.get(provider);
     let settings = settings.ok_or_else(|| format!("the configuration has no provider '{provider}'"))?;
     let client = Client::new(provider, settings, &config.currency).map_err(|error| error.to_string())?;
     let (asked, bill) = (Instant::now(), Bill::new(Purpose::Probe));
-    let answer = match is_chat {
-        false => client.embed(&bill, model, &["ping".to_owned()]).await.map(|_| ()),
-        true => {
+    let answer = match answer_max {
+        None => client.embed(&bill, model, &["ping".to_owned()]).await.map(|_| ()),
+        Some(_) => {
             let messages = vec![ChatMessage { role: "user", content: "ping".into() }];
             let request = ChatRequest { model: model.to_owned(), messages, max_tokens: 1, temperature: 0.0 };
             client.chat(&bill, request).await.map(|_| ())

@@ -1,9 +1,8 @@
 //! What the letters of a plan will take of a provider, before anything is sent, and whether that is too much. Pure.
 
 use super::checks::{Check, Limits, fails, holds};
-use crate::config::{Config, Kind};
+use crate::config::{Asks, Config};
 use crate::message::Spent;
-use crate::ops::dlq::life::asks;
 use crate::quarantine::{Estimate, Plan, Preview};
 
 /// Bytes of a record to a token, where nobody has counted. Records are JSON, or Avro, and have headers, so that it is rather too much.
@@ -24,7 +23,7 @@ pub struct Letters<'a> {
 /// One call each of those that will run. `None` when their stage asks nobody.
 pub fn estimate(config: &Config, letters: Letters<'_>) -> Option<Estimate> {
     let Letters { pipeline, stage, count, bytes, preview, spent } = letters;
-    let (provider, model) = asks(config, pipeline, stage)?;
+    let asks = config.asks(pipeline, stage)?;
     let calls = match preview {
         // Of a large plan the ledger was asked for the first only.
         Some(Preview { asked: asked @ 1.., run, unknown, .. }) => {
@@ -40,14 +39,13 @@ pub fn estimate(config: &Config, letters: Letters<'_>) -> Option<Estimate> {
         Some(spent) => by_bytes.max(share(calls, spent.input, spent.calls)),
         None => by_bytes,
     };
-    let answer = answer_max(config, pipeline, stage);
-    let output = calls.saturating_mul(answer);
-    let price = config.price(&provider, &model);
+    let output = calls.saturating_mul(asks.answer_max.unwrap_or_default().into());
+    let price = config.price(asks.provider, asks.model);
     Some(Estimate {
         cost: price.map(|price| price.of(input, output)),
         currency: config.currency.clone(),
-        provider,
-        model,
+        provider: asks.provider.to_owned(),
+        model: asks.model.to_owned(),
         calls,
         input,
         output,
@@ -58,10 +56,10 @@ pub fn estimate(config: &Config, letters: Letters<'_>) -> Option<Estimate> {
 /// Whether it may cost that much, by the prices that hold now. What it will cost is not known where a price is missing, and so it is not below any limit.
 pub fn check(config: &Config, plan: &Plan, limits: Limits) -> Check {
     const NAME: &str = "cost";
-    let Some((provider, model)) = asks(config, &plan.pipeline, &plan.stage) else {
+    let Some(Asks { provider, model, .. }) = config.asks(&plan.pipeline, &plan.stage) else {
         return holds(NAME, "the stage asks no provider");
     };
-    let price = config.price(&provider, &model);
+    let price = config.price(provider, model);
     let estimate = plan.estimate.as_ref();
     let cost = estimate.zip(price).map(|(estimate, price)| price.of(estimate.input, estimate.output));
     let currency = &config.currency;
@@ -80,16 +78,6 @@ pub fn check(config: &Config, plan: &Plan, limits: Limits) -> Check {
             };
             fails(NAME, format!("it is not known: {why}; it may be {most} {currency}"))
         }
-    }
-}
-
-/// Most tokens of an answer: an embedding has none.
-fn answer_max(config: &Config, pipeline: &str, stage: &str) -> u64 {
-    let stages =
-        config.pipelines.get(pipeline).map(|pipeline| pipeline.stages.as_slice()).unwrap_or_default();
-    match stages.iter().find(|one| one.name == stage).map(|one| &one.kind) {
-        Some(Kind::Generate(generate)) => generate.max_tokens.into(),
-        _ => 0,
     }
 }
 

@@ -105,7 +105,7 @@ pub async fn survey(
 
 /// A real call. `None` when the stage calls none.
 async fn provider_of(config: &Config, (pipeline, stage): &StageName) -> Option<ProviderState> {
-    let stage = config.pipelines.get(pipeline)?.stages.iter().find(|one| one.name == *stage)?;
+    let stage = config.stage(pipeline, stage)?;
     let answer = asked_provider(config, Some(&stage.kind)).await?;
     Some(if answer.is_ok() { ProviderState::Up } else { ProviderState::Down })
 }

@@ -55,7 +55,7 @@ pub struct Stage {
 impl Stage {
     pub fn new(config: &Config, topics: &StageTopics) -> Self {
         let stage = config.pipelines.get(&topics.pipeline).and_then(|pipeline| {
-            let stage = pipeline.stages.iter().find(|stage| stage.name == topics.stage)?;
+            let stage = pipeline.stage(&topics.stage)?;
             Some((stage.delivery.unwrap_or(pipeline.delivery), &stage.kind))
         });
         let kind = stage.map(|(_, kind)| kind);

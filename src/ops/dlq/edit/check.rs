@@ -60,9 +60,7 @@ impl Check {
         let settings = config.pipelines.get(pipeline);
         let plan = settings.zip(topology.stage(pipeline, stage)).and_then(|(of, at)| Plan::around(of, at));
         let Some((plan, _)) = plan else { return Ok(None) };
-        let kind =
-            settings.and_then(|of| of.stages.iter().find(|one| one.name == stage)).map(|one| &one.kind);
-        let validate = match kind {
+        let validate = match config.stage(pipeline, stage).map(|one| &one.kind) {
             Some(Kind::Validate(settings)) => Some(settings.clone()),
             _ => None,
         };
