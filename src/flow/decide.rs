@@ -9,15 +9,15 @@ use super::{Class, Fault};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// To a rung, by its index, until this time; `attempt` failures so far.
-    Retry { rung: usize, due: Timestamp, attempt: u32, fault: Fault },
+    Retry { rung: usize, due: Timestamp, attempt: u32, fault: Box<Fault> },
     /// To the dead letter topic, after this many failures.
-    Dead { attempts: u32, fault: Fault },
+    Dead { attempts: u32, fault: Box<Fault> },
     /// Nowhere: the stage is sick, not the record. No attempt is counted.
-    Hold { fault: Fault },
+    Hold { fault: Box<Fault> },
 }
 
 /// Decides by the fault's class; a transient one climbs the ladder as long as its limits allow.
-pub fn decide(fault: Fault, past: Past, ladder: &Ladder, now: Timestamp) -> Verdict {
+pub fn decide(fault: Box<Fault>, past: Past, ladder: &Ladder, now: Timestamp) -> Verdict {
     let attempts = past.failures.saturating_add(1);
     match fault.class {
         Class::Systemic => Verdict::Hold { fault },

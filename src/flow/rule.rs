@@ -20,12 +20,9 @@ impl Rule {
     }
 }
 
-/// Gives the fault the class of the first rule that matches.
-pub fn classify(rules: &[Rule], mut fault: Fault) -> Fault {
-    if let Some(rule) = rules.iter().find(|rule| rule.matches(&fault)) {
-        fault.class = rule.class;
-    }
-    fault
+/// That of the first rule that matches, else its own.
+pub fn class_of(rules: &[Rule], fault: &Fault) -> Class {
+    rules.iter().find(|rule| rule.matches(fault)).map_or(fault.class, |rule| rule.class)
 }
 
 #[cfg(test)]
@@ -43,7 +40,7 @@ mod tests {
             },
             Rule { code: None, status: None, message: Some("tenant".into()), class: Class::Systemic },
         ];
-        let class = |fault| classify(&rules, fault).class;
+        let class = |fault: Fault| class_of(&rules, &fault);
         assert_eq!(class(Fault::new(Code::LlmBadRequest, "x").with_status(400)), Class::Transient);
         assert_eq!(class(Fault::new(Code::LlmBadRequest, "a tenant's").with_status(422)), Class::Systemic);
         assert_eq!(class(Fault::new(Code::LlmBadRequest, "x")), Class::Permanent);

@@ -125,7 +125,7 @@ impl TestKit {
             }
             Effect::Paused(fault) => {
                 self.kit.tally.paused(Some(&fault));
-                self.paused = Some(fault);
+                self.paused = Some(*fault);
             }
             Effect::Resumed => {
                 self.kit.tally.paused(None);

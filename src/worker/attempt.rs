@@ -16,7 +16,7 @@ use super::work::{Work, told};
 use crate::config::Span;
 use crate::flow::engine::{Publish, Ran, Rest};
 pub use crate::flow::fault::panicked;
-use crate::flow::rule::classify;
+use crate::flow::rule::class_of;
 use crate::flow::{Class, Code, Fault};
 use crate::ledger::state::State;
 use crate::ledger::{Begin, Claim, End, LedgerError};
@@ -33,11 +33,11 @@ pub async fn run(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Ran {
         Err(fault) => fault,
     };
     let fault = work.billed(&fault);
-    if classify(&kit.rules, fault.clone()).class == Class::Systemic {
+    if class_of(&kit.rules, &fault) == Class::Systemic {
         // The stage may pause for hours; the ledger shows meanwhile that nobody works on the job, and why.
         release(kit, work, Some(fault.clone())).await;
     }
-    Ran::Failed(fault)
+    Ran::Failed(fault.into())
 }
 
 /// Gives the job back to the ledger without a verdict.
@@ -95,7 +95,7 @@ async fn begin(kit: &Kit, work: &mut Work) -> Result<Option<Ran>, Fault> {
         Begin::Repeated => return Ok(Some(Ran::Ended(Rest::Over))),
         Begin::Condemned(lease, fault) => {
             work.lease = Some(lease);
-            return Ok(Some(Ran::Condemned(fault)));
+            return Ok(Some(Ran::Condemned(fault.into())));
         }
         Begin::Stored(lease, result) => {
             work.lease = Some(lease);

@@ -25,7 +25,7 @@ use super::attempt;
 use super::kit::Kit;
 use super::publish;
 use super::work::Work;
-use crate::flow::engine::{Arrival, Event, Publish, Ran, Refusal, SlotId, SlotSet, Slots};
+use crate::flow::engine::{Arrival, Event, Publish, Ran, SlotId, SlotSet, Slots};
 use crate::flow::{Code, Fault};
 use crate::kafka::delivery::{Report, Reports};
 use crate::message::Record;
@@ -222,8 +222,8 @@ impl Hands {
             self.sent.insert(slot, work);
         } else {
             let message = "this worker produces in transactions only";
-            let refusal = Refusal::Fault(Fault::new(Code::OutputUnwritable, message));
-            self.ended(Back { slot, work, from: Task::Send(Err(refusal)) });
+            let fault = Fault::new(Code::OutputUnwritable, message);
+            self.ended(Back { slot, work, from: Task::Send(Err(fault.into())) });
         }
     }
 

@@ -17,17 +17,16 @@ use crate::message::{DeadLetter, OutRecord, Spent, Trail, trail};
 
 /// Makes ready what the engine decided: `work.prepared` has the records and what the ledger is told afterwards.
 pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
-    let now = kit.clock.now();
     let prepared = match what {
         Publish::Output => {
             // Tried again for long, another copy of the job may have it by now.
-            if work.lease.as_ref().is_some_and(|lease| lease.is_over(now)) {
-                still_ours(attempt::keep(kit, work).await.map_err(Refusal::Fault)?)?;
+            if work.lease.as_ref().is_some_and(|lease| lease.is_over(kit.clock.now())) {
+                still_ours(attempt::keep(kit, work).await?)?;
             }
             Prepared { records: outputs(kit, work).await?, end: End::Done }
         }
         Publish::Retry { rung, due, attempt, fault } => {
-            let fault = &work.billed(fault);
+            let (fault, now) = (&work.billed(fault), kit.clock.now());
             let record = retry(kit, work, *rung, *due, *attempt, fault, now)?;
             let rung = record.topic.to_string();
             if let Some(lease) = work.lease.as_ref().filter(|_| work.outputs.is_some()) {
@@ -40,7 +39,7 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
             Prepared { records: Arc::from([record]), end }
         }
         Publish::Dead { attempts, fault, detail, dated } => {
-            let fault = &work.billed(fault);
+            let (fault, now) = (&work.billed(fault), kit.clock.now());
             condemn(kit, work, fault, now).await?;
             let letter = DeadLetter::new(scene(kit, work, *attempts, now), fault);
             let letter = DeadLetter { spent: spent(work, fault), ..letter };
@@ -92,6 +91,7 @@ pub fn refusal(kit: &Kit, what: &Publish, error: &ProduceError) -> Refusal {
         (false, ProduceError::TooLarge { .. }) => Fault::new(Code::RecordTooLarge, error.to_string()),
         (false, _) => Fault::new(Code::OutputUnwritable, error.to_string()),
     };
+    let fault = Box::new(fault);
     match error {
         ProduceError::TooLarge { .. } => Refusal::TooLarge(fault),
         ProduceError::Timestamp { .. } => Refusal::Dated(fault),
@@ -104,7 +104,7 @@ async fn outputs(kit: &Kit, work: &Work) -> Result<Arc<[OutRecord]>, Refusal> {
     let mut records = Vec::with_capacity(outputs.len());
     for output in outputs {
         let record = kit.runner.write(work, output, kit.output.as_ref()).await;
-        records.push(record.map_err(Refusal::Fault)?);
+        records.push(record?);
     }
     fitting(kit, records)
 }
@@ -119,7 +119,7 @@ fn fitting(kit: &Kit, records: Vec<OutRecord>) -> Result<Arc<[OutRecord]>, Refus
         let message = format!(
             "an output of {size} bytes is more than the {max} that topic '{topic}' takes (record_max)"
         );
-        return Err(Refusal::TooLarge(Fault::new(Code::RecordTooLarge, message)));
+        return Err(Refusal::TooLarge(Fault::new(Code::RecordTooLarge, message).into()));
     }
     Ok(records.into())
 }
@@ -134,7 +134,7 @@ fn retry(
     now: Timestamp,
 ) -> Result<OutRecord, Refusal> {
     let topic = kit.topics.rungs.get(rung).or(kit.topics.rungs.last()).map(|rung| rung.topic.clone());
-    let none = || Refusal::Fault(Fault::new(Code::OutputUnwritable, "the stage has no rungs"));
+    let none = || Fault::new(Code::OutputUnwritable, "the stage has no rungs");
     let before = &work.envelope.trail;
     let trail = Trail {
         attempt,
@@ -149,7 +149,7 @@ fn retry(
 }
 
 fn park(kit: &Kit, work: &Work) -> Result<OutRecord, Refusal> {
-    let none = || Refusal::Fault(Fault::new(Code::OutputUnwritable, "the stage has no parking topic"));
+    let none = || Fault::new(Code::OutputUnwritable, "the stage has no parking topic");
     let topic = kit.topics.park.clone().ok_or_else(none)?;
     Ok(satellite(kit, work, topic, &work.envelope.trail))
 }
@@ -187,8 +187,7 @@ fn noted(
     what: &'static str,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let ours = attempt::held(work, answer, now).map_err(|error| Refusal::Fault(unavailable(what, &error)))?;
-    still_ours(ours)
+    still_ours(attempt::held(work, answer, now).map_err(|error| unavailable(what, &error))?)
 }
 
 fn still_ours(ours: bool) -> Result<(), Refusal> {
@@ -201,7 +200,7 @@ async fn note(kit: &Kit, work: &mut Work, end: End) -> Result<(), Refusal> {
     let now = kit.clock.now();
     if work.lease.as_ref().is_none_or(|lease| lease.is_over(now)) {
         let begun = kit.ledger.begin(attempt::claim(kit, work)).await;
-        match begun.map_err(|e| Refusal::Fault(unavailable("begin", &e)))? {
+        match begun.map_err(|e| unavailable("begin", &e))? {
             Begin::Fresh(lease) | Begin::Stored(lease, _) | Begin::Condemned(lease, _) => {
                 work.lease = Some(lease);
             }

@@ -94,7 +94,7 @@ impl Transactions {
             TransactError::Again { cause } => {
                 let message =
                     format!("Kafka did not commit the transaction, and nothing of it can be seen: {cause}");
-                Abort::Again(Fault::new(Code::OutputUnwritable, message))
+                Abort::Again(Fault::new(Code::OutputUnwritable, message).into())
             }
             TransactError::Stale { cause } => {
                 tracing::debug!("the group changed during a transaction, which is repeated: {cause}");

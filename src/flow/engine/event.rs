@@ -1,4 +1,6 @@
 //! The words between the engine and the worker: what the engine is told, what it says is to be done. Data only.
+//!
+//! They are moved a dozen times for each record, and most records have nothing to tell of a failure: faults are boxed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,12 +89,12 @@ pub enum Ran {
     /// The ledger says that it was sent on before: nothing to produce.
     Ended(Rest),
     /// The ledger says that it was condemned before and perhaps never written to the dead letter topic.
-    Condemned(Fault),
+    Condemned(Box<Fault>),
     /// Another copy of the job is being run.
     Busy,
     /// The ledger says that another process has taken the partition over.
     Ousted,
-    Failed(Fault),
+    Failed(Box<Fault>),
 }
 
 /// Where the ledger says that the job of a record is, of which a copy came again.
@@ -116,13 +118,13 @@ pub enum Publish {
         rung: usize,
         due: Timestamp,
         attempt: u32,
-        fault: Fault,
+        fault: Box<Fault>,
     },
     /// `detail` is how much of the fault is told; without `dated` the record's own time is left out, because
     /// Kafka refuses it.
     Dead {
         attempts: u32,
-        fault: Fault,
+        fault: Box<Fault>,
         detail: Detail,
         dated: bool,
     },
@@ -136,9 +138,9 @@ pub enum Publish {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Larger than the topic takes.
-    TooLarge(Fault),
+    TooLarge(Box<Fault>),
     /// The topic takes no record of this time.
-    Dated(Fault),
+    Dated(Box<Fault>),
     /// Another copy has the job, or had it: what became of it is looked up again before anything is said of this one.
     TakenOver,
     /// The ledger says that there is nothing to do for it.
@@ -146,7 +148,13 @@ pub enum Refusal {
     /// The ledger says that another process has taken the partition over.
     Ousted,
     /// Anything else; its class says whether it is the record's fault.
-    Fault(Fault),
+    Fault(Box<Fault>),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Refusal::Fault(Box::new(fault))
+    }
 }
 
 /// Why a transaction was not committed. Nothing of it can be seen by anybody.
@@ -155,7 +163,7 @@ pub enum Abort {
     /// Kafka does not take what this record becomes.
     Record(SlotId, Refusal),
     /// The same may be tried again.
-    Again(Fault),
+    Again(Box<Fault>),
     /// The group has changed meanwhile; the same may be tried again as a member of the new one.
     Stale,
     /// We are not, or no longer, who may write it, or nobody can say whether it was committed: everything in
@@ -194,7 +202,7 @@ pub enum Event {
     Transacted(Result<(), Abort>),
     Settled {
         slot: SlotId,
-        result: Result<(), Fault>,
+        result: Result<(), Box<Fault>>,
     },
     /// Time has passed.
     Tick,
@@ -240,7 +248,7 @@ pub enum Effect {
     /// Leave the group and join it anew; nothing is held any more.
     Rejoin,
     /// The stage pauses, or pauses for another reason than before.
-    Paused(Fault),
+    Paused(Box<Fault>),
     Resumed,
 }
 

@@ -100,7 +100,7 @@ impl Health {
                 self.recover(id)
             }
             Ran::Busy | Ran::Ousted | Ran::Ended(_) | Ran::Replayed | Ran::Condemned(_) => self.forget(id),
-            Ran::Failed(fault) if fault.class == Class::Systemic => self.sicken(id, fault.clone(), now),
+            Ran::Failed(fault) if fault.class == Class::Systemic => self.sicken(id, (**fault).clone(), now),
             Ran::Failed(fault) if speaks_of_outage(fault) => match &mut self.sick {
                 Some(sick) if sick.fault.code == Code::LlmUnavailable => {
                     let outage = sick.fault.clone().with_retry_after(fault.retry_after);

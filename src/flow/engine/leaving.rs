@@ -95,7 +95,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn settled(&mut self, id: SlotId, result: Result<(), Fault>, now: Timestamp) {
+    pub(super) fn settled(&mut self, id: SlotId, result: Result<(), Box<Fault>>, now: Timestamp) {
         let Some(what) = self.leaving_at(id, Step::Settle) else { return };
         match result {
             Ok(()) => {
@@ -175,12 +175,12 @@ impl Engine {
     }
 
     /// It is kept, and tried again until it is taken; meanwhile the stage pauses.
-    fn stick(&mut self, id: SlotId, what: Publish, step: Step, fault: Fault, now: Timestamp) {
+    fn stick(&mut self, id: SlotId, what: Publish, step: Step, fault: Box<Fault>, now: Timestamp) {
         if self.window.drains(id) {
             return self.forget(id);
         }
         self.window.set_phase(id, Phase::Stuck(what, step));
-        self.health.refused(id, fault, now);
+        self.health.refused(id, *fault, now);
     }
 
     /// Commits are grouped: the first record that ends sets the time, all that end until then go with it, unless a

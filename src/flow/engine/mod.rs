@@ -46,7 +46,7 @@ use self::window::{Admitted, Phase, Window};
 use super::breaker::{Circuit, speaks_of_outage};
 use super::decide::{Verdict, decide};
 use super::ladder::Past;
-use super::rule::classify;
+use super::rule::class_of;
 use super::{Code, Fault};
 use crate::message::TopicPartition;
 use crate::message::deadletter::Detail;
@@ -182,7 +182,7 @@ impl Engine {
         let paused = self.health.paused();
         match (paused, std::mem::replace(&mut self.told, paused.map(|fault| fault.code))) {
             (Some(fault), told) if told != Some(fault.code) => {
-                self.effects.push(Effect::Paused(fault.clone()))
+                self.effects.push(Effect::Paused(fault.clone().into()))
             }
             (None, Some(_)) => self.effects.push(Effect::Resumed),
             _ => {}
@@ -203,7 +203,10 @@ impl Engine {
             return;
         }
         let result = match result {
-            Ran::Failed(fault) => Ran::Failed(classify(&self.spec.rules, fault)),
+            Ran::Failed(mut fault) => {
+                fault.class = class_of(&self.spec.rules, &fault);
+                Ran::Failed(fault)
+            }
             other => other,
         };
         self.health.ran(id, &result, now);
@@ -221,7 +224,7 @@ impl Engine {
         }
     }
 
-    fn failed(&mut self, id: SlotId, fault: Fault, now: Timestamp) {
+    fn failed(&mut self, id: SlotId, fault: Box<Fault>, now: Timestamp) {
         let past = self.past(id);
         let first_failure = past.first_failure.map(|first| self.pauses.spare(first, now));
         match decide(fault, Past { first_failure, ..past }, &self.spec.ladder, now) {
@@ -368,7 +371,7 @@ impl Engine {
 }
 
 /// A dead letter that says all there is to say.
-fn dead(attempts: u32, fault: Fault) -> Publish {
+fn dead(attempts: u32, fault: Box<Fault>) -> Publish {
     Publish::Dead { attempts, fault, detail: Detail::Full, dated: true }
 }
 

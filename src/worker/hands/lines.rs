@@ -5,7 +5,7 @@ use tracing::{Level, Span};
 use super::held::Held;
 use crate::flow::Fault;
 use crate::flow::engine::{Publish, Refusal};
-use crate::flow::rule::classify;
+use crate::flow::rule::class_of;
 use crate::ledger::End;
 use crate::telemetry::log;
 use crate::worker::kit::Kit;
@@ -15,7 +15,7 @@ pub fn complain(span: &Span, kit: &Kit, fault: &Fault) {
     log::record_code(span, fault.code);
     span.in_scope(|| {
         let chain = (!fault.chain.is_empty()).then(|| fault.chain.join(": "));
-        tracing::warn!(class = %classify(&kit.rules, fault.clone()).class, chain, "{fault}");
+        tracing::warn!(class = %class_of(&kit.rules, fault), chain, "{fault}");
     });
 }
 

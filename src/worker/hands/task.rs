@@ -32,7 +32,7 @@ pub enum Task {
     Attempt(Ran),
     Prepare(Result<(), Refusal>),
     Send(Result<(), Refusal>),
-    Settle(Result<(), Fault>),
+    Settle(Result<(), Box<Fault>>),
     /// A forgotten record was given back to the ledger.
     Release,
 }
@@ -44,7 +44,7 @@ impl Job {
             match self {
                 Job::Attempt => Task::Attempt(attempt::run(kit, work, cancel).await),
                 Job::Prepare => Task::Prepare(publish::prepare(kit, work, what).await),
-                Job::Settle => Task::Settle(publish::settle(kit, work).await),
+                Job::Settle => Task::Settle(publish::settle(kit, work).await.map_err(Box::new)),
             }
         };
         let run = AssertUnwindSafe(run).catch_unwind().await;
@@ -54,9 +54,9 @@ impl Job {
     /// What it comes to when it fails as a whole.
     pub fn failed(self, fault: Fault) -> Task {
         match self {
-            Job::Attempt => Task::Attempt(Ran::Failed(fault)),
-            Job::Prepare => Task::Prepare(Err(Refusal::Fault(fault))),
-            Job::Settle => Task::Settle(Err(fault)),
+            Job::Attempt => Task::Attempt(Ran::Failed(fault.into())),
+            Job::Prepare => Task::Prepare(Err(fault.into())),
+            Job::Settle => Task::Settle(Err(fault.into())),
         }
     }
 }

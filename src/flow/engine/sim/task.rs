@@ -38,7 +38,7 @@ enum At {
     },
     Storing,
     /// The job is given back before the failure is told.
-    Releasing(Fault),
+    Releasing(Box<Fault>),
     Noted(Lease),
     Sending(usize),
 }
@@ -49,7 +49,7 @@ pub enum Done {
     Ran(Ran),
     Prepared(Result<(), Refusal>),
     Sent(Result<(), Refusal>),
-    Settled(Result<(), Fault>),
+    Settled(Result<(), Box<Fault>>),
     Released,
 }
 
@@ -70,8 +70,8 @@ pub struct Task {
 /// The longest that Kafka or the ledger takes to answer.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
-fn fault(code: Code) -> Fault {
-    Fault::new(code, "as the seed wants it")
+fn fault(code: Code) -> Box<Fault> {
+    Box::new(Fault::new(code, "as the seed wants it"))
 }
 
 impl Task {
@@ -160,7 +160,7 @@ impl Task {
         }
     }
 
-    fn settle(&mut self, env: &mut Env) -> Result<(), Fault> {
+    fn settle(&mut self, env: &mut Env) -> Result<(), Box<Fault>> {
         let (Some(lease), Some(prepared)) = (self.work.lease, self.work.prepared.clone()) else {
             self.work.loose = false;
             return Ok(());
@@ -183,8 +183,8 @@ impl Task {
 fn end(what: &Publish) -> End {
     match what {
         Publish::Output => End::Done,
-        Publish::Retry { attempt, fault, .. } => End::Waiting { attempt: *attempt, fault: fault.clone() },
-        Publish::Dead { attempts, fault, .. } => End::Dead { attempt: *attempts, fault: fault.clone() },
+        Publish::Retry { attempt, fault, .. } => End::Waiting { attempt: *attempt, fault: (**fault).clone() },
+        Publish::Dead { attempts, fault, .. } => End::Dead { attempt: *attempts, fault: (**fault).clone() },
         Publish::Park => End::Parked,
         Publish::Discard => End::Discarded,
     }

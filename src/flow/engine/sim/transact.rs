@@ -114,7 +114,7 @@ impl Running {
             self.txn = env.broker.begin(producer, epoch, env.now)?;
             return Ok(None);
         };
-        let again = || Abort::Again(Fault::new(Code::OutputUnwritable, "as the seed wants it"));
+        let again = || Abort::Again(Fault::new(Code::OutputUnwritable, "as the seed wants it").into());
         if env.aborts() {
             return self.abort(txn, epoch, again(), env);
         }

@@ -79,8 +79,8 @@ pub fn drained(partition: TopicPartition, commit: Option<i64>) -> Effect {
     Effect::Drained { partitions: vec![partition], commit }
 }
 
-pub fn fault(code: Code) -> Fault {
-    Fault::new(code, "as the test wants it")
+pub fn fault(code: Code) -> Box<Fault> {
+    Box::new(Fault::new(code, "as the test wants it"))
 }
 
 /// The records that these effects start.
@@ -115,7 +115,7 @@ pub fn what(effects: &[Effect]) -> Publish {
     }
 }
 
-pub fn dead_letter(attempts: u32, fault: Fault) -> Publish {
+pub fn dead_letter(attempts: u32, fault: Box<Fault>) -> Publish {
     Publish::Dead { attempts, fault, detail: Detail::Full, dated: true }
 }
 

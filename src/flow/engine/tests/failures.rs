@@ -4,7 +4,7 @@ use super::driver::*;
 use crate::flow::engine::*;
 use crate::flow::ladder::Past;
 use crate::flow::rule::Rule;
-use crate::flow::{Class, Code, Fault};
+use crate::flow::{Class, Code};
 use crate::message::deadletter::Detail;
 
 #[test]
@@ -33,7 +33,9 @@ fn the_provider_decides_how_long_to_wait() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
     let asked = fault(Code::LlmRateLimited).with_retry_after(Some(SECOND * 17));
-    let Publish::Retry { rung, due, .. } = what(&d.ran(0, Ran::Failed(asked))) else { panic!("no retry") };
+    let Publish::Retry { rung, due, .. } = what(&d.ran(0, Ran::Failed(asked.into()))) else {
+        panic!("no retry")
+    };
     assert_eq!((rung, due), (1, d.after(SECOND * 17)));
 }
 
@@ -166,7 +168,7 @@ fn answers_about_records_that_do_not_run_change_nothing() {
     d.fill(0..2);
     assert_eq!(d.ran(1, Ran::Output), [], "ready, not running");
     assert_eq!(d.published(0), [], "running, not publishing");
-    assert_eq!(d.ran(77, Ran::Failed(Fault::new(Code::LlmUnauthorized, "x"))), [], "never seen");
+    assert_eq!(d.ran(77, Ran::Failed(fault(Code::LlmUnauthorized))), [], "never seen");
     assert_eq!(d.engine.paused(), None);
     assert_eq!(numbers(&d), (2, 1, 0));
 }

@@ -76,7 +76,7 @@ fn failures_of_what_ran_before_the_pause_do_not_make_the_wait_longer() {
 fn the_provider_decides_when_it_is_tried_again() {
     let mut d = Driver::new(|_| {});
     d.fill(0..1);
-    d.ran(0, Ran::Failed(fault(Code::LlmQuotaExhausted).with_retry_after(Some(SECOND * 90))));
+    d.ran(0, Ran::Failed(fault(Code::LlmQuotaExhausted).with_retry_after(Some(SECOND * 90)).into()));
     assert_eq!(until_next_try(&mut d), SECOND * 90);
 }
 
@@ -238,8 +238,8 @@ fn in_an_outage_the_provider_decides_when_it_is_tried_again_and_the_reason_stays
     broken_connections(&mut d, 10, 100);
     let reason = d.engine.paused().cloned().unwrap();
     assert_eq!(starts(&d.pass(SECOND)), [9]);
-    d.ran(9, Ran::Failed(fault(Code::LlmOverloaded).with_retry_after(Some(SECOND * 20))));
-    assert_eq!(d.engine.paused(), Some(&reason.with_retry_after(Some(SECOND * 20))));
+    d.ran(9, Ran::Failed(fault(Code::LlmOverloaded).with_retry_after(Some(SECOND * 20)).into()));
+    assert_eq!(d.engine.paused(), Some(&reason.with_retry_after(Some(SECOND * 20)).into()));
     assert_eq!(until_next_try(&mut d), SECOND * 20);
 }
 

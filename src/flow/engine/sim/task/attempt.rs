@@ -9,7 +9,7 @@ impl Task {
             At::Calling { until, .. } => self.call(until, env),
             At::Storing => self.store(who, env),
             At::Releasing(fault) => {
-                self.release(Some(fault.clone()), env);
+                self.release(Some((*fault).clone()), env);
                 Some(Ran::Failed(fault))
             }
             At::Noted(_) | At::Sending(_) => unreachable!("no part of an attempt"),
@@ -28,7 +28,7 @@ impl Task {
                 }
                 Ok(Begin::Condemned(lease, fault)) => {
                     self.work.lease = Some(lease);
-                    return Some(Ran::Condemned(fault));
+                    return Some(Ran::Condemned(fault.into()));
                 }
                 Ok(Begin::Stored(lease, outputs)) => {
                     (self.work.lease, self.work.outputs) = (Some(lease), Some(outputs));
@@ -73,12 +73,12 @@ impl Task {
             }
             Outcome::Limited(seconds) => {
                 let asked = Some(Duration::from_secs(seconds));
-                self.fails(fault(Code::LlmRateLimited).with_retry_after(asked))
+                self.fails(fault(Code::LlmRateLimited).with_retry_after(asked).into())
             }
         }
     }
 
-    fn fails(&mut self, fault: Fault) -> Option<Ran> {
+    fn fails(&mut self, fault: Box<Fault>) -> Option<Ran> {
         if fault.class != Class::Systemic {
             return Some(Ran::Failed(fault));
         }
