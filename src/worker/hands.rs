@@ -24,6 +24,7 @@ use self::task::{Back, Job, Task};
 use super::attempt;
 use super::kit::Kit;
 use super::publish;
+use super::traced;
 use super::work::Work;
 use crate::flow::engine::{Arrival, Event, Publish, Ran, Refusal, SlotId, SlotSet, Slots};
 use crate::flow::{Code, Fault};
@@ -302,6 +303,7 @@ impl Hands {
 
     /// The engine has forgotten the record: the ledger is told where it went, or that nobody has it.
     fn hand_back(&mut self, slot: SlotId, mut work: Box<Work>) {
+        traced::released(&self.kit, &mut work);
         if work.lease.is_none() {
             return;
         }

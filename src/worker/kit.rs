@@ -13,6 +13,7 @@ use crate::flow::topology::StageTopics;
 use crate::kafka::Producer;
 use crate::ledger::{Holding, Ledger};
 use crate::message::Topic;
+use crate::telemetry::traces::Traces;
 
 /// See the module.
 pub struct Kit {
@@ -42,6 +43,8 @@ pub struct Kit {
     pub ledger: Arc<dyn Ledger>,
     /// Produces outside of transactions; `None` where there are none but in a test kit.
     pub producer: Option<Arc<Producer>>,
+    /// `None` where nobody wants to see them.
+    pub traces: Option<Arc<Traces>>,
     pub clock: Clock,
     pub tally: Arc<Tally>,
 }

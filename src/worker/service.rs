@@ -131,6 +131,9 @@ impl Service {
         if let Some(producer) = &self.producer {
             producer.flush(Duration::from_secs(5)).await;
         }
+        if let Some(traces) = &self.edges.traces {
+            traces.stop().await;
+        }
         self.edges.instance.leave().await;
     }
 }
@@ -187,6 +190,7 @@ pub fn kit(
         output_max: next.map_or(usize::MAX, |plan| usize::try_from(plan.message_max.0).unwrap_or(usize::MAX)),
         ledger: edges.ledger.clone(),
         producer: None,
+        traces: edges.traces.clone(),
         clock: Clock::System,
         tally: Arc::new(Tally::new(&topics)),
         output: topics.next.as_deref().map(Topic::from),
