@@ -129,7 +129,8 @@ impl Client {
         let result = reply.and_then(|body| wire::completion(&body, model));
         self.finish(call, result, |completion| {
             let (model, reason) = (completion.model.clone(), completion.finish_reason.clone());
-            let answered = Answered { model: Some(model), finish_reason: Some(reason), ..Answered::default() };
+            let answered =
+                Answered { model: Some(model), finish_reason: Some(reason), ..Answered::default() };
             (completion.usage, answered)
         })
     }

@@ -18,7 +18,7 @@ use tracing::Span;
 
 pub use self::cancel::Cancel;
 use self::held::Held;
-use self::lines::{complain, complain_of_refusal, told};
+use self::lines::{complain, complain_of_refusal, tell_repeats, told};
 use self::pace::{Done, Pace, Timed};
 use self::task::{Back, Job, Task};
 use super::attempt;
@@ -124,6 +124,11 @@ impl Hands {
     /// Waits for the last steps. The engine holds nothing any more; what comes back goes to the ledger.
     pub async fn finish(&mut self) {
         while self.next().await.is_some() {}
+    }
+
+    /// Says how many lines of a flood were left out, where it is time to.
+    pub fn tell_repeats(&self, all: bool) {
+        tell_repeats(&self.kit, all);
     }
 
     /// Number of steps that are being done.

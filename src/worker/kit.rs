@@ -13,6 +13,7 @@ use crate::flow::topology::StageTopics;
 use crate::kafka::Producer;
 use crate::ledger::{Holding, Ledger};
 use crate::message::Topic;
+use crate::telemetry::log::repeats::Repeats;
 use crate::telemetry::traces::Traces;
 
 /// See the module.
@@ -46,6 +47,8 @@ pub struct Kit {
     /// `None` where nobody wants to see them.
     pub traces: Option<Arc<Traces>>,
     pub clock: Clock,
+    /// Keeps a flood of failures from being one of lines.
+    pub repeats: Repeats,
     pub tally: Arc<Tally>,
 }
 

@@ -29,6 +29,7 @@ use crate::schema::codec::CodecError;
 use crate::schema::{Codec, Plan};
 use crate::stage::{self, BuildError};
 use crate::telemetry::http::Readiness;
+use crate::telemetry::log::repeats::Repeats;
 
 /// Time a lease lasts beyond the stage's own time and the time Kafka may take: queues, pauses of the machine.
 const LEASE_ROOM: Duration = Duration::from_secs(30);
@@ -192,6 +193,7 @@ pub fn kit(
         producer: None,
         traces: edges.traces.clone(),
         clock: Clock::System,
+        repeats: Repeats::default(),
         tally: Arc::new(Tally::new(&topics)),
         output: topics.next.as_deref().map(Topic::from),
         topics,

@@ -138,7 +138,14 @@ fn any_letter() -> impl Strategy<Value = (DeadLetter, Headers)> {
     let numbers = (any::<u32>(), any::<u32>(), told);
     let times = (arbitrary::time(), arbitrary::time());
     (arbitrary::headers(), arbitrary::coordinates(), texts, chain, numbers, times).prop_map(
-        |(original, origin, texts, chain, (attempts, redrives, (spent, span)), (first_failure, last_failure))| {
+        |(
+            original,
+            origin,
+            texts,
+            chain,
+            (attempts, redrives, (spent, span)),
+            (first_failure, last_failure),
+        )| {
             let Correlation { job, tenant, resource, traceparent } =
                 trail::open(&arbitrary::record(original.clone()), false).correlation;
             let mut texts = texts.into_iter();

@@ -122,7 +122,16 @@ fn any_trail() -> impl Strategy<Value = Trail> {
     let told = (proptest::option::of(arbitrary::spent()), proptest::option::of(arbitrary::span()));
     let rest = (edit, discard, told);
     (any::<u32>(), time(), time(), time(), any::<u32>(), code, rest, arbitrary::coordinates()).prop_map(
-        |(attempt, due, first_failure, last_failure, redrives, code, (edit, discard, (spent, span)), origin)| Trail {
+        |(
+            attempt,
+            due,
+            first_failure,
+            last_failure,
+            redrives,
+            code,
+            (edit, discard, (spent, span)),
+            origin,
+        )| Trail {
             attempt,
             due,
             first_failure,

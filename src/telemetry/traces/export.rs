@@ -153,7 +153,8 @@ impl Sending {
             }
         };
         // A queue that is closed gives what it has, and ends.
-        if tokio::time::timeout(*delay, stop.run_until_cancelled(gather)).await.is_ok_and(|all| all.is_none()) {
+        if tokio::time::timeout(*delay, stop.run_until_cancelled(gather)).await.is_ok_and(|all| all.is_none())
+        {
             waiting.close();
             while batch.len() < *batch_max
                 && let Ok(span) = waiting.try_recv()

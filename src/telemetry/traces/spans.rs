@@ -42,7 +42,8 @@ impl Spans {
     /// attempts, retries and redrives all hang on it.
     fn root(&self, attempt: &Attempt, subject: &Subject<'_>) -> SpanData {
         let origin = &subject.envelope.trail.origin;
-        let at = origin.timestamp.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(attempt.begun);
+        let at =
+            origin.timestamp.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(attempt.begun);
         let mut attributes = self.messaging("create", &origin.topic);
         belongs(&mut attributes, &subject.envelope.correlation);
         SpanData {
@@ -113,12 +114,16 @@ impl Spans {
         ];
         let model = answered.model.clone().map(|model| KeyValue::new(names::GEN_AI_RESPONSE_MODEL, model));
         let reason = answered.finish_reason.clone().map(StringValue::from);
-        let reasons = |reason| KeyValue::new(names::GEN_AI_FINISH_REASONS, Value::Array(Array::String(vec![reason])));
+        let reasons =
+            |reason| KeyValue::new(names::GEN_AI_FINISH_REASONS, Value::Array(Array::String(vec![reason])));
         let port = endpoint.port.map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port)));
         let status = answered.status.map(|status| KeyValue::new(names::HTTP_STATUS, i64::from(status)));
         let error = called.error.as_ref().map(|(code, _)| KeyValue::new(names::ERROR_TYPE, *code));
         let tokens = answered.spent.map(|spent| {
-            [number(names::GEN_AI_INPUT_TOKENS, spent.input), number(names::GEN_AI_OUTPUT_TOKENS, spent.output)]
+            [
+                number(names::GEN_AI_INPUT_TOKENS, spent.input),
+                number(names::GEN_AI_OUTPUT_TOKENS, spent.output),
+            ]
         });
         attributes.extend([model, reason.map(reasons), port, status, error].into_iter().flatten());
         attributes.extend(tokens.into_iter().flatten());
