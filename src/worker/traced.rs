@@ -10,11 +10,13 @@ use crate::llm::Bill;
 use crate::message::SpanId;
 use crate::telemetry::traces::{Attempt, End, Subject};
 
-/// An attempt begins.
+/// An attempt begins. One before it of which nothing became was made while the stage paused.
 pub fn begin(kit: &Kit, work: &mut Work) {
-    if let Some(traces) = &kit.traces {
-        work.attempt = traces.begin(&work.envelope, kit.clock.now());
+    let Some(traces) = &kit.traces else { return };
+    if let Some(fault) = untold(work).and_then(|attempt| attempt.failed().cloned()) {
+        end(kit, work, &End::Paused { fault: &fault });
     }
+    work.attempt = traces.begin(&work.envelope, kit.clock.now());
 }
 
 /// The stage's own work is done, and this is what it has asked providers.
@@ -28,10 +30,14 @@ pub fn called(work: &mut Work, bill: &Bill) {
 pub fn over(kit: &Kit, work: &mut Work, ran: &Ran) {
     let Some(attempt) = &mut work.attempt else { return };
     match ran {
-        Ran::Output | Ran::Replayed => attempt.over(kit.clock.now(), *ran == Ran::Replayed),
+        Ran::Output => attempt.over(kit.clock.now(), None),
+        Ran::Replayed => {
+            attempt.over(kit.clock.now(), None);
+            attempt.replayed();
+        }
         Ran::Failed(fault) => {
-            attempt.over(kit.clock.now(), false);
             let fault = classify(&kit.rules, fault.clone());
+            attempt.over(kit.clock.now(), Some(fault.clone()));
             if fault.class == Class::Systemic {
                 end(kit, work, &End::Paused { fault: &fault });
             }
@@ -76,14 +82,19 @@ pub fn prepared(kit: &Kit, work: &mut Work, what: &Publish) {
 
 /// The record is handed back.
 pub fn released(kit: &Kit, work: &mut Work) {
-    if work.attempt.as_ref().is_some_and(|attempt| !attempt.is_told()) {
-        end(kit, work, &End::Released);
+    if let Some(attempt) = untold(work) {
+        let fault = attempt.failed().cloned();
+        end(kit, work, &End::Released { fault: fault.as_ref() });
     }
 }
 
 /// The span of the last attempt, here or before.
 pub fn span(work: &Work) -> Option<SpanId> {
     work.attempt.as_ref().map(|attempt| attempt.id()).or(work.envelope.trail.span)
+}
+
+fn untold(work: &Work) -> Option<&Attempt> {
+    work.attempt.as_deref().filter(|attempt| !attempt.is_told())
 }
 
 fn end(kit: &Kit, work: &mut Work, end: &End<'_>) {

@@ -21,6 +21,8 @@ pub struct Attempt {
     pub(super) over: Option<Timestamp>,
     /// The ledger had the result.
     pub(super) replayed: bool,
+    /// What went wrong, as far as it is known.
+    failed: Option<Fault>,
     pub(super) calls: Vec<Called>,
     /// Whether it is kept though nothing goes wrong.
     kept: bool,
@@ -53,7 +55,7 @@ pub enum End<'a> {
     /// Somebody gave it up.
     Discarded,
     /// It was handed back before anything became of it.
-    Released,
+    Released { fault: Option<&'a Fault> },
 }
 
 impl<'a> End<'a> {
@@ -64,14 +66,15 @@ impl<'a> End<'a> {
             End::Dead { .. } => "dlq",
             End::Paused { .. } => "paused",
             End::Discarded => "discarded",
-            End::Released => "released",
+            End::Released { .. } => "released",
         }
     }
 
     pub(super) fn fault(&self) -> Option<&'a Fault> {
         match self {
             End::Retry { fault, .. } | End::Dead { fault, .. } | End::Paused { fault } => Some(fault),
-            End::Ok | End::Discarded | End::Released => None,
+            End::Released { fault } => *fault,
+            End::Ok | End::Discarded => None,
         }
     }
 }
@@ -92,6 +95,7 @@ impl Attempt {
             begun,
             over: None,
             replayed: false,
+            failed: None,
             calls: Vec::new(),
             kept: sampled || trail.attempt > 0 || trail.redrives > 0,
             told: None,
@@ -102,10 +106,18 @@ impl Attempt {
         self.id
     }
 
-    /// The stage's work is over: it has called these, or the ledger had the result.
-    pub fn over(&mut self, now: Timestamp, replayed: bool) {
-        self.over = Some(now);
-        self.replayed = replayed;
+    /// The stage's work is over.
+    pub fn over(&mut self, now: Timestamp, failed: Option<Fault>) {
+        (self.over, self.failed) = (Some(now), failed);
+    }
+
+    /// The ledger had the result, and nothing was run.
+    pub fn replayed(&mut self) {
+        self.replayed = true;
+    }
+
+    pub fn failed(&self) -> Option<&Fault> {
+        self.failed.as_ref()
     }
 
     /// Calls of providers are spans of their own.

@@ -114,6 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn every_name_stands_on_the_page_about_traces() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/traces-and-logs.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let names = include_str!("conventions.rs").lines().filter(|line| line.starts_with("pub const "));
+        let names = names.flat_map(|line| line.split('"').skip(1).step_by(2)).collect::<Vec<_>>();
+        assert!(names.len() > 30, "{names:?}");
+        for name in names {
+            assert!(page.contains(&format!("`{name}")), "{name} is not on the page");
+        }
+    }
+
+    #[test]
     fn an_attribute_of_two_names_is_written_under_those_that_are_asked_for() {
         let keys = |names: Names| {
             let mut attributes = Vec::new();

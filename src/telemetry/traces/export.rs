@@ -139,28 +139,24 @@ impl Sending {
     /// Spans that are sent together: as many as may be, or what has come by the time that the first has waited long enough.
     /// `None` when all are sent and it is to stop.
     async fn batch(&mut self) -> Option<Vec<SpanData>> {
-        let mut batch = Vec::new();
         let Self { waiting, stop, batch_max, delay, .. } = self;
-        tokio::select! {
-            first = waiting.recv() => batch.push(first?),
-            () = stop.cancelled() => waiting.close(),
+        let mut batch = Vec::new();
+        if let Some(first) = stop.run_until_cancelled(waiting.recv()).await {
+            batch.push(first?);
+            let gather = async {
+                while batch.len() < *batch_max
+                    && let Some(span) = waiting.recv().await
+                {
+                    batch.push(span);
+                }
+            };
+            let _ = tokio::time::timeout(*delay, stop.run_until_cancelled(gather)).await;
         }
-        let gather = async {
-            while batch.len() < *batch_max
-                && let Some(span) = waiting.recv().await
-            {
-                batch.push(span);
-            }
-        };
-        // A queue that is closed gives what it has, and ends.
-        if tokio::time::timeout(*delay, stop.run_until_cancelled(gather)).await.is_ok_and(|all| all.is_none())
-        {
+        if stop.is_cancelled() {
+            // It gives what it has, and ends.
             waiting.close();
-            while batch.len() < *batch_max
-                && let Ok(span) = waiting.try_recv()
-            {
-                batch.push(span);
-            }
+            let room = batch_max.saturating_sub(batch.len());
+            waiting.recv_many(&mut batch, room).await;
         }
         (!batch.is_empty()).then_some(batch)
     }

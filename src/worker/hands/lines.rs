@@ -41,12 +41,12 @@ pub fn complain_of_refusal(span: &Span, kit: &Kit, refusal: &Refusal) {
 
 /// The line about where a record went.
 pub fn told(held: &mut Held, kit: &Kit, what: &Publish) {
-    let now = Instant::now();
+    let may = |kind, code| kit.repeats.may(kind, code, Instant::now());
     let is_told = match what {
         // Of most records there is none.
         Publish::Output => tracing::enabled!(Level::DEBUG),
-        Publish::Retry { fault, .. } => kit.repeats.may(Kind::Waits, Some(fault.code), now),
-        Publish::Park => kit.repeats.may(Kind::Parked, None, now),
+        Publish::Retry { fault, .. } => may(Kind::Waits, Some(fault.code)),
+        Publish::Park => may(Kind::Parked, None),
         Publish::Dead { .. } | Publish::Discard => true,
     };
     if !is_told {

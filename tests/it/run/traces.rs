@@ -184,7 +184,10 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
         send(&rig, "dies", None, "a SPOILED passage"),
     ])
     .await;
-    let waits = async || (!rig.records("embed.retry.200ms").await.is_empty()).then_some(());
+    let waits = async || {
+        let rungs = [rig.records("embed.retry.200ms").await, rig.records("embed.retry.1s").await];
+        rungs.iter().any(|rung| !rung.is_empty()).then_some(())
+    };
     eventually("one waits for its next attempt", waits).await;
     eventually("two are dead", async || (rig.jobs("embed", "dead").await == 2).then_some(())).await;
     rig.faults(json!({ "marked": null, "spoiled": null })).await;
