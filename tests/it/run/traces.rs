@@ -133,12 +133,18 @@ fn producer(n: u8, kept: bool) -> (String, String, String) {
     (trace, span, traceparent)
 }
 
-fn send(rig: &Rig, job: &str, traceparent: Option<&str>, text: &str) -> lazaret::message::OutRecord {
+/// Traces that nobody began are named after their jobs, and the collector has those of earlier runs.
+fn job(rig: &Rig, name: &str) -> String {
+    format!("{}-{name}", rig.name)
+}
+
+fn send(rig: &Rig, name: &str, traceparent: Option<&str>, text: &str) -> lazaret::message::OutRecord {
     let value = json!({
-        "document": { "id": format!("doc-of-{job}"), "tenant": "acme", "version": 1 },
+        "document": { "id": format!("doc-of-{name}"), "tenant": "acme", "version": 1 },
         "part": 0, "parts": 1, "passages": [{ "ordinal": 0, "text": text }],
     });
-    let ids = [("job-id", job), ("tenant-id", "acme"), ("resource-id", "handbook")];
+    let job = job(rig, name);
+    let ids = [("job-id", job.as_str()), ("tenant-id", "acme"), ("resource-id", "handbook")];
     let trace = traceparent.map(|traceparent| ("traceparent", traceparent));
     record(&rig.topic("in"), &ids.into_iter().chain(trace).collect::<Vec<_>>(), &value)
 }
@@ -194,7 +200,8 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
     eventually("three are indexed", async || (rig.jobs("index", "done").await == 3).then_some(())).await;
 
     let listed = rig.ask(&["dlq", "ls", "-o", "json"]).await;
-    let letter = listed["letters"].as_array().expect("letters").iter().find(|one| one["job"] == "dies");
+    let letter =
+        listed["letters"].as_array().expect("letters").iter().find(|one| one["job"] == job(&rig, "dies"));
     let letter = letter.expect("the letter")["id"].as_str().expect("an id").to_owned();
     let back = ["dlq", "redrive", &letter, "--by", "kim", "--reason", "mended", "--unchanged"];
     let back = rig.output(&back).await;
@@ -235,7 +242,7 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
         ("messaging.consumer.group.name", &group),
         ("lazaret.pipeline", &rig.name),
         ("lazaret.stage", "embed"),
-        ("lazaret.job_id", "well"),
+        ("lazaret.job_id", &job(&rig, "well")),
         ("lazaret.tenant_id", "acme"),
         ("lazaret.resource_id", "handbook"),
         ("lazaret.attempt", "1"),
@@ -266,8 +273,8 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
     assert!(parents.collect::<Vec<_>>().contains(&format!("00-{well}-{}-01", index.id)));
 
     // What heals: a beginning of ours, all attempts on it, each with a link to the one before.
-    let derived = |job: &str| {
-        let job = lazaret::message::JobId(job.to_owned());
+    let derived = |name: &str| {
+        let job = lazaret::message::JobId(job(&rig, name));
         let traceparent = lazaret::message::id::derived_traceparent(&job);
         (traceparent[3..35].to_owned(), traceparent[36..52].to_owned())
     };
@@ -319,7 +326,7 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
     let spans = [well, heals, dies, seen].map(|id| format!("{:?}", collector.trace(&id)));
     assert!(spans.iter().all(|text| !text.contains("passage")), "{spans:#?}");
     let told = lines(&log, "dead letter: ");
-    let told = told.iter().find(|line| line["job_id"] == "dies").expect("a line about the letter");
+    let told = told.iter().find(|line| line["job_id"] == job(&rig, "dies")).expect("a line about the letter");
     assert_eq!((&told["trace_id"], &told["span_id"]), (&json!(dead.trace), &json!(dead.id)));
     documented(told);
 }
