@@ -218,8 +218,31 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
         }
     };
 
-    // What passes: two stages and a call, behind the producer.
     let trace = eventually("the trace of what passes", is_whole(&well, 3)).await;
+    passes(&rig, &trace, &before).await;
+    let (healed, root) = derived(&rig, "heals");
+    heals(&rig, &eventually("the trace of what heals", is_whole(&healed, 6)).await, &root);
+    let (died, root) = derived(&rig, "dies");
+    let trace = eventually("the trace of what dies", is_whole(&died, 6)).await;
+    let dead = dies(&rig, &trace, &root, &letter).await;
+
+    // Whoever began these keeps none of them: what fails is there all the same, and what does not is not.
+    let trace = eventually("the trace of what fails", is_whole(&seen, 2)).await;
+    let failed = trace.iter().find(|span| span.is("lazaret.outcome") == "dlq").expect("the failed attempt");
+    assert_eq!(failed.parent, not_kept_before);
+    assert_eq!(collector.trace(&unseen).len(), 0);
+
+    // No payload in any of them, and the log leads to the span.
+    let spans = [well, healed, died, seen].map(|id| format!("{:?}", collector.trace(&id)));
+    assert!(spans.iter().all(|text| !text.contains("passage")), "{spans:#?}");
+    let told = lines(&log, "dead letter: ");
+    let told = told.iter().find(|line| line["job_id"] == job(&rig, "dies")).expect("a line about the letter");
+    assert_eq!((&told["trace_id"], &told["span_id"]), (&json!(dead.trace), &json!(dead.id)));
+    documented(told);
+}
+
+/// Two stages and a call, behind the producer.
+async fn passes(rig: &Rig, trace: &[Span], before: &str) {
     let one = |name: String| {
         let mut found = trace.iter().filter(|span| span.name == name);
         let (Some(span), None) = (found.next(), found.next()) else { panic!("not one {name} in {trace:#?}") };
@@ -228,10 +251,18 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
     let embed = one(format!("process {}", rig.topic("in")));
     let call = one("embeddings lazaret-embed".to_owned());
     let index = one(format!("process {}", rig.topic("index")));
-    assert_eq!((trace.len(), embed.parent.as_str()), (3, before.as_str()));
+    assert_eq!((trace.len(), embed.parent.as_str()), (3, before));
     assert_eq!((call.parent.as_str(), index.parent.as_str()), (embed.id.as_str(), embed.id.as_str()));
     assert_eq!((embed.kind, call.kind, embed.failed, embed.links.len()), (5, 3, false, 0));
     assert!(embed.begun <= call.begun && call.ended <= embed.ended && embed.ended <= index.begun);
+    carries(rig, embed, call);
+    let out = rig.records("out").await;
+    let parents = out.iter().map(|record| record.headers.text("traceparent").unwrap_or_default().to_owned());
+    assert!(parents.collect::<Vec<_>>().contains(&format!("00-{}-{}-01", index.trace, index.id)));
+}
+
+/// What the span of an attempt and that of a call say.
+fn carries(rig: &Rig, embed: &Span, call: &Span) {
     let group = format!("{}{}.embed", rig.config.kafka.group_prefix, rig.name);
     for (name, value) in [
         ("messaging.system", "kafka"),
@@ -242,7 +273,7 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
         ("messaging.consumer.group.name", &group),
         ("lazaret.pipeline", &rig.name),
         ("lazaret.stage", "embed"),
-        ("lazaret.job_id", &job(&rig, "well")),
+        ("lazaret.job_id", &job(rig, "well")),
         ("lazaret.tenant_id", "acme"),
         ("lazaret.resource_id", "handbook"),
         ("lazaret.attempt", "1"),
@@ -268,21 +299,19 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
     assert_eq!(embed.resource["service.name"], "ingest");
     assert_eq!(embed.resource["deployment.environment.name"], "test");
     assert!(embed.resource.contains_key("service.instance.id"));
-    let out = rig.records("out").await;
-    let parents = out.iter().map(|record| record.headers.text("traceparent").unwrap_or_default().to_owned());
-    assert!(parents.collect::<Vec<_>>().contains(&format!("00-{well}-{}-01", index.id)));
+}
 
-    // What heals: a beginning of ours, all attempts on it, each with a link to the one before.
-    let derived = |name: &str| {
-        let job = lazaret::message::JobId(job(&rig, name));
-        let traceparent = lazaret::message::id::derived_traceparent(&job);
-        (traceparent[3..35].to_owned(), traceparent[36..52].to_owned())
-    };
-    let (heals, root) = derived("heals");
-    let trace = eventually("the trace of what heals", is_whole(&heals, 6)).await;
+/// The trace of a record whose producer began none, and the span that it begins with.
+fn derived(rig: &Rig, name: &str) -> (String, String) {
+    let traceparent = lazaret::message::id::derived_traceparent(&lazaret::message::JobId(job(rig, name)));
+    (traceparent[3..35].to_owned(), traceparent[36..52].to_owned())
+}
+
+/// A beginning of ours, all attempts on it, each with a link to the one before.
+fn heals(rig: &Rig, trace: &[Span], root: &str) {
     let begins: Vec<_> = trace.iter().filter(|span| span.parent.is_empty()).collect();
     assert_eq!(begins.len(), 1, "{trace:#?}");
-    assert_eq!((begins[0].id.as_str(), begins[0].kind), (root.as_str(), 4));
+    assert_eq!((begins[0].id.as_str(), begins[0].kind), (root, 4));
     assert_eq!(begins[0].name, format!("create {}", rig.topic("in")));
     let attempts: Vec<_> = trace.iter().filter(|span| span.is("lazaret.stage") == "embed").collect();
     assert!(attempts.len() >= 2 && attempts.iter().all(|span| span.parent == root), "{trace:#?}");
@@ -302,33 +331,20 @@ async fn a_trace_has_every_stage_retry_and_redrive_of_a_record_and_those_that_fa
     let calls: Vec<_> = trace.iter().filter(|span| span.name.starts_with("embeddings")).collect();
     assert_eq!(calls.len(), attempts.len(), "one call of each attempt");
     assert_eq!(calls[1].is("lazaret.purpose"), "retry");
+}
 
-    // What dies and is sent back.
-    let (dies, root) = derived("dies");
-    let trace = eventually("the trace of what dies", is_whole(&dies, 6)).await;
+/// The attempt that was the last one, and the redrive behind it.
+async fn dies(rig: &Rig, trace: &[Span], root: &str, letter: &str) -> Span {
     let attempts: Vec<_> = trace.iter().filter(|span| span.is("lazaret.stage") == "embed").collect();
     let [dead, redriven] = attempts.as_slice() else { panic!("{trace:#?}") };
     assert!(dead.failed && dead.is("lazaret.outcome") == "dlq" && dead.is("error.type") == "llm.malformed");
-    assert_eq!((dead.is("lazaret.dlq_id"), dead.is("lazaret.error.class")), (letter.as_str(), "permanent"));
+    assert_eq!((dead.is("lazaret.dlq_id"), dead.is("lazaret.error.class")), (letter, "permanent"));
     assert_eq!(redriven.links, [(dead.id.clone(), "redrive".to_owned())]);
     assert_eq!((redriven.is("lazaret.redrives"), redriven.is("lazaret.outcome")), ("1", "ok"));
     assert!(attempts.iter().all(|span| span.parent == root));
     let letters = rig.records("embed.dlq").await;
     assert!(letters.iter().any(|letter| letter.headers.text("dlq.span") == Some(&dead.id)));
-
-    // Whoever began these keeps none of them: what fails is there all the same, and what does not is not.
-    let trace = eventually("the trace of what fails", is_whole(&seen, 2)).await;
-    let failed = trace.iter().find(|span| span.is("lazaret.outcome") == "dlq").expect("the failed attempt");
-    assert_eq!(failed.parent, not_kept_before);
-    assert_eq!(collector.trace(&unseen).len(), 0);
-
-    // No payload in any of them, and the log leads to the span.
-    let spans = [well, heals, dies, seen].map(|id| format!("{:?}", collector.trace(&id)));
-    assert!(spans.iter().all(|text| !text.contains("passage")), "{spans:#?}");
-    let told = lines(&log, "dead letter: ");
-    let told = told.iter().find(|line| line["job_id"] == job(&rig, "dies")).expect("a line about the letter");
-    assert_eq!((&told["trace_id"], &told["span_id"]), (&json!(dead.trace), &json!(dead.id)));
-    documented(told);
+    (*dead).clone()
 }
 
 /// Every id has a query for Loki and one for Elasticsearch on the page, and is a field of the line.
