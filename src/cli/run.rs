@@ -132,7 +132,12 @@ fn failure(error: &StartError, config: &Config) -> Failure {
         StartError::Selection(_)
             | StartError::Stage { .. }
             | StartError::Codec(_)
-            | StartError::Edge(EdgeError::Provider(_) | EdgeError::Sources(_) | EdgeError::Registry(_))
+            | StartError::Edge(
+                EdgeError::Provider(_)
+                    | EdgeError::Sources(_)
+                    | EdgeError::Registry(_)
+                    | EdgeError::Traces(_)
+            )
     );
     let code = if usage { ExitCode::Usage } else { ExitCode::Failed };
     match error {

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::message::{Spent, Trail};
+use crate::telemetry::traces::{Called, Calls};
 
 /// Why a provider is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +44,24 @@ impl Purpose {
 #[derive(Debug, Default)]
 pub struct Bill {
     pub purpose: Purpose,
+    /// Calls for the trace, if there is one.
+    pub(super) calls: Option<Calls>,
     spent: Mutex<Option<Spent>>,
 }
 
 impl Bill {
     pub fn new(purpose: Purpose) -> Self {
-        Self { purpose, spent: Mutex::default() }
+        Self { purpose, ..Self::default() }
+    }
+
+    /// One that notes the calls, too.
+    pub fn traced(purpose: Purpose) -> Self {
+        Self { calls: Some(Calls::default()), ..Self::new(purpose) }
+    }
+
+    /// The calls that are over, each told once.
+    pub fn calls(&self) -> Vec<Called> {
+        self.calls.as_ref().map(Calls::take).unwrap_or_default()
     }
 
     /// One more call.

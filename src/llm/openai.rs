@@ -19,6 +19,7 @@ use crate::flow::{Code, Fault};
 use crate::message::Spent;
 use crate::message::payload::Usage;
 use crate::telemetry::metrics::{self, Operation};
+use crate::telemetry::traces::{self, Answered};
 
 /// Longest wait for a connection; the whole call has its own limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,6 +60,8 @@ struct Call<'a> {
     /// What must not stand in an error message.
     texts: Vec<&'a str>,
     started: Instant,
+    /// For the trace of the attempt, if there is one.
+    traced: Option<traces::Call<'a>>,
 }
 
 impl Client {
@@ -111,21 +114,45 @@ impl Client {
             return Ok(Embeddings { vectors: Vec::new(), usage: Default::default() });
         }
         let quoted = texts.iter().map(String::as_str).collect();
-        let call =
-            Call { operation: Operation::Embeddings, model, bill, texts: quoted, started: Instant::now() };
+        let call = self.begin(Operation::Embeddings, model, bill, quoted);
         let reply = self.exchange(&["embeddings"], &wire::EmbeddingsBody::new(model, texts)).await;
         let result = reply.and_then(|body| wire::embeddings(&body, texts.len()));
-        self.finish(call, result, |embeddings| embeddings.usage)
+        self.finish(call, result, |embeddings| (embeddings.usage, Answered::default()))
     }
 
     /// The model's answer to a conversation.
     pub async fn chat(&self, bill: &Bill, request: ChatRequest) -> Result<Completion, Fault> {
         let texts = request.messages.iter().map(|m| m.content.as_str()).collect();
         let model = request.model.as_str();
-        let call = Call { operation: Operation::Chat, model, bill, texts, started: Instant::now() };
+        let call = self.begin(Operation::Chat, model, bill, texts);
         let reply = self.exchange(&["chat", "completions"], &wire::ChatBody::new(&request)).await;
         let result = reply.and_then(|body| wire::completion(&body, model));
-        self.finish(call, result, |completion| completion.usage)
+        self.finish(call, result, |completion| {
+            let (model, reason) = (completion.model.clone(), completion.finish_reason.clone());
+            let answered =
+                Answered { model: Some(model), finish_reason: Some(reason), ..Answered::default() };
+            (completion.usage, answered)
+        })
+    }
+
+    fn begin<'a>(
+        &self,
+        operation: Operation,
+        model: &'a str,
+        bill: &'a Bill,
+        texts: Vec<&'a str>,
+    ) -> Call<'a> {
+        let traced = bill.calls.as_ref().map(|calls| {
+            calls.begin(traces::Endpoint {
+                provider: self.name.clone(),
+                operation,
+                model: model.to_owned(),
+                address: self.base_url.host_str().unwrap_or_default().to_owned(),
+                port: self.base_url.port_or_known_default(),
+                purpose: bill.purpose.as_str(),
+            })
+        });
+        Call { operation, model, bill, texts, started: Instant::now(), traced }
     }
 
     /// Sends one request and reads its whole answer.
@@ -171,10 +198,11 @@ impl Client {
     /// Counts the call and what it took, whether anything came of it or not, and gives a fault its place while taking out what must not be in it.
     fn finish<T>(
         &self,
-        call: Call<'_>,
+        mut call: Call<'_>,
         result: Result<T, Fault>,
-        usage: impl Fn(&T) -> Usage,
+        told: impl Fn(&T) -> (Usage, Answered),
     ) -> Result<T, Fault> {
+        let result = result.map_err(|fault| self.place(&call, fault));
         let status = match &result {
             Ok(_) => "200".to_owned(),
             Err(Fault { status: Some(status), .. }) => status.to_string(),
@@ -182,9 +210,12 @@ impl Client {
             Err(_) => "connect".to_owned(),
         };
         metrics::provider_call(&self.name, call.model, call.operation, &status, call.started.elapsed());
-        let spent = match &result {
-            Ok(answer) => Spent::of(usage(answer)),
-            Err(fault) => fault.spent,
+        let (spent, answered) = match &result {
+            Ok(answer) => {
+                let (usage, answered) = told(answer);
+                (Spent::of(usage), Answered { status: Some(200), ..answered })
+            }
+            Err(fault) => (fault.spent, Answered { status: fault.status, ..Answered::default() }),
         };
         if let Some(spent) = spent {
             let purpose = call.bill.purpose.as_str();
@@ -195,7 +226,10 @@ impl Client {
             }
         }
         call.bill.add(spent);
-        result.map_err(|fault| self.place(&call, fault))
+        if let Some(traced) = call.traced.take() {
+            traced.end(Answered { spent, ..answered }, result.as_ref().err());
+        }
+        result
     }
 
     fn place(&self, call: &Call<'_>, mut fault: Fault) -> Fault {

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{Coordinates, Headers, Record, Spent};
+use super::{Coordinates, Headers, Record, SpanId, Spent};
 
 /// Headers of a producer: our own names among them, repeated, null, and not text.
 pub fn headers() -> impl Strategy<Value = Headers> {
@@ -15,10 +15,12 @@ pub fn headers() -> impl Strategy<Value = Headers> {
         "lazaret.due.at",
         "lazaret.origin.topic",
         "lazaret.tokens.input",
+        "lazaret.span",
         "dlq.id",
         "dlq.attempts",
         "dlq.origin.offset",
         "dlq.tokens.output",
+        "dlq.span",
         "job-id",
         "tenant-id",
         "resource-id",
@@ -38,6 +40,11 @@ pub fn headers() -> impl Strategy<Value = Headers> {
 pub fn spent() -> impl Strategy<Value = Spent> {
     let number = || 0u64..=1_000_000_000_000;
     (number(), number(), number()).prop_map(|(input, output, calls)| Spent { input, output, calls })
+}
+
+/// The name of a span.
+pub fn span() -> impl Strategy<Value = SpanId> {
+    any::<std::num::NonZeroU64>().prop_map(SpanId)
 }
 
 /// Headers as others write them into dead letters, of several families at once, and as nobody writes them.

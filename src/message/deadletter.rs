@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
 use super::spent::{Spent, SpentNames};
 use super::trail::{is_id, push_missing, rfc3339};
-use super::{Coordinates, Correlation, Headers, JobId, Record};
+use super::{Coordinates, Correlation, Headers, JobId, Record, SpanId};
 use crate::flow::Fault;
 use crate::flow::fault::one_line;
 
@@ -29,6 +29,7 @@ const ORIGIN_PARTITION: &str = "dlq.origin.partition";
 const ORIGIN_OFFSET: &str = "dlq.origin.offset";
 const ORIGIN_TIMESTAMP: &str = "dlq.origin.timestamp";
 const REDRIVES: &str = "dlq.redrives";
+const SPAN: &str = "dlq.span";
 const SPENT: SpentNames =
     SpentNames { input: "dlq.tokens.input", output: "dlq.tokens.output", calls: "dlq.tokens.calls" };
 
@@ -61,6 +62,9 @@ pub struct DeadLetter {
     /// What it has taken of a provider since it was sent back last, as far as that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
+    /// The span of its last attempt, if that was traced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<SpanId>,
     pub correlation: Correlation,
 }
 
@@ -125,6 +129,7 @@ impl DeadLetter {
             origin: scene.origin.clone(),
             redrives: scene.redrives,
             spent: fault.spent,
+            span: None,
             correlation: scene.correlation.clone(),
         }
     }
@@ -163,6 +168,9 @@ impl DeadLetter {
         if let Some(spent) = self.spent {
             spent.write(SPENT, &mut headers);
         }
+        if let Some(span) = self.span {
+            headers.push_text(SPAN, span);
+        }
         push_missing(&mut headers, &self.correlation);
         headers
     }
@@ -194,6 +202,7 @@ impl DeadLetter {
             },
             redrives: text(REDRIVES)?.parse().map_err(|_| missing(REDRIVES))?,
             spent: Spent::read(SPENT, &block),
+            span: block.text(SPAN).and_then(SpanId::read),
             correlation: Correlation {
                 job: JobId(id(JOB_ID).ok_or_else(|| missing(JOB_ID))?),
                 tenant: id(TENANT_ID).filter(|id| is_id(id)),

@@ -1,6 +1,7 @@
 //! Who a record belongs to: job, tenant, resource and trace.
 
 use std::fmt::{self, Write as _};
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,64 @@ impl Correlation {
     pub fn trace_id(&self) -> &str {
         self.traceparent.get(3..35).unwrap_or_default()
     }
+
+    /// Where in its trace the record stands.
+    pub fn context(&self) -> Option<TraceContext> {
+        if !is_traceparent(&self.traceparent) {
+            return None;
+        }
+        Some(TraceContext {
+            trace: u128::from_str_radix(self.trace_id(), 16).ok()?,
+            span: SpanId::read(self.traceparent.get(36..52)?)?,
+            kept: u8::from_str_radix(self.traceparent.get(53..55)?, 16).ok()? & 1 == 1,
+        })
+    }
+
+    /// Whether nobody has begun its trace: what stands for the span before it was derived from the job, by us.
+    pub fn begins_trace(&self) -> bool {
+        self.traceparent == derived_traceparent(&self.job)
+    }
+}
+
+/// A `traceparent` taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    pub trace: u128,
+    /// The span before.
+    pub span: SpanId,
+    /// Whether that span was kept, as whoever made it says.
+    pub kept: bool,
+}
+
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{}-{:02x}", self.trace, self.span, u8::from(self.kept))
+    }
+}
+
+/// Names a span within its trace: 16 hex digits in headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct SpanId(pub NonZeroU64);
+
+impl SpanId {
+    /// `None` for what is not 16 hex digits in lower case, or all zeros.
+    pub fn read(text: &str) -> Option<Self> {
+        let number = NonZeroU64::new(u64::from_str_radix(text, 16).ok()?)?;
+        Some(Self(number)).filter(|id| id.to_string() == text)
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl From<SpanId> for String {
+    fn from(id: SpanId) -> String {
+        id.to_string()
+    }
 }
 
 /// Makes a traceparent for a record that brought none. The trace id is derived from the job id, so that
@@ -97,6 +156,42 @@ mod tests {
         ] {
             assert!(!is_traceparent(&bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_traceparent_is_taken_apart_and_put_together_again() {
+        let of = |traceparent: &str| {
+            let traceparent = traceparent.to_owned();
+            Correlation { job: JobId("j".into()), tenant: None, resource: None, traceparent }
+        };
+        for (flags, kept) in [("00", false), ("01", true), ("02", false), ("03", true)] {
+            let ids = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-";
+            let read = of(&format!("{ids}{flags}")).context().unwrap();
+            assert_eq!(read.trace, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
+            assert_eq!((read.span.0.get(), read.kept), (0x00f0_67aa_0ba9_02b7, kept));
+            assert_eq!(read.to_string(), format!("{ids}0{}", u8::from(kept)));
+        }
+        assert_eq!(of("").context(), None);
+    }
+
+    #[test]
+    fn a_span_is_named_by_16_digits_and_nothing_else() {
+        assert_eq!(SpanId::read("00f067aa0ba902b7").map(String::from).as_deref(), Some("00f067aa0ba902b7"));
+        for bad in ["0000000000000000", "f067aa0ba902b7", "00F067AA0BA902B7", "+0f067aa0ba902b7", "", "x"] {
+            assert_eq!(SpanId::read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_trace_that_was_derived_from_the_job_was_begun_by_nobody() {
+        let job = JobId("j".into());
+        let traceparent = derived_traceparent(&job);
+        let ours = Correlation { job, tenant: None, resource: None, traceparent };
+        assert!(ours.begins_trace());
+        assert!(!Correlation { job: ours.job.child(0), ..ours.clone() }.begins_trace());
+        let TraceContext { trace, span, .. } = ours.context().unwrap();
+        let passed_on = TraceContext { trace, span, kept: false }.to_string();
+        assert!(!Correlation { traceparent: passed_on, ..ours }.begins_trace(), "somebody has decided");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod trail;
 
 pub use deadletter::DeadLetter;
 pub use headers::Headers;
-pub use id::{Correlation, JobId};
+pub use id::{Correlation, JobId, SpanId};
 pub use record::{Coordinates, OutRecord, Record, Topic, TopicPartition};
 pub use spent::Spent;
 pub use trail::{Envelope, Trail};

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::headers::{JOB_ID, RESOURCE_ID, TENANT_ID, TRACEPARENT};
-use super::id::{derived_traceparent, is_traceparent};
+use super::id::{SpanId, derived_traceparent, is_traceparent};
 use super::spent::{Spent, SpentNames};
 use super::{Coordinates, Correlation, Headers, JobId, Record};
 use crate::flow::Code;
@@ -19,6 +19,7 @@ const LAST_FAILURE: &str = "lazaret.last.failure.at";
 const REDRIVES: &str = "lazaret.redrives";
 const ERROR_CODE: &str = "lazaret.error.code";
 const EDIT: &str = "lazaret.edit";
+const SPAN: &str = "lazaret.span";
 const DISCARD_BY: &str = "lazaret.discard.by";
 const DISCARD_REASON: &str = "lazaret.discard.reason";
 const SPENT: SpentNames = SpentNames {
@@ -55,6 +56,8 @@ pub struct Trail {
     pub edit: Option<String>,
     /// What its failed attempts have taken of a provider, as far as it said; from 0 after a redrive.
     pub spent: Option<Spent>,
+    /// The span of its last attempt, if that was traced. It is in the trace that `traceparent` names.
+    pub span: Option<SpanId>,
     /// Who gave it up, and why: it is ended without being run.
     pub discard: Option<(String, String)>,
     /// Where the record stood on the stage's input topic.
@@ -73,6 +76,7 @@ impl Trail {
             code: None,
             edit: None,
             spent: None,
+            span: None,
             discard: None,
             origin: at.clone(),
         }
@@ -119,6 +123,9 @@ pub fn seal(original: &Headers, trail: &Trail, correlation: &Correlation) -> Hea
     }
     if let Some(spent) = trail.spent {
         spent.write(SPENT, &mut headers);
+    }
+    if let Some(span) = trail.span {
+        headers.push_text(SPAN, span);
     }
     if let Some((by, reason)) = &trail.discard {
         headers.push_text(DISCARD_BY, by.clone());
@@ -171,6 +178,7 @@ fn parse(block: &Headers) -> Option<Trail> {
         code: block.text(ERROR_CODE).and_then(|c| c.parse().ok()),
         edit: block.text(EDIT).filter(|edit| is_id(edit)).map(str::to_owned),
         spent: Spent::read(SPENT, block),
+        span: block.text(SPAN).and_then(SpanId::read),
         discard: block
             .text(DISCARD_BY)
             .map(|by| (by.to_owned(), block.text(DISCARD_REASON).unwrap_or_default().to_owned())),

@@ -31,7 +31,8 @@ use crate::ledger::{Ledger, LedgerError, NoLedger};
 use crate::ops::topics::{self, Change, Outcome};
 use crate::stage::own::OwnStage;
 use crate::telemetry::http::{Readiness, Waiting};
-use crate::worker::{self, Counts, Edges, Instance, Selection, Stages};
+use crate::telemetry::traces::Traces;
+use crate::worker::{self, Counts, EdgeError, Edges, Instance, Selection, Stages, StartError};
 
 /// How often [`Handle::ready`] looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -109,6 +110,7 @@ impl Service {
             ledger,
             registry: None,
             stages: Stages::Own(self.stage),
+            traces: traces(instance.name())?,
             instance,
         };
         let service = worker::Service::start(&self.config, &Selection::all(), edges, &readiness).await?;
@@ -164,6 +166,10 @@ impl Service {
             }
         })
     }
+}
+
+fn traces(instance: &str) -> Result<Option<Arc<Traces>>, StartError> {
+    Ok(Traces::open(instance).map_err(EdgeError::from)?.map(Arc::new))
 }
 
 /// A running service. Dropping it abandons what is in flight, which is then run again by whoever is next; use

@@ -3,6 +3,8 @@
 //! In JSON the fields of the spans around a line stand beside its own at top level, so that every line about
 //! a record can be found by `job_id`, `tenant_id`, `resource_id` or `trace_id`.
 
+pub mod repeats;
+
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -16,7 +18,7 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::message::{Coordinates, Correlation};
+use crate::message::{Coordinates, Correlation, SpanId};
 
 /// Overrides the level, in the syntax of `tracing` filters: `info,lazaret::kafka=debug`.
 pub const FILTER_VARIABLE: &str = "LAZARET_LOG";
@@ -76,7 +78,8 @@ fn filter(given: Option<String>, level: Level) -> Result<EnvFilter, InitError> {
     }
 }
 
-/// The span of one attempt at a record. `code` is empty until it is recorded with [`record_code`].
+/// The span of one attempt at a record. `code` is empty until it is recorded with [`record_code`], and `span_id` where there
+/// are no traces.
 ///
 /// It has the level `error` so that the ids stay on the lines that a strict filter lets through.
 pub fn record_span(
@@ -94,6 +97,7 @@ pub fn record_span(
         tenant_id = correlation.tenant,
         resource_id = correlation.resource,
         trace_id = correlation.trace_id(),
+        span_id = Empty,
         topic = &*at.topic,
         partition = at.partition,
         offset = at.offset,
@@ -110,6 +114,11 @@ pub fn record_subject(span: &Span, correlation: &Correlation) {
     if let Some(resource) = &correlation.resource {
         span.record("resource_id", resource.as_str());
     }
+}
+
+/// Says on the record's span which span of its trace it is.
+pub fn record_span_id(span: &Span, id: SpanId) {
+    span.record("span_id", tracing::field::display(id));
 }
 
 /// Says on the record's span why it failed.

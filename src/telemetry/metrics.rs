@@ -7,6 +7,7 @@
 mod catalogue;
 mod money;
 mod ops;
+mod spans;
 mod stage;
 
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +18,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 use self::catalogue::{Kind, Metric};
 pub use self::ops::*;
+pub use self::spans::{SpanEnd, spans, spans_known};
 pub use self::stage::StageMetrics;
 use crate::config::Amount;
 use crate::flow::breaker::Circuit;

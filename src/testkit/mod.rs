@@ -80,7 +80,8 @@ impl TestKit {
         let Service { config, topology, stage, .. } = service;
         let (spec, topics) = parts(&config, &topology, ledger.remembers())?;
         let instance = Instance::unlocked("testkit");
-        let edges = Edges { topology, ledger, registry: None, stages: Stages::Own(stage), instance };
+        let edges =
+            Edges { topology, ledger, registry: None, stages: Stages::Own(stage), traces: None, instance };
         let made =
             config.pipelines.values().next().and_then(|pipeline| Some((pipeline, pipeline.stages.first()?)));
         let Some(made) = made else { return Err(Error::Broken) };

@@ -12,6 +12,7 @@ use super::hands::Cancel;
 use super::kit::Kit;
 use super::publish;
 use super::runner::{Made, Opened};
+use super::traced;
 use super::work::{Work, told};
 use crate::config::Span;
 use crate::flow::engine::{Publish, Ran, Rest};
@@ -28,6 +29,13 @@ use jiff::Timestamp;
 
 /// Runs the record and keeps in `work` what was gained. A cancelled attempt comes back as `Busy`.
 pub async fn run(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Ran {
+    traced::begin(kit, work);
+    let ran = billed(kit, work, cancel).await;
+    traced::over(kit, work, &ran);
+    ran
+}
+
+async fn billed(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Ran {
     let fault = match attempt(kit, work, cancel).await {
         Ok(ran) => return ran,
         Err(fault) => fault,
@@ -70,9 +78,12 @@ async fn attempt(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Result<Ran, Fau
         return Ok(ran);
     }
     if work.outputs.is_none() {
-        let bill = Arc::new(Bill::new(Purpose::of(&work.envelope.trail)));
+        let purpose = Purpose::of(&work.envelope.trail);
+        let bill = if work.attempt.is_some() { Bill::traced(purpose) } else { Bill::new(purpose) };
+        let bill = Arc::new(bill);
         let outputs = stage(kit, work, opened?, cancel, &bill).await;
         work.spent = Spent::sum(work.spent, bill.spent());
+        traced::called(work, &bill);
         let Some(outputs) = outputs? else { return Ok(Ran::Busy) };
         work.outputs = Some(Arc::new(outputs));
     }
@@ -191,6 +202,7 @@ async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
         return Ok(Ran::Busy);
     }
     // What stands in the way of making it ready shows when it is tried again, as a step of its own.
+    traced::over(kit, work, &Ran::Output);
     let ready = publish::prepare(kit, work, &Publish::Output).await;
     Ok(ready.map_or(Ran::Output, |()| Ran::Ready(work.prepared_bytes())))
 }

@@ -21,6 +21,7 @@ use crate::schema::registry::SettingsError;
 use crate::stage::Resources;
 use crate::stage::fetch::{Fetcher, FetcherError};
 use crate::stage::own::OwnStage;
+use crate::telemetry::traces::{self, Traces};
 
 /// See the module.
 pub struct Edges {
@@ -28,6 +29,8 @@ pub struct Edges {
     pub ledger: Arc<dyn Ledger>,
     pub registry: Option<Arc<Registry>>,
     pub stages: Stages,
+    /// `None` where nobody wants to see them.
+    pub traces: Option<Arc<Traces>>,
     /// Held as long as the process uses the ledger under this name.
     pub instance: Instance,
 }
@@ -55,6 +58,8 @@ pub enum EdgeError {
     Sources(#[from] FetcherError),
     #[error(transparent)]
     Registry(#[from] SettingsError),
+    #[error(transparent)]
+    Traces(#[from] traces::SettingsError),
 }
 
 impl Edges {
@@ -68,6 +73,7 @@ impl Edges {
             ledger,
             registry: Registry::of(config)?,
             stages: Stages::Shipped(resources(config, which, program).await?),
+            traces: Traces::open(instance.name())?.map(Arc::new),
             topology,
             instance,
         })

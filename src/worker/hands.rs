@@ -18,12 +18,13 @@ use tracing::Span;
 
 pub use self::cancel::Cancel;
 use self::held::Held;
-use self::lines::{complain, complain_of_refusal, told};
+use self::lines::{complain, complain_of_refusal, tell_repeats, told};
 use self::pace::{Done, Pace, Timed};
 use self::task::{Back, Job, Task};
 use super::attempt;
 use super::kit::Kit;
 use super::publish;
+use super::traced;
 use super::work::Work;
 use crate::flow::engine::{Arrival, Event, Publish, Ran, SlotId, SlotSet, Slots};
 use crate::flow::{Code, Fault};
@@ -126,6 +127,11 @@ impl Hands {
     /// Waits for the last steps. The engine holds nothing any more; what comes back goes to the ledger.
     pub async fn finish(&mut self) {
         while self.next().await.is_some() {}
+    }
+
+    /// Says how many lines of a flood were left out, where it is time to.
+    pub fn tell_repeats(&self, all: bool) {
+        tell_repeats(&self.kit, all);
     }
 
     /// Number of steps that are being done.
@@ -302,6 +308,7 @@ impl Hands {
 
     /// The engine has forgotten the record: the ledger is told where it went, or that nobody has it.
     fn hand_back(&mut self, slot: SlotId, mut work: Box<Work>) {
+        traced::released(&self.kit, &mut work);
         if work.lease.is_none() {
             return;
         }

@@ -13,6 +13,8 @@ use crate::flow::topology::StageTopics;
 use crate::kafka::Producer;
 use crate::ledger::{Holding, Ledger};
 use crate::message::Topic;
+use crate::telemetry::log::repeats::Repeats;
+use crate::telemetry::traces::Traces;
 
 /// See the module.
 pub struct Kit {
@@ -42,7 +44,11 @@ pub struct Kit {
     pub ledger: Arc<dyn Ledger>,
     /// Produces outside of transactions; `None` where there are none but in a test kit.
     pub producer: Option<Arc<Producer>>,
+    /// `None` where nobody wants to see them.
+    pub traces: Option<Arc<Traces>>,
     pub clock: Clock,
+    /// Keeps a flood of failures from being one of lines.
+    pub repeats: Repeats,
     pub tally: Arc<Tally>,
 }
 

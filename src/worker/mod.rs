@@ -28,6 +28,7 @@ mod service;
 mod shell;
 mod spec;
 mod tally;
+mod traced;
 mod transactions;
 mod work;
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::attempt::{self, unavailable};
 use super::kit::Kit;
+use super::traced;
 use super::work::{Prepared, Work};
 use crate::flow::engine::{Publish, Refusal, Rest};
 use crate::flow::{Code, Fault};
@@ -17,6 +18,7 @@ use crate::message::{DeadLetter, OutRecord, Spent, Trail, trail};
 
 /// Makes ready what the engine decided: `work.prepared` has the records and what the ledger is told afterwards.
 pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), Refusal> {
+    traced::decided(kit, work, what);
     let prepared = match what {
         Publish::Output => {
             // Tried again for long, another copy of the job may have it by now.
@@ -42,7 +44,7 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
             let (fault, now) = (&work.billed(fault), kit.clock.now());
             condemn(kit, work, fault, now).await?;
             let letter = DeadLetter::new(scene(kit, work, *attempts, now), fault);
-            let letter = DeadLetter { spent: spent(work, fault), ..letter };
+            let letter = DeadLetter { spent: spent(work, fault), span: traced::span(work), ..letter };
             let record = dead(kit, work, &letter, *detail, *dated);
             let end = End::Dead { attempt: *attempts, dead_letter: letter.id, fault: fault.clone() };
             Prepared { records: Arc::from([record]), end }
@@ -61,6 +63,7 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
         }
     };
     work.prepared = Some(prepared);
+    traced::prepared(kit, work, what);
     Ok(())
 }
 
@@ -143,6 +146,7 @@ fn retry(
         last_failure: Some(now),
         code: Some(fault.code),
         spent: Spent::sum(before.spent, fault.spent),
+        span: traced::span(work),
         ..before.clone()
     };
     Ok(satellite(kit, work, topic.ok_or_else(none)?, &trail))

@@ -1,6 +1,7 @@
 //! What a worker runs: one of the pipelines' stages, whose payloads are decoded and encoded around it, or a stage of
 //! one's own, which has records as they are. The worker's way is the same for both.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -112,16 +113,28 @@ fn record(
         Fault::new(Code::OutputUnwritable, message)
     };
     let topic = topic.ok_or_else(nowhere)?;
-    let correlation = &work.envelope.correlation;
+    let correlation = onward(work);
     match child {
-        None => trail::push_missing(&mut headers, correlation),
+        None => trail::push_missing(&mut headers, &correlation),
         Some(n) => {
             let job = correlation.job.child(n);
-            trail::push_missing(&mut headers, &Correlation { job, ..correlation.clone() });
+            trail::push_missing(&mut headers, &Correlation { job, ..correlation.into_owned() });
         }
     }
     // The time of producing. An old document's own time would make Kafka delete its records early.
     Ok(OutRecord { topic, partition: None, key, value, headers, timestamp: None })
+}
+
+/// Who outputs belong to: as the record, and where there are traces, they hang on its attempt.
+fn onward(work: &Work) -> Cow<'_, Correlation> {
+    let correlation = &work.envelope.correlation;
+    match &work.attempt {
+        None => Cow::Borrowed(correlation),
+        Some(attempt) => {
+            let traceparent = attempt.onward().to_string();
+            Cow::Owned(Correlation { traceparent, ..correlation.clone() })
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::schema::codec::CodecError;
 use crate::schema::{Codec, Plan};
 use crate::stage::{self, BuildError};
 use crate::telemetry::http::Readiness;
+use crate::telemetry::log::repeats::Repeats;
 
 /// Time a lease lasts beyond the stage's own time and the time Kafka may take: queues, pauses of the machine.
 const LEASE_ROOM: Duration = Duration::from_secs(30);
@@ -135,6 +136,9 @@ impl Service {
         if let Some(producer) = &self.producer {
             producer.flush(Duration::from_secs(5)).await;
         }
+        if let Some(traces) = &self.edges.traces {
+            traces.stop().await;
+        }
         self.edges.instance.leave().await;
     }
 }
@@ -191,7 +195,9 @@ pub fn kit(
         output_max: next.map_or(usize::MAX, |plan| usize::try_from(plan.message_max.0).unwrap_or(usize::MAX)),
         ledger: edges.ledger.clone(),
         producer: None,
+        traces: edges.traces.clone(),
         clock: Clock::System,
+        repeats: Repeats::default(),
         tally: Arc::new(Tally::new(&topics)),
         output: topics.next.as_deref().map(Topic::from),
         topics,

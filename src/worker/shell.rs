@@ -369,6 +369,7 @@ impl Shell {
         let waiting = self.hands.waiting().filter(rungs).map(str::to_owned);
         self.kit.tally.holds(self.engine.load(), waiting);
         self.kit.tally.breaker(self.engine.circuit());
+        self.hands.tell_repeats(self.stopping);
         self.report.lag(self.consumer.lag());
         self.report.standing(self.lost, self.consumer.is_reachable());
         if let Some(reason) = self.consumer.refusal() {

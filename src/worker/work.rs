@@ -16,6 +16,7 @@ use crate::flow::ladder::Past;
 use crate::ledger::{End, Lease};
 use crate::message::payload::Usage;
 use crate::message::{Correlation, Envelope, OutRecord, Record, Spent, trail};
+use crate::telemetry::traces::Attempt;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Work {
     pub tenant: Tenant,
     /// Its key in the terms of the stage's order.
     pub order: Option<OrderKey>,
+    /// The last attempt, where there are traces.
+    pub attempt: Option<Box<Attempt>>,
     /// What goes to Kafka, and what the ledger is told afterwards.
     pub prepared: Option<Prepared>,
     /// Kafka has acknowledged where the record went; only the ledger does not know yet.
@@ -74,6 +77,7 @@ impl Work {
             told: None,
             family,
             term,
+            attempt: None,
             prepared: None,
             produced: false,
         }

@@ -1,6 +1,7 @@
 //! What the tests of running stages share: a configuration of their own on the real Kafka, a model provider on
 //! loopback, and `lazaret run` as a process that can be stopped and killed.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -28,6 +29,8 @@ pub struct Rig {
     pub provider: provider::Running,
     /// Begins the names of this test's pipelines and topics.
     pub name: String,
+    /// What workers find in their environment, besides.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Rig {
@@ -86,7 +89,7 @@ impl Rig {
         let text = text.replace("{p}", &name).replace("{folder}", &folder.path().display().to_string());
         let config = Config::parse(&text, "lazaret.yaml").unwrap_or_else(|e| panic!("{e:?}\n{text}"));
         let topology = Topology::derive(&config);
-        let rig = Rig { topology, config, folder, provider, name };
+        let rig = Rig { topology, config, folder, provider, name, environment: BTreeMap::new() };
         rig.write(&text);
         for applied in lazaret::ops::topics::apply(&rig.config, false).await.expect("topics can be made") {
             assert_eq!(applied.outcome, lazaret::ops::topics::Outcome::Done, "{}", applied.topic);
@@ -164,7 +167,7 @@ impl Rig {
         let stderr = File::create(&log).expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
         command.arg(verb).args(args).arg("--config").arg(self.path("lazaret.yaml"));
-        command.env("LAZARET_LOG", "info").stdout(Stdio::null()).stderr(stderr);
+        command.envs(&self.environment).env("LAZARET_LOG", "info").stdout(Stdio::null()).stderr(stderr);
         let mut worker = Worker { child: command.spawn().expect("lazaret runs"), log, url: String::new() };
         worker.url = eventually("the port is open", async || {
             let log = worker.log();

@@ -18,6 +18,7 @@ mod redrive;
 mod start;
 mod sweep;
 mod trace;
+mod traces;
 
 /// Two stages, the first of which asks the provider; short rungs.
 pub const EMBED: &str = "

@@ -58,6 +58,14 @@ fn what_it_has_cost_stands_in_headers_and_is_unknown_where_it_does_not() {
 }
 
 #[test]
+fn the_span_of_the_last_attempt_stands_in_a_header_if_there_is_one() {
+    let traced = DeadLetter { span: SpanId::read("00f067aa0ba902b7"), ..letter("x") };
+    let headers = traced.seal(&Headers::new(), Detail::Brief);
+    assert_eq!(headers.text("dlq.span"), Some("00f067aa0ba902b7"));
+    assert!(!letter("x").seal(&Headers::new(), Detail::Full).contains("dlq.span"));
+}
+
+#[test]
 fn times_are_rfc_3339_with_milliseconds_in_utc() {
     let headers = letter("x").seal(&Headers::new(), Detail::Full);
     assert_eq!(headers.text("dlq.first.failure.at"), Some("2026-11-22T01:02:03.004Z"));
@@ -126,10 +134,18 @@ fn an_id_that_no_stage_took_is_not_shown_as_one() {
 fn any_letter() -> impl Strategy<Value = (DeadLetter, Headers)> {
     let texts = proptest::collection::vec(arbitrary::text(), 8);
     let chain = proptest::collection::vec(arbitrary::text(), 0..9);
-    let numbers = (any::<u32>(), any::<u32>(), proptest::option::of(arbitrary::spent()));
+    let told = (proptest::option::of(arbitrary::spent()), proptest::option::of(arbitrary::span()));
+    let numbers = (any::<u32>(), any::<u32>(), told);
     let times = (arbitrary::time(), arbitrary::time());
     (arbitrary::headers(), arbitrary::coordinates(), texts, chain, numbers, times).prop_map(
-        |(original, origin, texts, chain, (attempts, redrives, spent), (first_failure, last_failure))| {
+        |(
+            original,
+            origin,
+            texts,
+            chain,
+            (attempts, redrives, (spent, span)),
+            (first_failure, last_failure),
+        )| {
             let Correlation { job, tenant, resource, traceparent } =
                 trail::open(&arbitrary::record(original.clone()), false).correlation;
             let mut texts = texts.into_iter();
@@ -150,6 +166,7 @@ fn any_letter() -> impl Strategy<Value = (DeadLetter, Headers)> {
                 origin,
                 redrives,
                 spent,
+                span,
                 correlation: Correlation { job, tenant, resource, traceparent },
             };
             (letter, original)

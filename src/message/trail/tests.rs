@@ -13,6 +13,7 @@ fn trail() -> Trail {
         code: Some(Code::LlmTimeout),
         edit: Some("act-1".into()),
         spent: Some(Spent { input: 1200, output: 30, calls: 2 }),
+        span: SpanId::read("00f067aa0ba902b7"),
         discard: None,
         origin: Coordinates { topic: "docs".into(), partition: 2, offset: 99, timestamp: Some(5) },
     }
@@ -63,6 +64,15 @@ fn a_block_from_a_topic_that_cannot_be_is_as_good_as_none() {
 }
 
 #[test]
+fn what_does_not_name_a_span_is_passed_over_and_the_rest_of_the_block_believed() {
+    let correlation = open(&record(Headers::new()), false).correlation;
+    let mut headers = seal(&Headers::new(), &trail(), &correlation);
+    assert_eq!(headers.text("lazaret.span"), Some("00f067aa0ba902b7"));
+    headers.push_text("lazaret.span", "a span");
+    assert_eq!(open(&record(headers), true).trail, Trail { span: None, ..trail() });
+}
+
+#[test]
 fn an_id_with_control_characters_or_without_end_is_not_taken() {
     for bad in ["", "a\nb", &"x".repeat(JOB_MAX + 1)] {
         let mut headers = Headers::new();
@@ -109,9 +119,19 @@ fn any_trail() -> impl Strategy<Value = Trail> {
     let code = proptest::option::of(prop::sample::select(Code::ALL));
     let discard = proptest::option::of(any::<(String, String)>());
     let edit = proptest::option::of(arbitrary::id());
-    let rest = (edit, discard, proptest::option::of(arbitrary::spent()));
+    let told = (proptest::option::of(arbitrary::spent()), proptest::option::of(arbitrary::span()));
+    let rest = (edit, discard, told);
     (any::<u32>(), time(), time(), time(), any::<u32>(), code, rest, arbitrary::coordinates()).prop_map(
-        |(attempt, due, first_failure, last_failure, redrives, code, (edit, discard, spent), origin)| Trail {
+        |(
+            attempt,
+            due,
+            first_failure,
+            last_failure,
+            redrives,
+            code,
+            (edit, discard, (spent, span)),
+            origin,
+        )| Trail {
             attempt,
             due,
             first_failure,
@@ -120,6 +140,7 @@ fn any_trail() -> impl Strategy<Value = Trail> {
             code,
             edit,
             spent,
+            span,
             discard,
             origin,
         },

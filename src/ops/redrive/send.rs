@@ -294,7 +294,7 @@ pub fn back(
         What::Redrive => None,
         What::Discard => Some((order.by.clone(), order.reason.clone().unwrap_or_default())),
     };
-    let trail = Trail { redrives, edit, discard, ..Trail::fresh(&dead.origin) };
+    let trail = Trail { redrives, edit, discard, span: dead.span, ..Trail::fresh(&dead.origin) };
     let partitions = i32::try_from(partitions.max(1)).unwrap_or(i32::MAX);
     OutRecord {
         topic: stage.redrive.clone().into(),

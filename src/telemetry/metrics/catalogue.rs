@@ -107,4 +107,6 @@ catalogue! {
 
     LedgerDuplicatesSuppressed "ledger_duplicates_suppressed_total" Counter Count "Records whose stage had finished before; the stored result was used.";
     LedgerErrors "ledger_errors_total" Counter Count "Failed ledger operations.";
+
+    Spans "trace_spans_total" Counter Count "Spans of traces that were to be kept, by what became of them: exported, dropped because the queue was full, failed because the collector did not take them.";
 }

@@ -50,6 +50,7 @@ fn everything() -> String {
         provider_tokens("main", "m", "retry", Spent { input: 5, output: 7, calls: 1 });
         provider_cost("main", "m", "retry", "USD", Amount::of(0.25).expect("an amount"));
         ledger_error("begin");
+        spans(SpanEnd::Exported, 3);
     });
     metrics.render()
 }

@@ -44,7 +44,11 @@ impl Held {
             log::record_span(pipeline, stage, correlation, &work.record.at, trail.attempt + 1)
         };
         let work = self.work.as_deref();
-        self.span.get_or_insert_with(|| work.map_or_else(Span::none, of))
+        let span = self.span.get_or_insert_with(|| work.map_or_else(Span::none, of));
+        if let Some(attempt) = work.and_then(|work| work.attempt.as_ref()) {
+            log::record_span_id(span, attempt.id());
+        }
+        span
     }
 
     /// Whether Kafka has what it became.

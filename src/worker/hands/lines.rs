@@ -1,17 +1,24 @@
-//! Log lines about a record: what went wrong with it, and where it went.
+//! Log lines about a record: what went wrong with it, and where it went. Each dead letter has its line; of what many records
+//! have in common, a flood is counted (`log::repeats`).
+
+use std::time::Instant;
 
 use tracing::{Level, Span};
 
 use super::held::Held;
-use crate::flow::Fault;
 use crate::flow::engine::{Publish, Refusal};
 use crate::flow::rule::class_of;
+use crate::flow::{Code, Fault};
 use crate::ledger::End;
 use crate::telemetry::log;
+use crate::telemetry::log::repeats::{Kind, LeftOut};
 use crate::worker::kit::Kit;
 
 /// With the class that the stage's rules give it.
 pub fn complain(span: &Span, kit: &Kit, fault: &Fault) {
+    if !kit.repeats.may(Kind::Failed, Some(fault.code), Instant::now()) {
+        return;
+    }
     log::record_code(span, fault.code);
     span.in_scope(|| {
         let chain = (!fault.chain.is_empty()).then(|| fault.chain.join(": "));
@@ -25,15 +32,24 @@ pub fn complain_of_refusal(span: &Span, kit: &Kit, refusal: &Refusal) {
             complain(span, kit, fault)
         }
         Refusal::TakenOver | Refusal::Ousted | Refusal::Ended(_) => {
-            span.in_scope(|| tracing::info!("another copy of the record has the job"));
+            if kit.repeats.may(Kind::TakenOver, None, Instant::now()) {
+                span.in_scope(|| tracing::info!("another copy of the record has the job"));
+            }
         }
     }
 }
 
 /// The line about where a record went.
 pub fn told(held: &mut Held, kit: &Kit, what: &Publish) {
-    // Of most records there is none.
-    if *what == Publish::Output && !tracing::enabled!(Level::DEBUG) {
+    let may = |kind, code| kit.repeats.may(kind, code, Instant::now());
+    let is_told = match what {
+        // Of most records there is none.
+        Publish::Output => tracing::enabled!(Level::DEBUG),
+        Publish::Retry { fault, .. } => may(Kind::Waits, Some(fault.code)),
+        Publish::Park => may(Kind::Parked, None),
+        Publish::Dead { .. } | Publish::Discard => true,
+    };
+    if !is_told {
         return;
     }
     let end = held.end().cloned();
@@ -56,4 +72,20 @@ pub fn told(held: &mut Held, kit: &Kit, what: &Publish) {
             _ => tracing::info!("discarded"),
         },
     });
+}
+
+/// How many lines were not written: of those whose time is over, or `all`.
+pub fn tell_repeats(kit: &Kit, all: bool) {
+    for LeftOut { kind, code, lines } in kit.repeats.held(Instant::now(), all) {
+        let (pipeline, stage) = (&kit.topics.pipeline, &kit.topics.stage);
+        let code = code.map(Code::as_str);
+        tracing::warn!(
+            pipeline,
+            stage,
+            code,
+            lines,
+            "lines were left out that say the same: {}",
+            kind.as_str()
+        );
+    }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::flow::{Code, Fault};
 use crate::message::deadletter::{Detail, Scene};
-use crate::message::{Coordinates, Correlation, Headers, JobId};
+use crate::message::{Coordinates, Correlation, Headers, JobId, SpanId};
 
 fn dead() -> (DeadLetter, Record) {
     let origin = Coordinates { topic: "in".into(), partition: 4, offset: 17, timestamp: Some(1_000) };
@@ -24,6 +24,7 @@ fn dead() -> (DeadLetter, Record) {
         redrives: 0,
     };
     let letter = DeadLetter::new(scene, &Fault::new(Code::LlmTimeout, "no answer"));
+    let letter = DeadLetter { span: SpanId::read("00f067aa0ba902b7"), ..letter };
     let mut original = Headers::new();
     original.push("binary", Some(vec![0xff, 0x00]));
     let at = Coordinates { topic: "p.embed.dlq".into(), partition: 0, offset: 3, timestamp: None };
@@ -54,7 +55,8 @@ fn what_is_sent_back_is_the_original_record_with_its_origin_and_one_more_redrive
     assert_eq!(envelope.correlation.job.0, "job-1");
     assert_eq!(envelope.correlation.tenant.as_deref(), Some("acme"));
     let origin = Coordinates { topic: "in".into(), partition: 4, offset: 17, timestamp: Some(1_000) };
-    assert_eq!(envelope.trail, Trail { redrives: 1, edit: Some("act-1".into()), ..Trail::fresh(&origin) });
+    let (edit, span) = (Some("act-1".into()), SpanId::read("00f067aa0ba902b7"));
+    assert_eq!(envelope.trail, Trail { redrives: 1, edit, span, ..Trail::fresh(&origin) });
 }
 
 #[test]

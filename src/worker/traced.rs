@@ -1,0 +1,126 @@
+//! What traces are told of a record in hand. Without traces it is one look for nothing.
+
+use super::kit::Kit;
+use super::work::Work;
+use crate::flow::{Class, Fault};
+use crate::flow::engine::{Publish, Ran};
+use crate::flow::rule::class_of;
+use crate::ledger::End as LedgerEnd;
+use crate::llm::Bill;
+use crate::message::SpanId;
+use crate::telemetry::traces::{Attempt, End, Subject};
+
+/// An attempt begins. One before it of which nothing became was made while the stage paused.
+pub fn begin(kit: &Kit, work: &mut Work) {
+    let Some(traces) = &kit.traces else { return };
+    if let Some(fault) = untold(work).and_then(|attempt| attempt.failed().cloned()) {
+        end(kit, work, &End::Paused { fault: &fault });
+    }
+    work.attempt = traces.begin(&work.envelope, kit.clock.now());
+}
+
+/// The stage's own work is done, and this is what it has asked providers.
+pub fn called(work: &mut Work, bill: &Bill) {
+    if let Some(attempt) = &mut work.attempt {
+        attempt.called(bill.calls());
+    }
+}
+
+/// An attempt is over. What becomes of the record is decided later, but where the stage pauses.
+pub fn over(kit: &Kit, work: &mut Work, ran: &Ran) {
+    let Some(attempt) = &mut work.attempt else { return };
+    match ran {
+        Ran::Output => attempt.over(kit.clock.now(), None),
+        Ran::Replayed => {
+            attempt.over(kit.clock.now(), None);
+            attempt.replayed();
+        }
+        Ran::Failed(fault) => {
+            let fault = Fault { class: class_of(&kit.rules, fault), ..(**fault).clone() };
+            attempt.over(kit.clock.now(), Some(fault.clone()));
+            if fault.class == Class::Systemic {
+                end(kit, work, &End::Paused { fault: &fault });
+            }
+        }
+        // It was over before its outputs were made ready.
+        Ran::Ready(_) => {}
+        // Nothing was run.
+        Ran::Ended(_) | Ran::Condemned(_) | Ran::Busy | Ran::Ousted => work.attempt = None,
+    }
+}
+
+/// What becomes of the record is decided. A verdict without an attempt, or after one that had another end, is a span of no
+/// length.
+pub fn decided(kit: &Kit, work: &mut Work, what: &Publish) {
+    if kit.traces.is_none() {
+        return;
+    }
+    let is_new = match (&work.attempt, of(what)) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(attempt), Some(end)) => attempt.is_another(&end),
+    };
+    if is_new {
+        begin(kit, work);
+    }
+}
+
+/// The record is made ready to go there.
+pub fn prepared(kit: &Kit, work: &mut Work, what: &Publish) {
+    let Some(mut attempt) = work.attempt.take() else { return };
+    let id = match work.prepared.as_ref().map(|prepared| &prepared.end) {
+        Some(LedgerEnd::Dead { dead_letter, .. }) => dead_letter.as_str(),
+        _ => "",
+    };
+    let told = match of(what) {
+        Some(End::Dead { fault, .. }) => Some(End::Dead { id, fault }),
+        told => told,
+    };
+    if let Some(told) = told {
+        tell(kit, work, &mut attempt, &told);
+    }
+    work.attempt = Some(attempt);
+}
+
+/// The record is handed back.
+pub fn released(kit: &Kit, work: &mut Work) {
+    if let Some(attempt) = untold(work) {
+        let fault = attempt.failed().cloned();
+        end(kit, work, &End::Released { fault: fault.as_ref() });
+    }
+}
+
+/// The span of the last attempt, here or before.
+pub fn span(work: &Work) -> Option<SpanId> {
+    work.attempt.as_ref().map(|attempt| attempt.id()).or(work.envelope.trail.span)
+}
+
+fn untold(work: &Work) -> Option<&Attempt> {
+    work.attempt.as_deref().filter(|attempt| !attempt.is_told())
+}
+
+fn end(kit: &Kit, work: &mut Work, end: &End<'_>) {
+    if let Some(mut attempt) = work.attempt.take() {
+        tell(kit, work, &mut attempt, end);
+        work.attempt = Some(attempt);
+    }
+}
+
+fn tell(kit: &Kit, work: &Work, attempt: &mut Attempt, end: &End<'_>) {
+    let Some(traces) = &kit.traces else { return };
+    let (topics, record, envelope) = (&kit.topics, &work.record, &work.envelope);
+    let subject =
+        Subject { pipeline: &topics.pipeline, stage: &topics.stage, group: &topics.group, record, envelope };
+    traces.end(attempt, &subject, end, kit.clock.now());
+}
+
+/// A dead letter has its name later. Parked records were not run.
+fn of(what: &Publish) -> Option<End<'_>> {
+    match what {
+        Publish::Output => Some(End::Ok),
+        Publish::Retry { due, fault, .. } => Some(End::Retry { due: *due, fault }),
+        Publish::Dead { fault, .. } => Some(End::Dead { id: "", fault }),
+        Publish::Discard => Some(End::Discarded),
+        Publish::Park => None,
+    }
+}
