@@ -2,9 +2,9 @@
 
 use super::kit::Kit;
 use super::work::Work;
-use crate::flow::{Class, Fault};
 use crate::flow::engine::{Publish, Ran};
 use crate::flow::rule::class_of;
+use crate::flow::{Class, Fault};
 use crate::ledger::End as LedgerEnd;
 use crate::llm::Bill;
 use crate::message::SpanId;
