@@ -35,8 +35,9 @@ impl Pipeline {
 
     /// Who was asked for the draft that this stage works on: by the last stage before it that generates.
     pub fn drafted_before(&self, stage: &str) -> Option<Asks<'_>> {
-        let before = self.stages.iter().take_while(|one| one.name != stage);
-        before.filter(|one| matches!(one.kind, Kind::Generate(_))).last()?.kind.asks()
+        let here = self.stages.iter().position(|one| one.name == stage)?;
+        let mut before = self.stages.iter().take(here).rev();
+        before.find(|one| matches!(one.kind, Kind::Generate(_)))?.kind.asks()
     }
 }
 
