@@ -246,7 +246,7 @@ fn advice(work: &Work, set: &Set, capacity: &Capacity, needed: u64) -> Vec<Strin
                 .to_owned(),
         );
     }
-    if capacity.disk.dead.is_none() && capacity.dead > 0.0 {
+    if capacity.disk.dead.is_none() && capacity.dead_per_day >= 1.0 {
         advice.push("dead letters are kept for ever: `dlq_retention` bounds them, `lazaret sweep` and `lazaret archive` empty them".to_owned());
     }
     advice
