@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::post;
+use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
@@ -89,10 +89,9 @@ impl Endpoint {
                     );
                     let token = issuer.lock().expect("a lock").token(user, seconds.load(Ordering::SeqCst));
                     issued.fetch_add(1, Ordering::SeqCst);
-                    json!({ "access_token": token, "token_type": "Bearer" }).to_string().into_response()
+                    Json(json!({ "access_token": token, "token_type": "Bearer" })).into_response()
                 }
-                _ => (StatusCode::UNAUTHORIZED, json!({ "error": "invalid_client" }).to_string())
-                    .into_response(),
+                _ => (StatusCode::UNAUTHORIZED, Json(json!({ "error": "invalid_client" }))).into_response(),
             }
         };
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/token", post(answer))).await });
