@@ -4,6 +4,10 @@ ARG RUST_IMAGE=rust:1.95.0-bookworm
 ARG BASE_IMAGE=debian:12.12-slim
 
 FROM ${RUST_IMAGE} AS build
+# Configures librdkafka, with which the image's other tools build it.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends cmake \
+ && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 
 # The dependencies (librdkafka, SQLite, …) take minutes and change rarely: they get a layer of their own, built with

@@ -30,6 +30,7 @@ build_needs() {
 	want g++ have c++         # librdkafka's configure asks for it
 	want libc6-dev header stdio.h
 	want make have make       # librdkafka
+	want cmake have cmake     # the same
 	want pkg-config have pkg-config
 	want libssl-dev header openssl/ssl.h
 	want zlib1g-dev header zlib.h

@@ -41,7 +41,7 @@
 
 pub use config::{
     AfterDead, Assignor, Delivery, FairBy, Fairness, Followers, GroupProtocol, Ordering, Protocol, Secret,
-    Security,
+    Security, TokenEndpoint, TokenSource,
 };
 pub use flow::{Class, Code};
 pub use service::{Handle, Ladder, Service};

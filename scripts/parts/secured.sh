@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A broker that asks everybody who they are and what they may: SASL/PLAIN and SCRAM over TLS, certificates of clients, and
-# rights that nobody has before they are granted. Sourced by parts.sh, after kafka.sh.
+# A broker that asks everybody who they are and what they may: SASL/PLAIN, SCRAM and OAUTHBEARER over TLS, certificates of clients,
+# and rights that nobody has before they are granted. Sourced by parts.sh, after kafka.sh.
 #
 # Its folder, $LAZARET_RUN/secured, has what clients need: ca.pem, and NAME.pem with NAME.key for each user of a certificate. The
-# password of user NAME is `NAME-secret`.
+# password of user NAME is `NAME-secret`. Who signs with issuer.key (RS256, kid `tests`) is believed to be the issuer
+# https://issuer.test; the audience is `kafka`, and `sub` names the user.
 
 secured_users=(lazaret stage ops topics producers)
 
@@ -22,26 +23,29 @@ secured_start() {
 }
 
 secured_try() {
-	local java folder=$run/secured inside controller sasl certified user scram=()
+	local java folder=$run/secured inside controller sasl certified tokens user scram=()
 	java=$(java_from 17)
-	inside=$(free_port) controller=$(free_port) sasl=$(free_port) certified=$(free_port)
+	inside=$(free_port) controller=$(free_port) sasl=$(free_port) certified=$(free_port) tokens=$(free_port)
 	rm -rf "$folder"
 	mkdir -p "$folder"
 	secured_certificates "$folder"
+	secured_issuer "$folder"
 	for user in "${secured_users[@]}"; do
 		scram+=(--add-scram "SCRAM-SHA-256=[name=$user,password=$user-secret]" --add-scram "SCRAM-SHA-512=[name=$user,password=$user-secret]")
 	done
-	secured_properties "$folder" "$inside" "$controller" "$sasl" "$certified" >"$folder/server.properties"
+	secured_properties "$folder" "$inside" "$controller" "$sasl" "$certified" "$tokens" >"$folder/server.properties"
 	kafka_run "$java" kafka.tools.StorageTool format -t "$(kafka_run "$java" kafka.tools.StorageTool random-uuid 2>/dev/null)" \
 		-c "$folder/server.properties" "${scram[@]}" >"$run/secured.log" 2>&1 || return 1
-	spawn secured "$java" "${jvm[@]}" -Dlog4j2.configurationFile="$kafka_home/log4j2.properties" \
+	spawn secured "$java" "${jvm[@]}" "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://$folder/jwks.json" \
+		"-Dorg.apache.kafka.sasl.oauthbearer.allowed.files=$folder/jwks.json" -Dlog4j2.configurationFile="$kafka_home/log4j2.properties" \
 		-cp "$kafka_home/lib/*" kafka.Kafka "$folder/server.properties"
 	await secured grep -q 'Kafka Server started' "$run/secured.log" || return 1
 	tell LAZARET_TEST_SECURED "127.0.0.1:$sasl"
 	tell LAZARET_TEST_SECURED_CERTIFIED "127.0.0.1:$certified"
+	tell LAZARET_TEST_SECURED_TOKENS "127.0.0.1:$tokens"
 	tell LAZARET_TEST_SECURED_ADMIN "127.0.0.1:$inside"
 	tell LAZARET_TEST_SECURED_FOLDER "$folder"
-	say "a Kafka $kafka_version that asks who one is is up: SASL at 127.0.0.1:$sasl, certificates at 127.0.0.1:$certified"
+	say "a Kafka $kafka_version that asks who one is is up: SASL at 127.0.0.1:$sasl, tokens at 127.0.0.1:$tokens, certificates at 127.0.0.1:$certified"
 }
 
 # An authority, the server's certificate, and one for each user, good for some days.
@@ -56,7 +60,17 @@ secured_certificates() {
 	cat "$folder/server.key" "$folder/server.pem" >"$folder/keystore.pem"
 }
 
-# secured_properties FOLDER INSIDE_PORT CONTROLLER_PORT SASL_PORT CERTIFIED_PORT
+# The key of an issuer of tokens, and the half of it that everybody may know as brokers want it.
+secured_issuer() {
+	local folder=$1 modulus
+	openssl genrsa -out "$folder/issuer.key" 2048 2>/dev/null
+	modulus=$(openssl rsa -in "$folder/issuer.key" -noout -modulus)
+	# shellcheck disable=SC2001
+	modulus=$(printf '%b' "$(sed 's/../\\x&/g' <<<"${modulus#*=}")" | base64 -w0 | tr '+/' '-_' | tr -d '=')
+	echo "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"tests\",\"alg\":\"RS256\",\"use\":\"sig\",\"e\":\"AQAB\",\"n\":\"$modulus\"}]}" >"$folder/jwks.json"
+}
+
+# secured_properties FOLDER INSIDE_PORT CONTROLLER_PORT SASL_PORT CERTIFIED_PORT TOKENS_PORT
 # Whoever is on the inner listener has all rights: the broker itself, and whoever grants them to others.
 secured_properties() {
 	local folder=$1 plain='' user module=org.apache.kafka.common.security
@@ -67,9 +81,9 @@ secured_properties() {
 		grep -vE '^(node.id|listeners|advertised.listeners|listener.security.protocol.map|log.dirs)='
 	cat <<-PROPERTIES
 		node.id=1
-		listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3,SASL://127.0.0.1:$4,CERTIFIED://127.0.0.1:$5
-		advertised.listeners=PLAINTEXT://127.0.0.1:$2,SASL://127.0.0.1:$4,CERTIFIED://127.0.0.1:$5
-		listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_SSL,CERTIFIED:SSL
+		listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3,SASL://127.0.0.1:$4,CERTIFIED://127.0.0.1:$5,TOKENS://127.0.0.1:$6
+		advertised.listeners=PLAINTEXT://127.0.0.1:$2,SASL://127.0.0.1:$4,CERTIFIED://127.0.0.1:$5,TOKENS://127.0.0.1:$6
+		listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_SSL,CERTIFIED:SSL,TOKENS:SASL_SSL
 		log.dirs=$folder/data
 		authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 		super.users=User:ANONYMOUS
@@ -84,6 +98,14 @@ secured_properties() {
 		listener.name.sasl.plain.sasl.jaas.config=$module.plain.PlainLoginModule required$plain;
 		listener.name.sasl.scram-sha-256.sasl.jaas.config=$module.scram.ScramLoginModule required;
 		listener.name.sasl.scram-sha-512.sasl.jaas.config=$module.scram.ScramLoginModule required;
+		listener.name.tokens.sasl.enabled.mechanisms=OAUTHBEARER
+		listener.name.tokens.oauthbearer.sasl.jaas.config=$module.oauthbearer.OAuthBearerLoginModule required;
+		listener.name.tokens.oauthbearer.sasl.server.callback.handler.class=$module.oauthbearer.OAuthBearerValidatorCallbackHandler
+		# Who does not log in again before the token is out of date is hung up on.
+		listener.name.tokens.oauthbearer.connections.max.reauth.ms=3600000
+		sasl.oauthbearer.jwks.endpoint.url=file://$folder/jwks.json
+		sasl.oauthbearer.expected.audience=kafka
+		sasl.oauthbearer.expected.issuer=https://issuer.test
 	PROPERTIES
 }
 
@@ -91,6 +113,7 @@ secured_stop() {
 	stop_pid "$run/secured.pid"
 	forget LAZARET_TEST_SECURED
 	forget LAZARET_TEST_SECURED_CERTIFIED
+	forget LAZARET_TEST_SECURED_TOKENS
 	forget LAZARET_TEST_SECURED_ADMIN
 	forget LAZARET_TEST_SECURED_FOLDER
 }

@@ -5,6 +5,7 @@
 //! Data goes to stdout, everything else to stderr. What a verb does is in `ops`; here it is only asked and shown.
 
 mod archive;
+mod capacity;
 mod check;
 mod codes;
 mod completions;
@@ -78,6 +79,8 @@ pub enum Verb {
     Ops(ops::Args),
     /// Say how far each stage is behind, in records and in time.
     Lag(lag::Args),
+    /// Say what a stage needs for a rate: records in flight, processes, partitions, memory, room in Kafka.
+    Capacity(capacity::Args),
     /// Say for every record of every input where it is, and what is missing or stands twice.
     Verify(verify::Args),
     /// List the failure codes, or show the page of one: what happened, cause, remedy.
@@ -145,6 +148,7 @@ async fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Archive(args) => archive::run(args, global).await,
         Verb::Ops(args) => ops::run(args, global).await,
         Verb::Lag(args) => lag::run(args, global).await,
+        Verb::Capacity(args) => capacity::run(args, global).await,
         Verb::Verify(args) => verify::run(args, global).await,
         Verb::Codes(args) => codes::run(args, global).await,
         Verb::Check(args) => check::run(args, global).await,

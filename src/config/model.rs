@@ -9,6 +9,7 @@ mod membership;
 mod oidc;
 mod pipeline;
 mod rights;
+mod security;
 mod sla;
 mod stores;
 pub mod sweep;
@@ -27,6 +28,7 @@ pub use self::membership::*;
 pub use self::oidc::*;
 pub use self::pipeline::*;
 pub use self::rights::*;
+pub use self::security::*;
 pub use self::sla::*;
 pub use self::stores::*;
 use super::money::Price;
@@ -132,37 +134,6 @@ impl Kafka {
             properties: BTreeMap::new(),
         }
     }
-}
-
-/// How to authenticate. Secrets are named by environment variable or file, never written down.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Security {
-    #[serde(default)]
-    pub protocol: Protocol,
-    /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`.
-    #[serde(default)]
-    pub mechanism: Option<String>,
-    #[serde(default)]
-    pub username: Option<String>,
-    #[serde(default)]
-    pub password: Option<Secret>,
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    #[serde(default)]
-    pub certificate_file: Option<PathBuf>,
-    #[serde(default)]
-    pub key_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    #[default]
-    Plaintext,
-    Ssl,
-    SaslPlaintext,
-    SaslSsl,
 }
 
 /// Where a secret stands. Exactly one of the two.

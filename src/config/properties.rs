@@ -26,6 +26,12 @@ const OWNED: &[(&str, &str)] = &[
     ("sasl.mechanism", "use kafka.security.mechanism"),
     ("sasl.mechanisms", "use kafka.security.mechanism"),
     ("sasl.username", "use kafka.security.username"),
+    ("sasl.oauthbearer.method", "use kafka.security.token"),
+    ("sasl.oauthbearer.client.id", "use kafka.security.token.endpoint.client_id"),
+    ("sasl.oauthbearer.token.endpoint.url", "use kafka.security.token.endpoint.url"),
+    ("sasl.oauthbearer.scope", "use kafka.security.token.endpoint.scope"),
+    ("sasl.oauthbearer.extensions", "use kafka.security.token.endpoint.extensions"),
+    ("https.ca.location", "use kafka.security.token.endpoint.ca_file"),
     ("ssl.ca.location", "use kafka.security.ca_file"),
     ("ssl.certificate.location", "use kafka.security.certificate_file"),
     ("ssl.key.location", "use kafka.security.key_file"),
@@ -59,6 +65,6 @@ pub fn reserved(property: &str) -> Option<Reserved> {
     }
     SECRETS.iter().any(|word| property.contains(word)).then_some(Reserved {
         why: "is a secret, and secrets are never written into this file",
-        instead: "use kafka.security.password with { env: VARIABLE } or { file: PATH }, or a key file",
+        instead: "use kafka.security.password or token with { env: VARIABLE } or { file: PATH }, or a key file",
     })
 }

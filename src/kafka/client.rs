@@ -2,6 +2,7 @@
 //! property: some are secrets.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -11,6 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::context::{Context, Trouble, TroubleKind};
 use super::problem::KafkaProblem;
+use super::token;
 use crate::config::{Kafka, Protocol, Size, Span, reserved};
 
 /// Room that librdkafka wants above the largest fetch for protocol framing.
@@ -121,13 +123,18 @@ fn secure(config: &mut ClientConfig, kafka: &Kafka) -> Result<(), KafkaProblem> 
     ];
     for (property, key, path) in files {
         let Some(path) = path else { continue };
-        if let Err(error) = std::fs::File::open(path) {
-            let message = format!("cannot read {}: {error}", path.display());
-            return Err(KafkaProblem::Config { place: format!("security.{key}"), message });
-        }
+        readable(path, &format!("security.{key}"))?;
         config.set(property, path.to_string_lossy());
     }
-    Ok(())
+    security.token.as_ref().map_or(Ok(()), |source| token::set(config, source))
+}
+
+/// librdkafka tells less of a file that is not there. `place` is the key below `kafka`.
+pub(super) fn readable(path: &Path, place: &str) -> Result<(), KafkaProblem> {
+    std::fs::File::open(path).map(drop).map_err(|error| KafkaProblem::Config {
+        place: place.to_owned(),
+        message: format!("cannot read {}: {error}", path.display()),
+    })
 }
 
 /// What a first look at the cluster shows.
@@ -207,6 +214,7 @@ fn explain(config: &ClientConfig, waited: Duration, trouble: Option<Trouble>) ->
         Some(Trouble { kind: TroubleKind::Authentication, text }) => {
             KafkaProblem::Unauthenticated { bootstrap, cause: text }
         }
+        Some(Trouble { kind: TroubleKind::Token, text }) => KafkaProblem::NoToken { cause: text },
         Some(Trouble { kind: TroubleKind::Tls, text }) => KafkaProblem::Tls { bootstrap, cause: text },
         Some(Trouble { kind: TroubleKind::Authorization, text }) => {
             KafkaProblem::NotAuthorized { what: "look at the cluster".into(), cause: text }

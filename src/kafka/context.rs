@@ -43,6 +43,8 @@ pub enum TroubleKind {
     Authorization,
     Tls,
     Authentication,
+    /// There is nothing to log in with: nobody hands out a token.
+    Token,
 }
 
 impl Context {
@@ -143,6 +145,10 @@ fn without_thread(text: &str) -> &str {
 
 /// Tells what kind of trouble an error is, by its code where there is one and else by librdkafka's wording.
 fn trouble_kind(code: Option<RDKafkaErrorCode>, text: &str) -> Option<TroubleKind> {
+    // Comes with the code of a refused login, and before there is one.
+    if text.contains("Failed to acquire SASL OAUTHBEARER token") {
+        return Some(TroubleKind::Token);
+    }
     match code {
         Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
             return Some(TroubleKind::Authentication);
@@ -153,7 +159,11 @@ fn trouble_kind(code: Option<RDKafkaErrorCode>, text: &str) -> Option<TroubleKin
         _ => {}
     }
     let has = |needle: &str| text.contains(needle);
-    if has("Authentication fail") || has("SASL authentication error") || has("SASL PLAIN mechanism") {
+    if has("Authentication fail")
+        || has("SASL authentication error")
+        || has("SASL PLAIN mechanism")
+        || has("SASL OAUTHBEARER authentication failed")
+    {
         Some(TroubleKind::Authentication)
     } else if has("SSL handshake failed") || has("ssl.") {
         Some(TroubleKind::Tls)

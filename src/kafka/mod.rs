@@ -13,6 +13,7 @@ mod produce_error;
 pub mod producer;
 pub mod read;
 pub mod tail;
+mod token;
 pub mod transaction;
 
 pub use consumer::Consumer;

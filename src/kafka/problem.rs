@@ -26,6 +26,10 @@ pub enum KafkaProblem {
         bootstrap: String,
         cause: String,
     },
+    /// Nobody hands out the token to log in with.
+    NoToken {
+        cause: String,
+    },
     Tls {
         bootstrap: String,
         cause: String,
@@ -85,6 +89,7 @@ impl KafkaProblem {
                 format!("cannot reach Kafka within {}: {cause}", Span(*waited))
             }
             Self::Unauthenticated { cause, .. } => format!("Kafka refuses the credentials: {cause}"),
+            Self::NoToken { cause } => format!("there is no token to log in at Kafka with: {cause}"),
             Self::Tls { cause, .. } => format!("the TLS connection to Kafka failed: {cause}"),
             Self::NotAuthorized { what, cause } => {
                 format!("Kafka does not allow this user to {what}: {cause}")
@@ -99,6 +104,7 @@ impl KafkaProblem {
     pub fn place(&self) -> Option<String> {
         match self {
             Self::Config { place, .. } => Some(format!("kafka.{place}")),
+            Self::NoToken { .. } => Some("kafka.security.token".into()),
             Self::Unreachable { bootstrap, .. }
             | Self::Unauthenticated { bootstrap, .. }
             | Self::Tls { bootstrap, .. } => Some(bootstrap.clone()),
@@ -112,7 +118,10 @@ impl KafkaProblem {
     /// What to do, where that can be told.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Config { place, .. } if place == "security.password" => {
+            Self::Config { place, .. }
+                if ["security.password", "security.token.endpoint.client_secret"]
+                    .contains(&place.as_str()) =>
+            {
                 "set the variable or file, or name another: { env: VARIABLE } or { file: PATH }"
             }
             Self::Config { place, .. } if place.starts_with("security.") => {
@@ -122,7 +131,13 @@ impl KafkaProblem {
             Self::Unreachable { .. } => {
                 "is it running there, and are kafka.bootstrap and kafka.security.protocol right?"
             }
-            Self::Unauthenticated { .. } => "check kafka.security (protocol, mechanism, username, password)",
+            Self::Unauthenticated { .. } => {
+                "check kafka.security (protocol, mechanism, username and password, or token)"
+            }
+            Self::NoToken { .. } => {
+                "does the token endpoint answer there (url, ca_file), and does it know client_id and client_secret? a token in a \
+                 file must be a JWT with 'exp' and 'sub' that is not out of date"
+            }
             Self::Tls { .. } => {
                 "check kafka.security (protocol, ca_file, certificate_file, key_file) and the broker's host name"
             }

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod archive;
+pub mod capacity;
 pub mod dlq;
 pub mod doctor;
 pub mod job;

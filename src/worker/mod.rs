@@ -46,5 +46,6 @@ pub use edges::{EdgeError, Edges, Stages, this_program};
 pub use instance::{Instance, InstanceError};
 pub use selection::{Selection, SelectionError};
 pub use service::{Service, StartError};
+pub(crate) use spec::spec;
 pub use spec::{revision, revision_of};
 pub use tally::{Counts, Tally};

@@ -1,6 +1,8 @@
 //! A broker that asks everybody who they are and what they may: every way to log in, and the rights that
 //! `lazaret topics acls` prints, which are enough and no more.
 
+mod tokens;
+
 use std::process::Command;
 
 use lazaret::message::OutRecord;
@@ -15,6 +17,7 @@ use crate::run::EMBED;
 struct Secured {
     sasl: String,
     certified: String,
+    tokens: String,
     admin: String,
     folder: String,
 }
@@ -26,6 +29,7 @@ impl Secured {
         Some(Self {
             sasl,
             certified: told("LAZARET_TEST_SECURED_CERTIFIED"),
+            tokens: told("LAZARET_TEST_SECURED_TOKENS"),
             admin: told("LAZARET_TEST_SECURED_ADMIN"),
             folder: told("LAZARET_TEST_SECURED_FOLDER"),
         })

@@ -138,6 +138,9 @@ itself `lazaret check` says.
 {{- include "lazaret.wrong" (list $ (printf "KEDA cannot read kafka.bootstrap, which is %s" $config.kafka.bootstrap) "set workers.autoscaling.keda.bootstrapServers") -}}
 {{- end -}}
 {{- if not $keda.authenticationRef -}}
+{{- if dig "token" "file" "" ($config.kafka.security | default dict) -}}
+{{- include "lazaret.wrong" (list $ "KEDA asks Kafka itself, and cannot log in with a token in a file" "let it get one from a token endpoint, or log in in another way: name a TriggerAuthentication in workers.autoscaling.keda.authenticationRef; extraObjects can hold it") -}}
+{{- end -}}
 {{- range include "lazaret.kedaLogin" . | fromJsonArray -}}
 {{- if not .name -}}
 {{- include "lazaret.wrong" (list $ (printf "KEDA asks Kafka itself, and its %s is in none of existingSecrets" .parameter) "put it there, or name a TriggerAuthentication in workers.autoscaling.keda.authenticationRef; extraObjects can hold it") -}}

@@ -83,7 +83,7 @@ place to remember something in.
 {{- end -}}
 {{- if include "lazaret.scaledByKeda" . -}}
 {{- /* KEDA takes it from here. */ -}}
-{{- with ((include "lazaret.config" . | fromYaml).kafka.security).username -}}{{- $_ := set $data "kafka-username" . -}}{{- end -}}
+{{- range $name, $of := include "lazaret.kedaNames" . | fromJson -}}{{- $_ := set $data $name $of.value -}}{{- end -}}
 {{- end -}}
 {{- toYaml $data -}}
 {{- end -}}

@@ -23,7 +23,7 @@
 {{- $security := (include "lazaret.config" . | fromYaml).kafka.security | default dict -}}
 {{- $root := . -}}
 {{- $login := list -}}
-{{- with $security.password -}}
+{{- with $security.password | default (dig "token" "endpoint" "client_secret" "" $security) -}}
 {{- $login = append $login (include "lazaret.secretOf" (merge (dict "root" $root) .) | fromJson | merge (dict "parameter" "password")) -}}
 {{- end -}}
 {{- range $parameter, $file := dict "ca" $security.ca_file "cert" $security.certificate_file "key" $security.key_file -}}
@@ -32,6 +32,21 @@
 {{- end -}}
 {{- end -}}
 {{- toJson $login -}}
+{{- end -}}
+
+{{/* kedaNames: JSON of what else KEDA needs to log in, by the name that the ConfigMap has for it: {parameter, value}. */}}
+{{- define "lazaret.kedaNames" -}}
+{{- $security := (include "lazaret.config" . | fromYaml).kafka.security | default dict -}}
+{{- $endpoint := dig "token" "endpoint" dict $security -}}
+{{- $names := dict -}}
+{{- range $name, $of := dict
+  "kafka-username" (dict "parameter" "username" "value" ($security.username | default $endpoint.client_id))
+  "kafka-token-url" (dict "parameter" "oauthTokenEndpointUri" "value" $endpoint.url)
+  "kafka-token-scope" (dict "parameter" "scopes" "value" $endpoint.scope)
+-}}
+{{- if $of.value -}}{{- $_ := set $names $name $of -}}{{- end -}}
+{{- end -}}
+{{- toJson $names -}}
 {{- end -}}
 
 {{/* scaledByKeda: yes when something is. */}}

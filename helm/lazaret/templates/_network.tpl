@@ -28,6 +28,7 @@
 {{- define "lazaret.addresses" -}}
 {{- $config := include "lazaret.config" . | fromYaml -}}
 {{- $addresses := splitList "," (include "lazaret.withDefaults" $config.kafka.bootstrap) -}}
+{{- with dig "token" "endpoint" "url" "" ($config.kafka.security | default dict) -}}{{- $addresses = append $addresses (include "lazaret.withDefaults" .) -}}{{- end -}}
 {{- with $config.registry -}}{{- $addresses = append $addresses (include "lazaret.withDefaults" .url) -}}{{- end -}}
 {{- range $config.providers -}}{{- $addresses = append $addresses (include "lazaret.withDefaults" .base_url) -}}{{- end -}}
 {{- with ($config.ops).oidc -}}

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::{Findings, access};
-use crate::config::model::{Config, GroupProtocol, Kafka, Postgres, Protocol, Secret, Security};
+use crate::config::model::{
+    Config, GroupProtocol, Kafka, Postgres, Protocol, Secret, Security, TokenEndpoint, TokenSource,
+};
 use crate::config::properties::{CLASSIC_ONLY, reserved};
 use crate::config::units::Span;
 
@@ -18,7 +20,9 @@ const SCHEMA_MAX: usize = 63;
 const CONNECTIONS_MAX: u32 = 64;
 /// Longest name of a currency.
 const CURRENCY_MAX: usize = 12;
-const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+/// Logs in by a token.
+const OAUTHBEARER: &str = "OAUTHBEARER";
+const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
 
 pub fn check(config: &Config, found: &mut Findings) {
     kafka(&config.kafka, found);
@@ -145,19 +149,27 @@ fn security(security: &Security, found: &mut Findings) {
     let path = "kafka.security";
     let sasl = matches!(security.protocol, Protocol::SaslPlaintext | Protocol::SaslSsl);
     let tls = matches!(security.protocol, Protocol::Ssl | Protocol::SaslSsl);
+    let by_token = security.mechanism.as_deref() == Some(OAUTHBEARER);
+    // Name, given, used by the protocol, needed.
     let given = [
-        ("mechanism", security.mechanism.is_some(), sasl),
-        ("username", security.username.is_some(), sasl),
-        ("password", security.password.is_some(), sasl),
-        ("ca_file", security.ca_file.is_some(), tls),
-        ("certificate_file", security.certificate_file.is_some(), tls),
-        ("key_file", security.key_file.is_some(), tls),
+        ("mechanism", security.mechanism.is_some(), sasl, true),
+        ("username", security.username.is_some(), sasl, !by_token),
+        ("password", security.password.is_some(), sasl, !by_token),
+        ("token", security.token.is_some(), sasl, by_token),
+        ("ca_file", security.ca_file.is_some(), tls, false),
+        ("certificate_file", security.certificate_file.is_some(), tls, false),
+        ("key_file", security.key_file.is_some(), tls, false),
     ];
-    for (name, is_given, is_used) in given {
-        if sasl && !is_given && ["mechanism", "username", "password"].contains(&name) {
+    for (name, is_given, is_used, is_needed) in given {
+        if sasl && is_needed && !is_given {
             let hint = match name {
                 "mechanism" => format!("add 'mechanism: …'; known are {}", MECHANISMS.join(", ")),
                 "password" => "add 'password: { env: VARIABLE }' or 'password: { file: PATH }'".to_owned(),
+                "token" => {
+                    "add 'token: { file: PATH }', or 'token: { endpoint: … }' with url, client_id and \
+                            client_secret"
+                        .to_owned()
+                }
                 _ => "add 'username: …'".to_owned(),
             };
             found.error(path, format!("SASL needs a {name}"), hint);
@@ -173,6 +185,16 @@ fn security(security: &Security, found: &mut Findings) {
                 format!("'{name}' has no effect with this protocol"),
                 format!("set 'protocol' to {needed}, or remove it"),
             );
+        } else if is_given && !is_needed && ["username", "password", "token"].contains(&name) {
+            let hint = match by_token {
+                true => "remove it: who we are stands in the token".to_owned(),
+                false => format!("set 'mechanism' to {OAUTHBEARER}, or remove it"),
+            };
+            found.error(
+                format!("{path}.{name}"),
+                format!("'{name}' has no effect with this mechanism"),
+                hint,
+            );
         }
     }
     if let Some(mechanism) = security.mechanism.as_deref().filter(|m| !MECHANISMS.contains(m)) {
@@ -181,6 +203,24 @@ fn security(security: &Security, found: &mut Findings) {
     }
     if security.certificate_file.is_some() != security.key_file.is_some() {
         found.error(path, "a client certificate and its key go together", "give both, or neither");
+    }
+    if let Some(TokenSource::Endpoint(endpoint)) = &security.token {
+        token_endpoint(endpoint, &format!("{path}.token.endpoint"), found);
+    }
+}
+
+fn token_endpoint(endpoint: &TokenEndpoint, path: &str, found: &mut Findings) {
+    url(&endpoint.url, &format!("{path}.url"), found);
+    if endpoint.client_id.is_empty() {
+        found.error(format!("{path}.client_id"), "it is empty", "write the name that the issuer knows us by");
+    }
+    for (name, value) in &endpoint.extensions {
+        // What librdkafka takes a list of them apart by.
+        let is_plain = |text: &str| !text.is_empty() && !text.contains([',', '=']) && text.is_ascii();
+        if !name.chars().all(|c| c.is_ascii_alphabetic()) || !is_plain(name) || !is_plain(value) {
+            let hint = "write letters only in the name, and neither ',' nor '=' in the value";
+            found.error(format!("{path}.extensions.{name}"), "this is not an extension", hint);
+        }
     }
 }
 

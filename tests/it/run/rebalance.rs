@@ -13,6 +13,10 @@ async fn workers_that_come_and_go_run_every_job_once() {
     let mut first = rig.worker(&[]).await;
     rig.send(jobs(&rig.topic("in"), JOBS)).await;
     eventually("work has begun", async || (rig.jobs("embed", "done").await > 20).then_some(())).await;
+    // As in a roll-out, the one that comes has another configuration than the one that goes.
+    rig.reconfigure("concurrency: 8", "concurrency: 6");
+    rig.reconfigure("rungs: [200ms, 1s]", "rungs: [200ms, 1s, 2s]");
+    assert!(rig.tell(&["topics", "apply"]).await);
     let mut second = rig.worker(&[]).await;
     let before = rig.jobs("embed", "done").await;
     assert!(before < JOBS as u64, "the rebalance came in the middle of the work");
