@@ -37,13 +37,14 @@ pub struct Set {
 /// Where the topics of a stage, and the stage, are configured.
 pub fn set(config: &Config, pipeline: &str, stage: &str) -> Option<Set> {
     let configured = config.pipelines.get(pipeline)?;
-    let of_stage = configured.stages.iter().find(|one| one.name == stage)?;
+    let of_stage = configured.stage(stage)?;
     let topology = Topology::derive(config);
     let topics = topology.stage(pipeline, stage)?;
     let (input, dlq) = (topology.topic(&topics.input)?, topology.topic(&topics.dlq)?);
     let keeps = |plan: &TopicPlan| plan.retention.map(|span| span.0.as_secs_f64());
     let waiting = topology.topic(&topics.redrive).and_then(keeps);
-    let Spec { concurrency, window, bytes, waiting: held_waiting, ladder, .. } = spec(configured, of_stage);
+    let Spec { concurrency, window, bytes, waiting: held_waiting, ladder, .. } =
+        spec(configured, of_stage, true);
     Some(Set {
         concurrency,
         window,
