@@ -221,12 +221,12 @@ fn percent(share: f64) -> String {
 
 fn bytes(count: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let steps = units
+    let mut steps = units
         .iter()
         .enumerate()
         .map(|(n, unit)| (count / 1024f64.powi(i32::try_from(n).unwrap_or_default()), unit));
     let fits = |(size, _): &(f64, &&str)| *size < 1024.0;
-    let (size, unit) = steps.clone().find(fits).or(steps.last()).unwrap_or((count, &"B"));
+    let (size, unit) = steps.clone().find(fits).or(steps.next_back()).unwrap_or((count, &"B"));
     format!("{size:.1} {unit}")
 }
 

@@ -119,7 +119,7 @@ async fn to_its_end(
             output::to_stderr(&format!("redrive {run}: {text}\n"));
         }
     };
-    Ok(match execute(config, index, run, stop, |_, _| {}).await? {
+    Ok(match Box::pin(execute(config, index, run, stop, |_, _| {})).await? {
         Ended::Run(ended) => {
             let reason = ended.reason.clone().map(|reason| format!(" ({reason})")).unwrap_or_default();
             say(&format!("{}, {}{reason}", ended.state.as_str(), counts(&ended.tally)));

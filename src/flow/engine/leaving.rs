@@ -102,7 +102,7 @@ impl Engine {
                 self.health.taken(id);
                 self.has_left(id, &what);
             }
-            Err(fault) => self.stick(id, what, Step::Settle, fault, now),
+            Err(fault) => self.stick(id, what, Step::Settle, *fault, now),
         }
     }
 
@@ -152,7 +152,7 @@ impl Engine {
                     Some(detail) => self.publish(id, Publish::Dead { attempts, fault: cause, detail, dated }),
                     None => {
                         let what = Publish::Dead { attempts, fault: cause, detail, dated };
-                        self.stick(id, what, Step::Prepare, fault, now);
+                        self.stick(id, what, Step::Prepare, *fault, now);
                     }
                 }
             }
@@ -169,18 +169,18 @@ impl Engine {
                 self.failed(id, fault, now);
             }
             (Refusal::Dated(fault) | Refusal::Fault(fault), what) => {
-                self.stick(id, what, Step::Prepare, fault, now);
+                self.stick(id, what, Step::Prepare, *fault, now);
             }
         }
     }
 
     /// It is kept, and tried again until it is taken; meanwhile the stage pauses.
-    fn stick(&mut self, id: SlotId, what: Publish, step: Step, fault: Box<Fault>, now: Timestamp) {
+    fn stick(&mut self, id: SlotId, what: Publish, step: Step, fault: Fault, now: Timestamp) {
         if self.window.drains(id) {
             return self.forget(id);
         }
         self.window.set_phase(id, Phase::Stuck(what, step));
-        self.health.refused(id, *fault, now);
+        self.health.refused(id, fault, now);
     }
 
     /// Commits are grouped: the first record that ends sets the time, all that end until then go with it, unless a
@@ -291,7 +291,7 @@ impl Engine {
         for (id, what) in held.into_iter().rev() {
             let shares = kind.is_none_or(|kind| kind == discriminant(&what));
             match &shared {
-                Some(fault) if shares => self.stick(id, what, Step::Prepare, fault.clone(), now),
+                Some(fault) if shares => self.stick(id, what, Step::Prepare, (**fault).clone(), now),
                 _ => {
                     self.outbox.push_again(id);
                     self.window.set_phase(id, Phase::Leaving(what, Step::Queue));

@@ -56,7 +56,8 @@ pub async fn serve(config: &Config, index: &Arc<dyn Quarantine>, stop: Cancellat
             }
             tracing::info!(redrive = run.id, name = run.plan.name, "runs this redrive, since nobody does");
             let (config, index, stop, id) = (config.clone(), index.clone(), stop.clone(), run.id.clone());
-            let task = running.spawn(async move { execute(&config, &index, &id, &stop, |_, _| {}).await });
+            let task =
+                running.spawn(async move { Box::pin(execute(&config, &index, &id, &stop, |_, _| {})).await });
             ours.insert(task.id(), run.id.clone());
         }
     }

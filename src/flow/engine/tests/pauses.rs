@@ -239,7 +239,7 @@ fn in_an_outage_the_provider_decides_when_it_is_tried_again_and_the_reason_stays
     let reason = d.engine.paused().cloned().unwrap();
     assert_eq!(starts(&d.pass(SECOND)), [9]);
     d.ran(9, Ran::Failed(fault(Code::LlmOverloaded).with_retry_after(Some(SECOND * 20)).into()));
-    assert_eq!(d.engine.paused(), Some(&reason.with_retry_after(Some(SECOND * 20)).into()));
+    assert_eq!(d.engine.paused(), Some(&reason.with_retry_after(Some(SECOND * 20))));
     assert_eq!(until_next_try(&mut d), SECOND * 20);
 }
 
