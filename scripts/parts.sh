@@ -99,6 +99,20 @@ ended_or() {
 	gone "$(<"$1")" || "${@:2}"
 }
 
+# on_free_ports PART ARGUMENTS…: starts it by PART_try, and once more with other ports when one was taken between the moment it was
+# found free and the server's bind.
+on_free_ports() {
+	local part=$1 try
+	shift
+	for try in 1 2 3; do
+		"${part}_try" "$@" && return
+		"${part}_stop"
+		grep -qi 'already in use' "$run/$part"*.log || return
+		say "a port was taken meanwhile (try $try)"
+	done
+	return 1
+}
+
 # tell NAME VALUE: puts a variable into the run's env file, in place of an earlier value.
 tell() {
 	forget "$1"
