@@ -19,9 +19,10 @@
 #   scripts/parts.sh alertmanager install
 #   scripts/parts.sh foreign install          what others write dead letters with
 #   scripts/parts.sh chart install            what checks the Helm chart
+#   scripts/parts.sh compose install          what reads docker-compose.yml
 #   scripts/parts.sh sbom install             what checks the bill of materials
 #   scripts/parts.sh kube install|start|stop  an API server, without anything that runs Pods
-#   scripts/parts.sh kafka|registry|postgres|s3|collector|prometheus|alertmanager|foreign|chart|sbom|kube home    where the programs are; for
+#   scripts/parts.sh kafka|registry|postgres|s3|collector|prometheus|alertmanager|foreign|chart|compose|sbom|kube home    where the programs are; for
 #                                             prometheus the promtool beside it, for alertmanager the program itself
 #
 # Programs live below $LAZARET_PARTS (default ~/.cache/lazaret/parts) and are fetched once. A run lives in the folder
@@ -57,6 +58,8 @@ jvm=(-Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 . scripts/parts/foreign.sh
 # shellcheck source=scripts/parts/chart.sh
 . scripts/parts/chart.sh
+# shellcheck source=scripts/parts/compose.sh
+. scripts/parts/compose.sh
 # shellcheck source=scripts/parts/sbom.sh
 . scripts/parts/sbom.sh
 # shellcheck source=scripts/parts/kube.sh
@@ -136,7 +139,7 @@ case "${1:-} ${2:-}" in
 "kafka install" | "registry install" | "postgres install" | "s3 install" | "foreign install") "$1_$2" ;;
 "collector install" | "collector start" | "collector stop") "$1_$2" ;;
 "prometheus install" | "alertmanager install") "$1_$2" ;;
-"chart install" | "sbom install" | "kube install" | "kube start" | "kube stop") "$1_$2" ;;
+"chart install" | "compose install" | "sbom install" | "kube install" | "kube start" | "kube stop") "$1_$2" ;;
 "secured start" | "secured stop" | "registry start" | "s3 start" | "kafka stop" | "registry stop" | "postgres stop" | "s3 stop") "$1_$2" ;;
 "postgres start") postgres_start "${3:-}" ;;
 "postgres kill" | "postgres restart" | "postgres pause" | "postgres resume") "$1_$2" ;;
@@ -151,7 +154,8 @@ case "${1:-} ${2:-}" in
 "alertmanager home") alertmanager_path ;;
 "foreign home") echo "$foreign_home" ;;
 "chart home") echo "$chart_home" ;;
+"compose home") echo "$compose_home" ;;
 "sbom home") echo "$sbom_home" ;;
 "kube home") echo "$kube_home" ;;
-*) fail "usage: scripts/parts.sh kafka|secured|registry|postgres|s3|collector|prometheus|alertmanager|foreign|chart|sbom|kube install|start|stop|home; the head of the script says more" 64 ;;
+*) fail "usage: scripts/parts.sh kafka|secured|registry|postgres|s3|collector|prometheus|alertmanager|foreign|chart|compose|sbom|kube install|start|stop|home; the head of the script says more" 64 ;;
 esac
