@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The real servers that the tests run against: Apache Kafka (KRaft), one that asks who one is, a schema registry, PostgreSQL, an
-# S3-compatible store, a Kubernetes API server; Prometheus and Alertmanager; and programs that check files: Helm and its like.
+# S3-compatible store, an OpenTelemetry collector, a Kubernetes API server; Prometheus and Alertmanager; and programs that check files:
+# Helm and its like, and a reader of Compose files.
 #
 #   scripts/parts.sh kafka install            fetch Apache Kafka from Maven Central
 #   scripts/parts.sh kafka start [1|3]        start one broker or a cluster of three
@@ -13,12 +14,15 @@
 #   scripts/parts.sh postgres start [durable] without that word it does not wait for the disk
 #   scripts/parts.sh postgres kill|restart|pause|resume
 #   scripts/parts.sh s3 install|start|stop
+#   scripts/parts.sh collector install|start|stop    an OpenTelemetry collector that writes spans into a file
 #   scripts/parts.sh prometheus install       Prometheus and promtool
 #   scripts/parts.sh alertmanager install
 #   scripts/parts.sh foreign install          what others write dead letters with
 #   scripts/parts.sh chart install            what checks the Helm chart
+#   scripts/parts.sh compose install          what reads docker-compose.yml
+#   scripts/parts.sh sbom install             what checks the bill of materials
 #   scripts/parts.sh kube install|start|stop  an API server, without anything that runs Pods
-#   scripts/parts.sh kafka|registry|postgres|s3|prometheus|alertmanager|foreign|chart|kube home    where the programs are; for
+#   scripts/parts.sh kafka|registry|postgres|s3|collector|prometheus|alertmanager|foreign|chart|compose|sbom|kube home    where the programs are; for
 #                                             prometheus the promtool beside it, for alertmanager the program itself
 #
 # Programs live below $LAZARET_PARTS (default ~/.cache/lazaret/parts) and are fetched once. A run lives in the folder
@@ -46,12 +50,18 @@ jvm=(-Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 . scripts/parts/postgres.sh
 # shellcheck source=scripts/parts/s3.sh
 . scripts/parts/s3.sh
+# shellcheck source=scripts/parts/collector.sh
+. scripts/parts/collector.sh
 # shellcheck source=scripts/parts/prometheus.sh
 . scripts/parts/prometheus.sh
 # shellcheck source=scripts/parts/foreign.sh
 . scripts/parts/foreign.sh
 # shellcheck source=scripts/parts/chart.sh
 . scripts/parts/chart.sh
+# shellcheck source=scripts/parts/compose.sh
+. scripts/parts/compose.sh
+# shellcheck source=scripts/parts/sbom.sh
+. scripts/parts/sbom.sh
 # shellcheck source=scripts/parts/kube.sh
 . scripts/parts/kube.sh
 
@@ -99,6 +109,20 @@ ended_or() {
 	gone "$(<"$1")" || "${@:2}"
 }
 
+# on_free_ports PART ARGUMENTS…: starts it by PART_try, and once more with other ports when one was taken between the moment it was
+# found free and the server's bind.
+on_free_ports() {
+	local part=$1 try
+	shift
+	for try in 1 2 3; do
+		"${part}_try" "$@" && return
+		"${part}_stop"
+		grep -qi 'already in use' "$run/$part"*.log || return
+		say "a port was taken meanwhile (try $try)"
+	done
+	return 1
+}
+
 # tell NAME VALUE: puts a variable into the run's env file, in place of an earlier value.
 tell() {
 	forget "$1"
@@ -113,8 +137,9 @@ forget() {
 mkdir -p "$run"
 case "${1:-} ${2:-}" in
 "kafka install" | "registry install" | "postgres install" | "s3 install" | "foreign install") "$1_$2" ;;
+"collector install" | "collector start" | "collector stop") "$1_$2" ;;
 "prometheus install" | "alertmanager install") "$1_$2" ;;
-"chart install" | "kube install" | "kube start" | "kube stop") "$1_$2" ;;
+"chart install" | "compose install" | "sbom install" | "kube install" | "kube start" | "kube stop") "$1_$2" ;;
 "secured start" | "secured stop" | "registry start" | "s3 start" | "kafka stop" | "registry stop" | "postgres stop" | "s3 stop") "$1_$2" ;;
 "postgres start") postgres_start "${3:-}" ;;
 "postgres kill" | "postgres restart" | "postgres pause" | "postgres resume") "$1_$2" ;;
@@ -124,10 +149,13 @@ case "${1:-} ${2:-}" in
 "registry home") echo "$registry_home" ;;
 "postgres home") echo "$postgres_home" ;;
 "s3 home") echo "$s3_home" ;;
+"collector home") echo "$collector_home" ;;
 "prometheus home") promtool_path ;;
 "alertmanager home") alertmanager_path ;;
 "foreign home") echo "$foreign_home" ;;
 "chart home") echo "$chart_home" ;;
+"compose home") echo "$compose_home" ;;
+"sbom home") echo "$sbom_home" ;;
 "kube home") echo "$kube_home" ;;
-*) fail "usage: scripts/parts.sh kafka|secured|registry|postgres|s3|prometheus|alertmanager|foreign|chart|kube install|start|stop|home; the head of the script says more" 64 ;;
+*) fail "usage: scripts/parts.sh kafka|secured|registry|postgres|s3|collector|prometheus|alertmanager|foreign|chart|compose|sbom|kube install|start|stop|home; the head of the script says more" 64 ;;
 esac

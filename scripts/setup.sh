@@ -45,6 +45,7 @@ test_needs() {
 	want maven have mvn
 	want python3-pip pip_there # PostgreSQL with pgvector comes in a Python package
 	want util-linux have setpriv
+	want bubblewrap have bwrap # runs what is in the image
 	# Java 21 runs the newest registry; Debian 12 has only 17, for which parts.sh takes an older one.
 	want 'openjdk-21-jre-headless|openjdk-17-jre-headless' java_from 17
 }

@@ -168,14 +168,15 @@ else
 	skip "Helm chart" "Go is not installed, which builds helm"
 fi
 if have shellcheck; then
-	step "shell scripts" shellcheck -x scripts/*.sh .ci/run
+	step "shell scripts" shellcheck -x scripts/*.sh scripts/image/*.sh deploy/compose/*.sh .ci/run
 else
 	skip "shell scripts" "shellcheck is not installed"
 fi
-if [[ ! -f docker-compose.yml ]]; then
-	skip "docker compose" "there is no docker-compose.yml"
-elif have docker && docker compose version >/dev/null 2>&1; then
+step "image" scripts/image.sh check
+if have docker && docker compose version >/dev/null 2>&1; then
 	step "docker compose" docker compose config --quiet
+elif have go || [[ -x $(scripts/parts.sh compose home)/compose-spec ]]; then
+	step "docker compose" scripts/compose.sh config
 else
-	skip "docker compose" "docker compose is not installed"
+	skip "docker compose" "neither docker compose nor Go is installed"
 fi

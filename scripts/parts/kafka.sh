@@ -42,20 +42,13 @@ kafka_fetch() {
 	mvn -q -B -Dstyle.color=never -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime </dev/null >&2
 }
 
-# A port may be taken between the moment it was found free and the broker's bind: then try with others.
 kafka_start() {
-	local count=$1 proxied=${2:-} try
+	local count=$1 proxied=${2:-}
 	[[ $count == 1 || $count == 3 ]] || fail "kafka start takes 1 or 3 brokers, not $count" 64
 	[[ -z $proxied || $proxied == proxied ]] || fail "kafka start $count takes nothing more but 'proxied'" 64
 	kafka_install
 	kafka_stop
-	for try in 1 2 3; do
-		kafka_try "$count" "$proxied" && return
-		kafka_stop
-		grep -q 'Address already in use' "$run"/kafka-*.log || break
-		say "a port was taken meanwhile (try $try)"
-	done
-	fail "Kafka did not start"
+	on_free_ports kafka "$count" "$proxied" || fail "Kafka did not start"
 }
 
 kafka_try() {

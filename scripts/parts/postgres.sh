@@ -31,18 +31,10 @@ postgres_fetch() {
 
 # postgres_start [durable]: without that word it does not wait for the disk, as tests need not.
 postgres_start() {
-	local try
 	postgres_install
 	postgres_reachable
 	postgres_stop
-	postgres_prepare "${1:-}"
-	for try in 1 2 3; do
-		postgres_try "$(free_port)" && return
-		stop_pid "$run/postgres.pid"
-		grep -q 'Address already in use' "$run/postgres.log" || break
-		say "a port was taken meanwhile (try $try)"
-	done
-	fail "PostgreSQL did not start"
+	on_free_ports postgres "${1:-}" || fail "PostgreSQL did not start"
 }
 
 # A new data folder, and what the server is to do with it.
@@ -62,10 +54,13 @@ postgres_prepare() {
 }
 
 postgres_try() {
-	postgres_spawn "$1" || return
-	tell LAZARET_TEST_POSTGRES "postgres://postgres@127.0.0.1:$1/postgres"
+	local port
+	port=$(free_port)
+	postgres_prepare "$1"
+	postgres_spawn "$port" || return
+	tell LAZARET_TEST_POSTGRES "postgres://postgres@127.0.0.1:$port/postgres"
 	tell LAZARET_TEST_POSTGRES_RUN "$run"
-	say "PostgreSQL $postgres_version with pgvector is up: 127.0.0.1:$1"
+	say "PostgreSQL $postgres_version with pgvector is up: 127.0.0.1:$port"
 }
 
 postgres_spawn() {

@@ -23,16 +23,9 @@ registry_fetch() {
 }
 
 registry_start() {
-	local try
 	registry_install
 	registry_stop
-	for try in 1 2 3; do
-		registry_try && return
-		registry_stop
-		grep -q 'already in use' "$run/registry.log" || break
-		say "a port was taken meanwhile (try $try)"
-	done
-	fail "the schema registry did not start"
+	on_free_ports registry || fail "the schema registry did not start"
 }
 
 registry_try() {

@@ -29,16 +29,9 @@ s3_fetch() {
 }
 
 s3_start() {
-	local try
 	s3_install
 	s3_stop
-	for try in 1 2 3; do
-		s3_try && return
-		s3_stop
-		grep -q 'already in use' "$run/s3.log" || break
-		say "a port was taken meanwhile (try $try)"
-	done
-	fail "the S3 store did not start"
+	on_free_ports s3 || fail "the S3 store did not start"
 }
 
 s3_try() {

@@ -9,17 +9,10 @@
 secured_users=(lazaret stage ops topics producers)
 
 secured_start() {
-	local try
 	kafka_install
 	have openssl || fail "openssl is missing; scripts/setup.sh test installs it" 2
 	secured_stop
-	for try in 1 2 3; do
-		secured_try && return
-		secured_stop
-		grep -q 'Address already in use' "$run/secured.log" || break
-		say "a port was taken meanwhile (try $try)"
-	done
-	fail "the secured Kafka did not start"
+	on_free_ports secured || fail "the secured Kafka did not start"
 }
 
 secured_try() {
