@@ -25,6 +25,8 @@ use crate::telemetry::traces::{self, Answered};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of an error answer that are read.
 const ERROR_BODY_MAX: u64 = 64 * 1024;
+/// Longest name of a model, or of why an answer ended, that is passed on.
+const NAME_MAX: usize = 256;
 
 /// The configuration of a provider cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -128,9 +130,10 @@ impl Client {
         let reply = self.exchange(&["chat", "completions"], &wire::ChatBody::new(&request)).await;
         let result = reply.and_then(|body| wire::completion(&body, model));
         self.finish(call, result, |completion| {
-            let (model, reason) = (completion.model.clone(), completion.finish_reason.clone());
-            let answered =
-                Answered { model: Some(model), finish_reason: Some(reason), ..Answered::default() };
+            // The other side's words, and no more of them than a name has.
+            let name = |text: &str| Some(one_line(text, NAME_MAX));
+            let (model, finish_reason) = (name(&completion.model), name(&completion.finish_reason));
+            let answered = Answered { model, finish_reason, ..Answered::default() };
             (completion.usage, answered)
         })
     }

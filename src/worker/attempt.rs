@@ -15,7 +15,7 @@ use super::runner::{Made, Opened};
 use super::traced;
 use super::work::{Work, told};
 use crate::config::Span;
-use crate::flow::engine::{Publish, Ran, Rest};
+use crate::flow::engine::{Publish, Ran, Refusal, Rest};
 pub use crate::flow::fault::panicked;
 use crate::flow::rule::class_of;
 use crate::flow::{Class, Code, Fault};
@@ -30,6 +30,9 @@ use jiff::Timestamp;
 /// Runs the record and keeps in `work` what was gained. A cancelled attempt comes back as `Busy`.
 pub async fn run(kit: &Kit, work: &mut Work, cancel: &Cancel) -> Ran {
     traced::begin(kit, work);
+    if let Some(attempt) = &work.attempt {
+        log::record_span_id(&tracing::Span::current(), attempt.id());
+    }
     let ran = billed(kit, work, cancel).await;
     traced::over(kit, work, &ran);
     ran
@@ -201,10 +204,14 @@ async fn store(kit: &Kit, work: &mut Work) -> Result<Ran, Fault> {
     if !kept {
         return Ok(Ran::Busy);
     }
-    // What stands in the way of making it ready shows when it is tried again, as a step of its own.
     traced::over(kit, work, &Ran::Output);
-    let ready = publish::prepare(kit, work, &Publish::Output).await;
-    Ok(ready.map_or(Ran::Output, |()| Ran::Ready(work.prepared_bytes())))
+    Ok(match publish::prepare(kit, work, &Publish::Output).await {
+        Ok(()) => Ran::Ready(work.prepared_bytes()),
+        // The lease was over before it was ready: what became of the job is for the ledger to say.
+        Err(Refusal::TakenOver) => Ran::Busy,
+        // What stands in the way shows when it is tried again, as a step of its own.
+        Err(_) => Ran::Output,
+    })
 }
 
 /// Stores the result, or if it is stored already, renews the lease. False: somebody else has the job.

@@ -44,6 +44,11 @@ pub fn over(kit: &Kit, work: &mut Work, ran: &Ran) {
         }
         // It was over before its outputs were made ready.
         Ran::Ready(_) => {}
+        // It was given up, or was somebody else's meanwhile. What was asked was asked.
+        Ran::Busy if attempt.has_called() => {
+            attempt.over(kit.clock.now(), None);
+            end(kit, work, &End::Released { fault: None });
+        }
         // Nothing was run.
         Ran::Ended(_) | Ran::Condemned(_) | Ran::Busy | Ran::Ousted => work.attempt = None,
     }

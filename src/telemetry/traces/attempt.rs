@@ -125,6 +125,11 @@ impl Attempt {
         self.calls.extend(calls);
     }
 
+    /// Whether providers were asked.
+    pub fn has_called(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
     /// Whether what became of it was told already, unlike this.
     pub fn is_another(&self, end: &End<'_>) -> bool {
         self.told.is_some_and(|told| told != end.name())

@@ -97,14 +97,16 @@ impl Settings {
         };
         let timeout = first(TIMEOUTS).map_or(TIMEOUTS[1], |(name, _)| name);
         let endpoint = checked(place, &endpoint)?;
+        let queue_max = number(QUEUE_MAX, 2048)?;
         Ok(Some(Self {
             is_loopback: is_loopback(&endpoint),
-            endpoint: endpoint.into(),
+            endpoint: shown(endpoint),
             timeout: Duration::from_millis(number(timeout, 10_000)?.into()),
             sampler: Sampler::of(said(SAMPLER), said(SAMPLER_ARG))?,
             names: Names::of(&said(OPT_IN).unwrap_or_default()),
-            queue_max: number(QUEUE_MAX, 2048)? as usize,
-            batch_max: number(BATCH_MAX, 512)? as usize,
+            queue_max: queue_max as usize,
+            // More than waits cannot be sent at once, say the conventions.
+            batch_max: number(BATCH_MAX, 512)?.min(queue_max) as usize,
             delay: Duration::from_millis(number(DELAY, 5000)?.into()),
         }))
     }
@@ -121,6 +123,13 @@ fn checked(variable: &'static str, text: &str) -> Result<Url, SettingsError> {
         return Err(wrong("it carries credentials, which belong into OTEL_EXPORTER_OTLP_HEADERS"));
     }
     Ok(url)
+}
+
+/// It stands in messages. What follows the path may be a key, and whoever looks for the place needs none of it.
+fn shown(mut url: Url) -> String {
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -202,6 +211,15 @@ mod tests {
         assert_eq!((read.queue_max, read.batch_max, read.delay), (2048, 512, Duration::from_secs(5)));
         assert!(read.sampler.keeps(1, None) && read.sampler.keeps(1, Some(true)));
         assert!(!read.sampler.keeps(1, Some(false)), "whoever began the trace has decided");
+    }
+
+    #[test]
+    fn what_is_shown_of_an_address_ends_with_its_path_and_no_batch_is_larger_than_the_queue() {
+        let keyed = "https://traces/v1/traces?api-key=s3cr3t#s3cr3t";
+        let read = with(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", keyed), ("OTEL_BSP_MAX_QUEUE_SIZE", "100")]);
+        let read = read.unwrap().unwrap();
+        assert_eq!(read.endpoint, "https://traces/v1/traces");
+        assert_eq!((read.queue_max, read.batch_max), (100, 100));
     }
 
     #[test]

@@ -44,11 +44,14 @@ impl Held {
             log::record_span(pipeline, stage, correlation, &work.record.at, trail.attempt + 1)
         };
         let work = self.work.as_deref();
-        let span = self.span.get_or_insert_with(|| work.map_or_else(Span::none, of));
-        if let Some(attempt) = work.and_then(|work| work.attempt.as_ref()) {
-            log::record_span_id(span, attempt.id());
-        }
-        span
+        self.span.get_or_insert_with(|| {
+            let span = work.map_or_else(Span::none, of);
+            // An attempt that is still to begin says it itself.
+            if let Some(attempt) = work.and_then(|work| work.attempt.as_ref()) {
+                log::record_span_id(&span, attempt.id());
+            }
+            span
+        })
     }
 
     /// Whether Kafka has what it became.

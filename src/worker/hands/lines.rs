@@ -55,8 +55,9 @@ pub fn told(held: &mut Held, kit: &Kit, what: &Publish) {
     let end = held.end().cloned();
     held.span(kit).in_scope(|| match what {
         Publish::Output => tracing::debug!("done"),
-        Publish::Retry { due, attempt, .. } => {
-            tracing::info!(failures = attempt, due = %format!("{due:.3}"), "waits for its next attempt");
+        Publish::Retry { due, attempt, fault, .. } => {
+            let (code, due) = (fault.code.as_str(), format!("{due:.3}"));
+            tracing::info!(code, failures = attempt, due, "waits for its next attempt");
         }
         Publish::Dead { attempts, fault, .. } => {
             let id = match &end {

@@ -113,7 +113,7 @@ fn by_token(secured: &Secured, source: &str) -> String {
 }
 
 fn asked(rig: &Rig, endpoint: &Endpoint, user: &str, secret: &str) -> String {
-    let file = rig.path(&format!("{secret}.secret"));
+    let file = rig.path("client.secret");
     std::fs::write(&file, secret).expect("written");
     format!(
         "endpoint: {{ url: '{}', client_id: {user}, client_secret: {{ file: '{}' }}, scope: kafka }}",

@@ -1,6 +1,7 @@
 //! A healthy stage: bounds, turns, waiting, commits.
 
 use super::driver::*;
+use crate::flow::Code;
 use crate::flow::engine::*;
 
 #[test]
@@ -14,6 +15,28 @@ fn no_more_records_run_than_the_concurrency_allows() {
         "what is only produced does not count as running"
     );
     assert_eq!(d.published(1), [ended(1)]);
+}
+
+#[test]
+fn what_an_attempt_has_made_ready_is_produced_without_another_step() {
+    let mut d = Driver::new(|spec| spec.bytes = 1_000);
+    d.fill(0..5);
+    assert_eq!(d.ran(0, Ran::Ready(1_000)), [], "it is on its way");
+    assert!(starts(&d.ran(1, Ran::Ready(1))).is_empty(), "no more fits beside what is on its way");
+    assert_eq!(d.published(0), [ended(0), start(4)]);
+    assert_eq!(d.ran(1, Ran::Ready(1)), [], "it does not run any more");
+}
+
+#[test]
+fn without_a_ledger_nobody_is_told_where_a_record_went() {
+    let mut d = Driver::new(|spec| spec.settles = false);
+    d.fill(0..2);
+    d.ran(0, Ran::Ready(1));
+    assert_eq!(d.tell(Event::Sent { slot: SlotId(0), result: Ok(()) }), [ended(0)]);
+    d.fails(1, Code::LlmTimeout);
+    assert_eq!(d.tell(Event::Sent { slot: SlotId(1), result: Ok(()) }), [ended(1)]);
+    assert_eq!(numbers(&d), (0, 0, 0));
+    assert_eq!(d.pass(COMMIT_EVERY), [Effect::Commit(vec![(input(0), at(2))])]);
 }
 
 #[test]

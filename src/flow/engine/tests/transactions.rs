@@ -67,6 +67,21 @@ fn a_record_is_in_no_end_before_its_transaction_is_committed() {
 }
 
 #[test]
+fn without_a_ledger_a_record_ends_with_its_transaction_and_one_that_was_forgotten_meanwhile_is_not_named_again()
+ {
+    let mut d = exactly_once(|spec| spec.settles = false);
+    d.fill(0..2);
+    assert_eq!(transactions(&d.ran(0, Ran::Ready(1))), [(vec![0], vec![1])]);
+    assert_eq!(transactions(&d.ran(1, Ran::Ready(1))), []);
+    let effects = d.tell(Event::Transacted(Ok(())));
+    assert_eq!(effects.first(), Some(&ended(0)));
+    assert_eq!(transactions(&effects), [(vec![1], vec![2])]);
+    assert_eq!(d.tell(Event::Lost(vec![input(0)])), [forget(1)]);
+    assert_eq!(d.tell(Event::Transacted(Ok(()))), []);
+    assert_eq!(numbers(&d), (0, 0, 0));
+}
+
+#[test]
 fn rungs_and_dead_letters_go_in_the_transaction_with_their_offsets_too() {
     let mut d = exactly_once(|_| {});
     d.fill(0..2);

@@ -72,12 +72,12 @@ impl Window {
         partitions.iter().flat_map(|partition| self.slots_of(partition)).filter(idle).collect()
     }
 
-    /// Whether it is being drained, or is not ours at all.
-    /// Whether the record's partition does, or is gone.
+    /// Whether the record's partition is being drained, or the record is gone.
     pub fn drains(&self, id: SlotId) -> bool {
         self.get(id).is_none_or(|slot| self.is_draining(&slot.partition))
     }
 
+    /// Whether it is being drained, or is not ours at all.
     pub fn is_draining(&self, partition: &TopicPartition) -> bool {
         self.partitions.get(partition).is_none_or(|p| p.draining)
     }

@@ -98,6 +98,7 @@ impl Task {
                 self.what = Publish::Output;
                 Some(match self.prepare(who, env) {
                     Some(Ok(())) => Ran::Ready(OUTPUT),
+                    Some(Err(Refusal::TakenOver)) => Ran::Busy,
                     _ => Ran::Output,
                 })
             }
