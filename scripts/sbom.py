@@ -26,6 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CARRIED = {
     "rdkafka-sys": ("librdkafka", "pkg:github/confluentinc/librdkafka@v{}", "BSD-2-Clause", lambda crate: crate["version"].split("+")[1]),
     "zstd-sys": ("zstd", "pkg:github/facebook/zstd@v{}", "BSD-3-Clause", lambda crate: crate["version"].split("+zstd.")[1]),
+    "curl-sys": ("curl", "pkg:github/curl/curl@curl-{}", "curl", lambda crate: crate["version"].split("+curl-")[1]),
+    "libmimalloc-sys": ("mimalloc", "pkg:github/microsoft/mimalloc@v{}", "MIT", lambda crate: mimalloc(crate)),
     "libsqlite3-sys": ("sqlite", "pkg:generic/sqlite@{}", "blessing", lambda crate: sqlite(crate)),
 }
 
@@ -37,6 +39,12 @@ def cargo(*arguments):
 def host():
     told = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
     return re.search(r"^host: (.+)$", told, re.M).group(1)
+
+
+def mimalloc(crate):
+    header = pathlib.Path(crate["manifest_path"]).parent / "c_src/mimalloc/v3/include/mimalloc.h"
+    number = int(re.search(r"#define MI_MALLOC_VERSION +(\d+)", header.read_text()).group(1))
+    return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
 
 
 def sqlite(crate):

@@ -35,6 +35,9 @@ done
 # Whom to trust, time zones of schedules, and how names of hosts are found.
 mkdir -p "$root/etc/ssl/certs" "$root/usr/share"
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+# Where OpenSSL itself looks, and with it the Kafka client where no `ca_file` is set.
+mkdir -p "$root/usr/lib/ssl"
+ln -s /etc/ssl/certs/ca-certificates.crt "$root/usr/lib/ssl/cert.pem"
 cp -a /usr/share/zoneinfo "$root/usr/share/"
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 echo 'lazaret:x:65532:65532::/var/lib/lazaret:/nonexistent' >"$root/etc/passwd"

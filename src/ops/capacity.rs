@@ -100,6 +100,13 @@ pub struct Disk {
     pub dead: Option<f64>,
 }
 
+/// How many processes count. Partitions are whole: of five processes with six of them one has two, and a third of the
+/// work, so that they do as much as three.
+fn even(processes: u64, partitions: u32) -> f64 {
+    let (processes, partitions) = (processes.max(1), u64::from(partitions).max(1));
+    partitions as f64 / partitions.div_ceil(processes) as f64
+}
+
 /// What the work needs. `replicas`: with so many processes, instead of as many as it needs.
 pub fn plan(work: &Work, set: &Set, replicas: Option<u64>) -> Capacity {
     let odds = Odds::of(work, set.waits.len());
@@ -107,11 +114,14 @@ pub fn plan(work: &Work, set: &Set, replicas: Option<u64>) -> Capacity {
     let attempts_per_second = (work.rate + hurry) * odds.attempts;
     let in_flight = attempts_per_second * work.time;
     let places = whole(in_flight / work.busy).max(1);
-    let needed = places.div_ceil(u64::try_from(set.concurrency).unwrap_or(u64::MAX).max(1));
+    let concurrency = u64::try_from(set.concurrency).unwrap_or(u64::MAX).max(1);
+    let needed = places.div_ceil(concurrency);
+    let enough = |processes: &u64| even(*processes, set.partitions) * concurrency as f64 >= places as f64;
+    let needed = (needed..=u64::from(set.partitions)).find(enough).unwrap_or(needed);
     let replicas = replicas.unwrap_or(needed).max(1);
     let used = replicas.min(u64::from(set.partitions));
     let ceiling = work.provider.ceiling(work.time);
-    let own = used as f64 * set.concurrency as f64 / work.time;
+    let own = even(used, set.partitions) * set.concurrency as f64 / work.time;
     let rate_max = ceiling.map_or(own, |ceiling| own.min(ceiling)) / odds.attempts;
     let spare = rate_max - work.rate;
     let waits = set.waits.iter().zip(odds.again(work.failing));
@@ -232,7 +242,7 @@ fn advice(work: &Work, set: &Set, capacity: &Capacity, needed: u64) -> Vec<Strin
         ));
     }
     if capacity.window.saturating_mul(partitions).saturating_mul(work.record)
-        > set.held.saturating_mul(capacity.replicas)
+        > set.held.saturating_mul(capacity.replicas.min(partitions))
     {
         advice.push(format!(
             "records of {} fill what a process may hold ({}) before all places are: more processes with fewer places each",

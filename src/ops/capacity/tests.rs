@@ -39,11 +39,21 @@ fn near(one: f64, other: f64) -> bool {
 fn fifty_a_second_of_two_seconds_each_are_a_hundred_in_flight() {
     let capacity = plan(&work(), &set(), None);
     assert!(near(capacity.in_flight, 100.0));
-    // 100 / 0.7 = 142.86; 143 / 32 = 4.47; 143 / 6 = 23.8.
-    assert_eq!((capacity.places, capacity.replicas, capacity.partitions, capacity.window), (143, 5, 5, 24));
-    // 5 × 32 / 2.
-    assert!(near(capacity.rate_max, 80.0));
+    // 100 / 0.7 = 142.86; 143 / 32 = 4.47, and five do not share six partitions evenly; 143 / 6 = 23.8.
+    assert_eq!((capacity.places, capacity.replicas, capacity.partitions, capacity.window), (143, 6, 6, 24));
+    // 6 × 32 / 2.
+    assert!(near(capacity.rate_max, 96.0));
     assert_eq!(capacity.advice, Vec::<String>::new());
+}
+
+#[test]
+fn partitions_are_whole_so_that_five_processes_do_as_much_of_six_as_three() {
+    let five = plan(&work(), &set(), Some(5));
+    // One has two of the six: 3 × 32 / 2 s.
+    assert!(near(five.rate_max, 48.0) && five.drain == Some(0.0));
+    assert!(five.advice.iter().any(|line| line.contains("6 processes are needed")), "{:?}", five.advice);
+    assert!(near(plan(&work(), &set(), Some(3)).rate_max, 48.0));
+    assert!(near(plan(&work(), &set(), Some(7)).rate_max, 96.0), "one has none");
 }
 
 #[test]
@@ -99,8 +109,8 @@ fn the_least_of_a_providers_limits_counts() {
 
 #[test]
 fn a_backlog_is_drained_by_what_new_records_leave() {
-    // 5 processes do 80 a second, 50 come: 30 are left for 54,000 records.
-    let capacity = plan(&Work { backlog: 54_000, ..work() }, &set(), None);
+    // 6 processes do 96 a second, 50 come: 46 are left for 82,800 records.
+    let capacity = plan(&Work { backlog: 82_800, ..work() }, &set(), None);
     assert!(near(capacity.drain.unwrap(), 1_800.0));
     // In ten minutes: 54,000 / 600 s = 90 more, 140 × 2 s = 280 in flight, 400 places.
     let hurried = plan(&Work { backlog: 54_000, within: Some(600.0), ..work() }, &set(), None);
@@ -111,7 +121,7 @@ fn a_backlog_is_drained_by_what_new_records_leave() {
     assert!(near(hurried.rate_max, 96.0));
     let never = plan(&Work { backlog: 1, ..work() }, &set(), Some(3));
     assert_eq!(never.drain, None);
-    assert!(never.advice.iter().any(|line| line.contains("5 processes are needed")), "{:?}", never.advice);
+    assert!(never.advice.iter().any(|line| line.contains("6 processes are needed")), "{:?}", never.advice);
     assert!(never.advice.iter().any(|line| line.contains("never becomes less")), "{:?}", never.advice);
     assert_eq!(plan(&work(), &set(), Some(3)).drain, Some(0.0), "there is none");
 }
