@@ -37,17 +37,6 @@ needs() {
 	done
 }
 
-binary() {
-	if [[ -n ${LAZARET_BIN:-} ]]; then
-		realpath "$LAZARET_BIN"
-		return
-	fi
-	export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$LAZARET_CACHE/target}
-	find_cargo
-	cargo build --locked --bin lazaret >&2
-	echo "$CARGO_TARGET_DIR/debug/lazaret"
-}
-
 # What programs.py needs to know: where the parts are.
 homes() {
 	local part home
@@ -68,7 +57,7 @@ stack() {
 		run=$(mktemp -d "${TMPDIR:-/tmp}/lazaret-compose.XXXXXX")
 		made=1
 	fi
-	LAZARET_BIN=$(binary)
+	LAZARET_BIN=$(built_lazaret)
 	COMPOSE_READER=$(scripts/parts.sh compose home)/compose-spec
 	COMPOSE_PARTS=$(homes)
 	REGISTRY_JAVA=$(java_from 21 || java_from 17)

@@ -26,12 +26,8 @@ materials() {
 }
 
 demo() {
-	local binary=${LAZARET_BIN:-} inside
-	if [[ -z $binary ]]; then
-		export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$LAZARET_CACHE/target}
-		cargo build --locked --bin lazaret >&2
-		binary=$CARGO_TARGET_DIR/debug/lazaret
-	fi
+	local binary inside
+	binary=$(built_lazaret)
 	have bwrap || apt_install bubblewrap
 	scripts/image/rootfs.sh "$binary" "$work/rootfs"
 	[[ ! -e $work/rootfs/usr/bin ]] || fail "there are programs in the root file system that nobody asked for"

@@ -56,6 +56,18 @@ find_cargo() {
 	have cargo || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
 }
 
+# Path of the program: the one that LAZARET_BIN names, else it is built.
+built_lazaret() {
+	if [[ -n ${LAZARET_BIN:-} ]]; then
+		realpath "$LAZARET_BIN"
+		return
+	fi
+	export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$LAZARET_CACHE/target}
+	find_cargo
+	cargo build --locked --bin lazaret >&2 || return
+	echo "$CARGO_TARGET_DIR/debug/lazaret"
+}
+
 # stop_pid FILE [SECONDS]: ends the process whose id stands in the file, kindly first, and removes the file.
 stop_pid() {
 	local pid

@@ -172,7 +172,8 @@ if have shellcheck; then
 else
 	skip "shell scripts" "shellcheck is not installed"
 fi
-step "image" scripts/image.sh check
+# The program of the tests: to build it by itself takes minutes, since tests have some crates with more features.
+step "image" env LAZARET_BIN="$CARGO_TARGET_DIR/debug/lazaret" scripts/image.sh check
 if have docker && docker compose version >/dev/null 2>&1; then
 	step "docker compose" docker compose config --quiet
 elif have go || [[ -x $(scripts/parts.sh compose home)/compose-spec ]]; then
