@@ -7,7 +7,7 @@ use crate::config::{Config, Size, Span};
 use crate::flow::Topology;
 use crate::flow::topology::StageTopics;
 use crate::ops::capacity::measure::measure;
-use crate::ops::capacity::{Capacity, Provider, Set, Work, plan, set};
+use crate::ops::capacity::{Capacity, FETCHED, Provider, Set, Work, plan, set};
 
 /// Say what a stage needs for a rate: records in flight, processes, partitions, memory, room in Kafka, and how long a backlog takes.
 #[derive(Debug, clap::Args)]
@@ -168,7 +168,7 @@ fn rows(work: &Work, set: &Set, capacity: &Capacity) -> Vec<Vec<String>> {
         row(
             "memory of a process, at most",
             bytes(capacity.memory as f64),
-            format!("itself, {} fetched ahead, windows, work", bytes(512.0 * 1024.0)),
+            format!("itself, {} fetched ahead, windows, work", bytes(FETCHED as f64)),
         ),
         row(
             "records a second, at most",

@@ -13,6 +13,7 @@ mod money;
 pub mod schedule;
 pub mod units;
 
+mod address;
 mod alone;
 mod check;
 mod explain;
@@ -28,6 +29,7 @@ pub mod template;
 mod text;
 mod variables;
 
+pub use address::{AddressError, http_address, is_loopback};
 pub(crate) use check::{check, check_rules, is_safe};
 pub use kind::Asks;
 pub use load::{DEFAULT_FILE, Loaded, load_file, load_text};

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::withhold::withhold;
 use super::{Bill, ChatRequest, Completion, Embeddings, classify, wire};
-use crate::config::{self, Price, SecretError};
+use crate::config::{self, AddressError, Price, SecretError, http_address, is_loopback};
 use crate::flow::fault::{MESSAGE_MAX, one_line};
 use crate::flow::{Code, Fault};
 use crate::message::Spent;
@@ -275,25 +275,10 @@ fn idempotency_key(job: &str, body: &[u8]) -> String {
 }
 
 fn base_url(name: &str, text: &str) -> Result<Url, ClientError> {
-    let wrong = |cause: &str| ClientError::BaseUrl { name: name.to_owned(), cause: cause.to_owned() };
-    let url = Url::parse(text).map_err(|e| wrong(&format!("not a URL ({e})")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(wrong("not an http or https address"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it carries credentials; they belong into api_key"));
-    }
-    Ok(url)
-}
-
-/// No proxy stands between us and ourselves, whatever the environment says.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(domain)) => domain == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    http_address(text).map_err(|error| {
+        let remedy = if error == AddressError::Credentials { "; they belong into api_key" } else { "" };
+        ClientError::BaseUrl { name: name.to_owned(), cause: format!("{error}{remedy}") }
+    })
 }
 
 #[cfg(test)]

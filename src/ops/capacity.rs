@@ -15,7 +15,7 @@ use crate::config::Size;
 /// What a process takes before it holds a record, as docs/benchmarks.md measures it.
 const PROCESS: u64 = 120 << 20;
 /// What is fetched ahead of each partition.
-const FETCHED: u64 = 512 << 10;
+pub const FETCHED: u64 = 512 << 10;
 /// What a control block adds to a record on a rung.
 const CONTROL: u64 = 1 << 10;
 /// What a dead letter tells beside the record: docs/topics.md.
@@ -116,12 +116,13 @@ pub fn plan(work: &Work, set: &Set, replicas: Option<u64>) -> Capacity {
     let places = whole(in_flight / work.busy).max(1);
     let concurrency = u64::try_from(set.concurrency).unwrap_or(u64::MAX).max(1);
     let needed = places.div_ceil(concurrency);
-    let enough = |processes: &u64| even(*processes, set.partitions) * concurrency as f64 >= places as f64;
+    let places_of = |processes: u64| even(processes, set.partitions) * concurrency as f64;
+    let enough = |processes: &u64| places_of(*processes) >= places as f64;
     let needed = (needed..=u64::from(set.partitions)).find(enough).unwrap_or(needed);
     let replicas = replicas.unwrap_or(needed).max(1);
     let used = replicas.min(u64::from(set.partitions));
     let ceiling = work.provider.ceiling(work.time);
-    let own = even(used, set.partitions) * set.concurrency as f64 / work.time;
+    let own = places_of(replicas) / work.time;
     let rate_max = ceiling.map_or(own, |ceiling| own.min(ceiling)) / odds.attempts;
     let spare = rate_max - work.rate;
     let waits = set.waits.iter().zip(odds.again(work.failing));

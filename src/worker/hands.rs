@@ -90,7 +90,7 @@ impl Hands {
         let Some(mut held) = self.held.remove(&slot) else { return };
         self.kit.tally.let_go();
         if let Some(what) = held.what.take().filter(|_| held.is_produced()) {
-            self.kit.tally.published(&what, held.prepared().len());
+            self.kit.tally.published(&what, held.records().len());
             told(&mut held, &self.kit, &what);
         }
     }

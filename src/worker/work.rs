@@ -110,10 +110,14 @@ impl Work {
         Fault { spent: self.spent.or(fault.spent), ..fault.clone() }
     }
 
-    /// Of all records that are ready to be produced for it.
+    /// What is ready to be produced for it.
+    pub fn records(&self) -> &[OutRecord] {
+        self.prepared.as_ref().map(|prepared| &*prepared.records).unwrap_or_default()
+    }
+
+    /// Bytes of all that.
     pub fn prepared_bytes(&self) -> usize {
-        let records = self.prepared.as_ref().map(|prepared| &*prepared.records).unwrap_or_default();
-        records.iter().map(OutRecord::size).sum()
+        self.records().iter().map(OutRecord::size).sum()
     }
 
     pub fn due(&self) -> Option<Timestamp> {

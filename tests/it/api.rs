@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::acts::scene;
 use crate::dlq::dead;
-use crate::rig::{Rig, Worker, eventually};
+use crate::rig::{Rig, Worker, eventually, jwt};
 
 /// Makes a token by the program, and says it and its line.
 async fn token(rig: &Rig, args: &[&str]) -> (String, String) {
@@ -99,14 +99,9 @@ fn vouched(key: &PKey<Private>, name: &str, groups: &[&str]) -> String {
     let claims = json!({
         "iss": "https://id.example", "aud": "lazaret", "exp": now + 600, "sub": name, "groups": groups,
     });
-    let text = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA"}"#),
-        URL_SAFE_NO_PAD.encode(claims.to_string())
-    );
-    let signature =
-        Signer::new_without_digest(key).and_then(|mut signer| signer.sign_oneshot_to_vec(text.as_bytes()));
-    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.expect("signed")))
+    jwt(&json!({ "alg": "EdDSA" }), &claims, |text| {
+        Signer::new_without_digest(key)?.sign_oneshot_to_vec(text)
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

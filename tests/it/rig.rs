@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lazaret::config::Config;
 use lazaret::flow::Topology;
 use lazaret::kafka::Producer;
 use lazaret::ledger::LedgerReader;
 use lazaret::message::{Headers, OutRecord, Record};
 use lazaret::provider::{self, Options};
+use openssl::error::ErrorStack;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -329,6 +332,13 @@ pub fn record(topic: &str, headers: &[(&str, &str)], value: &Value) -> OutRecord
         headers,
         timestamp: None,
     }
+}
+
+/// A token of these claims, signed as its head says (RFC 7515, section 3.1).
+pub fn jwt(head: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, ErrorStack>) -> String {
+    let text = [head, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let signature = sign(text.as_bytes()).expect("signed");
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The job id of a record.

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::Findings;
 use super::connections::{is_loopback, url};
+use crate::config::address;
 use crate::config::model::{Jwks, Oidc, Ops};
 
 /// A token may be used for so much longer than its issuer meant.
@@ -70,11 +71,5 @@ fn safe_url(text: &str, path: &str, found: &mut Findings) {
 
 /// By TLS, or on this machine.
 pub fn is_safe(url: &Url) -> bool {
-    url.scheme() == "https"
-        || match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+    url.scheme() == "https" || address::is_loopback(url)
 }

@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use url::Url;
-
 use super::{Findings, access};
+use crate::config::address::{AddressError, http_address};
 use crate::config::model::{
     Config, GroupProtocol, Kafka, Postgres, Protocol, Secret, Security, TokenEndpoint, TokenSource,
 };
@@ -233,18 +232,15 @@ fn login(username: &Option<String>, password: &Option<Secret>, path: &str, found
 /// The address itself is never quoted: somebody may have written a password into it.
 pub fn url(text: &str, path: &str, found: &mut Findings) {
     let hint = "write a URL such as http://127.0.0.1:8089/v1";
-    let Ok(url) = Url::parse(text) else {
-        return found.error(path, "this is not a URL", hint);
-    };
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return found.error(path, "this is not an http or https URL", hint);
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        found.error(
+    match http_address(text) {
+        Ok(_) => {}
+        Err(AddressError::NotUrl(_)) => found.error(path, "this is not a URL", hint),
+        Err(AddressError::NotHttp) => found.error(path, "this is not an http or https URL", hint),
+        Err(AddressError::Credentials) => found.error(
             path,
             "a URL must not carry credentials: it is shown in logs",
             "remove them from the URL and name the secret with { env: VARIABLE } or { file: PATH }",
-        );
+        ),
     }
 }
 

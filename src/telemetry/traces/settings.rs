@@ -9,6 +9,7 @@ use opentelemetry_sdk::trace::{Sampler as Ratio, SamplingDecision, ShouldSample}
 use url::Url;
 
 use super::conventions::{Names, OPT_IN};
+use crate::config::{AddressError, http_address, is_loopback};
 
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
@@ -114,15 +115,11 @@ impl Settings {
 
 /// An address that can be shown, since it is in messages.
 fn checked(variable: &'static str, text: &str) -> Result<Url, SettingsError> {
-    let wrong = |cause: &str| SettingsError::Endpoint { variable, cause: cause.to_owned() };
-    let url = Url::parse(text).map_err(|error| wrong(&format!("not a URL ({error})")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(wrong("not an http or https address"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it carries credentials, which belong into OTEL_EXPORTER_OTLP_HEADERS"));
-    }
-    Ok(url)
+    http_address(text).map_err(|error| {
+        let credentials = error == AddressError::Credentials;
+        let remedy = if credentials { ", which belong into OTEL_EXPORTER_OTLP_HEADERS" } else { "" };
+        SettingsError::Endpoint { variable, cause: format!("{error}{remedy}") }
+    })
 }
 
 /// It stands in messages. What follows the path may be a key, and whoever looks for the place needs none of it.
@@ -130,15 +127,6 @@ fn shown(mut url: Url) -> String {
     url.set_query(None);
     url.set_fragment(None);
     url.into()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(domain)) => domain == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 impl Sampler {

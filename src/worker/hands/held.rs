@@ -60,8 +60,7 @@ impl Held {
     }
 
     /// What was made ready to be produced.
-    pub fn prepared(&self) -> &[OutRecord] {
-        let prepared = self.work.as_ref().and_then(|work| work.prepared.as_ref());
-        prepared.map(|prepared| &*prepared.records).unwrap_or_default()
+    pub fn records(&self) -> &[OutRecord] {
+        self.work.as_deref().map(Work::records).unwrap_or_default()
     }
 }

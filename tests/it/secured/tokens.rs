@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
@@ -18,7 +18,7 @@ use openssl::sign::Signer;
 use serde_json::json;
 
 use super::{Secured, fails, passage};
-use crate::rig::{Rig, eventually};
+use crate::rig::{Rig, eventually, jwt};
 use crate::run::EMBED;
 
 /// What the issuer knows the client by, and what must not be seen anywhere.
@@ -44,15 +44,9 @@ impl Issuer {
     fn token(&self, user: &str, seconds: i64) -> String {
         let now = Timestamp::now().as_second();
         let claims = json!({ "iss": "https://issuer.test", "aud": "kafka", "sub": user, "iat": now, "exp": now + seconds });
-        let coded = |text: String| URL_SAFE_NO_PAD.encode(text);
-        let text = format!(
-            "{}.{}",
-            coded(json!({ "alg": "RS256", "kid": "tests" }).to_string()),
-            coded(claims.to_string())
-        );
-        let signed = Signer::new(MessageDigest::sha256(), &self.0)
-            .and_then(|mut s| s.sign_oneshot_to_vec(text.as_bytes()));
-        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signed.expect("signed")))
+        jwt(&json!({ "alg": "RS256", "kid": "tests" }), &claims, |text| {
+            Signer::new(MessageDigest::sha256(), &self.0)?.sign_oneshot_to_vec(text)
+        })
     }
 }
 
