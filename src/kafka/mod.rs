@@ -22,4 +22,4 @@ pub use delivery::Sent;
 pub use problem::KafkaProblem;
 pub use produce_error::ProduceError;
 pub use producer::Producer;
-pub use transaction::{Piece, TransactError, Transactor, Writer};
+pub use transaction::{Offsets, Piece, TransactError, Transactor, Writer};

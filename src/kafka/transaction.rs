@@ -1,22 +1,24 @@
 //! Records and offsets in one step: a transaction writes both or neither, and readers of committed records see its
 //! records only when it is committed. Says what became of it; what to do about that is the caller's decision.
 //!
-//! One transaction is open at a time, of two producers that take turns: when Kafka has committed a transaction, it still
-//! writes that into every partition, and until then the same producer may not go on. What the next one commits counts as
-//! later all the same, since Kafka goes by the order in which it was told the offsets. librdkafka's calls block, so they run on threads that may. Everything is bounded
-//! in time: the records by the delivery timeout, the rest by the time after which the broker ends a transaction itself.
+//! A transactor has one transaction open at a time, of producers that take turns: when Kafka has committed a transaction, it
+//! still writes that into every partition, and until then the same producer may not go on. What the next one commits counts
+//! as later all the same, since Kafka goes by the order in which it was told the offsets. librdkafka's calls block, so they
+//! run on threads that may. Everything is bounded in time: the records by the delivery timeout, the rest by the time after
+//! which the broker ends a transaction itself.
 
 mod culprit;
 mod steps;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
-use self::steps::Steps;
+use self::steps::{Attached, Steps};
 use super::client;
 use super::consumer::{Commit, Consumer, Member};
 use super::context::Context;
@@ -35,6 +37,35 @@ pub struct Piece {
     pub records: Arc<[OutRecord]>,
 }
 
+/// What is committed with the records of a transaction.
+pub enum Offsets {
+    /// Known: they become part of it while its records are being written.
+    Now(Conclusion),
+    /// To be said when its records are written, which is told. Without them the transaction is undone.
+    Later { written: Box<dyn FnOnce() + Send>, offsets: oneshot::Receiver<Option<Conclusion>> },
+}
+
+impl Offsets {
+    /// These, by the consumer as it is now.
+    pub fn now(offsets: Vec<Commit>, consumer: &Consumer) -> Self {
+        Self::Now(Conclusion::new(offsets, consumer))
+    }
+}
+
+/// Offsets, and who commits them.
+#[derive(Default)]
+pub struct Conclusion {
+    offsets: Vec<Commit>,
+    by: Option<Member>,
+}
+
+impl Conclusion {
+    /// By the consumer as it is now.
+    pub fn new(offsets: Vec<Commit>, consumer: &Consumer) -> Self {
+        Self { offsets, by: consumer.member() }
+    }
+}
+
 /// Why nothing was committed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransactError {
@@ -49,6 +80,9 @@ pub enum TransactError {
     /// assignment that are waiting have been taken in: with what is still ours then.
     #[error("the transaction was undone, because the group has changed: {cause}")]
     Stale { cause: String },
+    /// The transaction was undone, because it was not to be concluded.
+    #[error("the transaction was undone, as was wanted")]
+    Undone,
     /// Another process has taken our place, or nobody can say whether the transaction was committed. What is in hand
     /// must be forgotten, this transactor dropped, and the committed offsets read again. A new transactor with the same
     /// name ends what was open.
@@ -56,39 +90,38 @@ pub enum TransactError {
     Fenced { cause: String },
 }
 
-/// Transactional producers, one after the other. Dropping them is bounded in time, and leaves a transaction that is open to the next one
-/// of its name.
+/// Transactional producers, one after the other. Dropping them is bounded in time, and leaves a transaction that is open to
+/// the next one of its name.
 pub struct Transactor {
-    producers: [Arc<Steps>; 2],
-    /// Whether it was the first one's turn. Held by the transaction that is open.
-    turn: Arc<Mutex<bool>>,
+    /// Whose turn it is comes first. Held by the transaction that is open.
+    producers: Arc<Mutex<VecDeque<Arc<Steps>>>>,
 }
 
 impl Transactor {
-    /// Takes over the name, and `<name>/2`: whoever had them before is fenced off, and what it had open is ended. `id`
-    /// must be the same after a restart, and nobody else's.
-    pub async fn open(kafka: &Kafka, topology: &Topology, id: &str) -> Result<Self, KafkaProblem> {
-        let second = format!("{id}/2");
-        let opened =
-            futures::future::try_join(producer(kafka, topology, id), producer(kafka, topology, &second));
-        let (first, second) = opened.await?;
-        Ok(Self { producers: [first, second], turn: Arc::default() })
+    /// Takes over these names, one for each producer: whoever had them before is fenced off, and what it had open is ended.
+    /// They must be the same after a restart, and nobody else's.
+    pub async fn open(kafka: &Kafka, topology: &Topology, ids: &[&str]) -> Result<Self, KafkaProblem> {
+        let producers = ids.iter().map(|id| producer(kafka, topology, id));
+        let producers = futures::future::try_join_all(producers).await?;
+        Ok(Self { producers: Arc::new(Mutex::new(producers.into())) })
     }
 
-    /// Writes these pieces and commits these offsets, all or nothing. Either may be empty. Goes on to its end when
+    /// Writes these pieces and commits offsets with them, all or nothing. Either may be empty. Goes on to its end when
     /// nobody waits for it any more.
     pub fn commit(
         &self,
         batch: Vec<Piece>,
-        offsets: Vec<Commit>,
-        consumer: &Consumer,
+        offsets: Offsets,
     ) -> impl Future<Output = Result<(), TransactError>> + Send + use<> {
-        let (producers, turn, member) = (self.producers.clone(), self.turn.clone(), consumer.member());
+        let producers = self.producers.clone();
         async move {
             let run = tokio::spawn(async move {
-                let (mut turn, [first, second]) = (turn.lock().await, &producers);
-                *turn = !*turn;
-                run(if *turn { first } else { second }, &batch, offsets, member, async { Ok(()) }).await
+                let mut producers = producers.lock().await;
+                producers.rotate_left(1);
+                match producers.front() {
+                    Some(steps) => run(steps, &batch, offsets, async { Ok(()) }).await,
+                    None => Err(TransactError::Fenced { cause: "there is no producer".into() }),
+                }
             });
             run.await.unwrap_or_else(|e| Err(TransactError::Fenced { cause: e.to_string() }))
         }
@@ -117,7 +150,10 @@ impl Writer {
         holds: impl Future<Output = Result<(), TransactError>> + Send + 'static,
     ) -> Result<(), TransactError> {
         let steps = self.0.clone();
-        let run = tokio::spawn(async move { run(&steps, &batch, Vec::new(), None, holds).await });
+        let run =
+            tokio::spawn(
+                async move { run(&steps, &batch, Offsets::Now(Conclusion::default()), holds).await },
+            );
         run.await.unwrap_or_else(|e| Err(TransactError::Fenced { cause: e.to_string() }))
     }
 }
@@ -149,19 +185,32 @@ const SILENCE: Duration = Duration::from_secs(2);
 async fn run(
     steps: &Arc<Steps>,
     batch: &[Piece],
-    offsets: Vec<Commit>,
-    member: Option<Member>,
+    offsets: Offsets,
     holds: impl Future<Output = Result<(), TransactError>>,
 ) -> Result<(), TransactError> {
     steps.begin()?;
-    // Side by side, since neither needs the other.
     let pieces: Vec<&Piece> = batch.iter().collect();
-    let attach = blocking(steps, move |steps| steps.attach(&offsets, member));
-    let attach = tokio::time::timeout(steps.attach_max() + SILENCE, attach);
-    let (delivered, attached) = futures::future::join(steps.deliver(&pieces), attach).await;
-    // While that call is pending nothing can be undone: whoever opens the name anew does it.
-    let silent = |_| TransactError::Fenced { cause: "the client does not say what became of offsets".into() };
-    let failed = match (delivered, attached.map_err(silent)?) {
+    let deliver = steps.deliver(&pieces);
+    let (delivered, attached) = match offsets {
+        // Side by side, since neither needs the other.
+        Offsets::Now(conclusion) => futures::future::join(deliver, attach(steps, conclusion)).await,
+        Offsets::Later { written, offsets } => {
+            let delivered = deliver.await;
+            let attached = match delivered {
+                Ok(()) => {
+                    written();
+                    // Whoever does not say it any more does not want it.
+                    match offsets.await.ok().flatten() {
+                        Some(conclusion) => attach(steps, conclusion).await,
+                        None => Err(TransactError::Undone),
+                    }
+                }
+                Err(_) => Ok(Attached::default()),
+            };
+            (delivered, attached)
+        }
+    };
+    let failed = match (delivered, attached) {
         (Ok(()), Ok(attached)) => match holds.await {
             Ok(()) => {
                 blocking(steps, Steps::commit).await?;
@@ -181,6 +230,15 @@ async fn run(
         (Ok(()), TransactError::Record { tag, error }) => Err(culprit::find(steps, batch, tag, error).await),
         (Ok(()), failed) => Err(failed),
     }
+}
+
+async fn attach(steps: &Arc<Steps>, conclusion: Conclusion) -> Result<Attached, TransactError> {
+    let Conclusion { offsets, by } = conclusion;
+    let attach = blocking(steps, move |steps| steps.attach(&offsets, by));
+    let attached = tokio::time::timeout(steps.attach_max() + SILENCE, attach).await;
+    // While that call is pending nothing can be undone: whoever opens the name anew does it.
+    let silent = |_| TransactError::Fenced { cause: "the client does not say what became of offsets".into() };
+    attached.map_err(silent)?
 }
 
 /// Runs a step where it may block.

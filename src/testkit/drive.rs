@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::TestKit;
-use crate::flow::engine::{Assigned, Effect, Engine, Event, Lane, OrderKey};
-use crate::flow::offsets::Committed;
+use crate::flow::engine::{Abort, Assigned, Course, Effect, Engine, Event, Lane, OrderKey};
+use crate::flow::offsets::{Committed, Position};
 use crate::ledger::{Ended, Family, Recovery, Seen};
 use crate::message::{OutRecord, TopicPartition};
 
@@ -107,17 +107,16 @@ impl TestKit {
             Effect::Settle(slot) => self.hands.settle(slot),
             Effect::Forget(slot) => self.hands.forget(slot),
             Effect::Ended(slot) => self.hands.let_go(slot),
-            Effect::Transact { slots, commit } => {
-                for record in
-                    self.hands.begin_transaction(&slots).iter().flat_map(|(_, records)| records.iter())
-                {
-                    let OutRecord { topic, partition, key, value, headers, timestamp } = record.clone();
-                    self.append(topic, partition.unwrap_or(0), timestamp, (key, value, headers));
-                }
-                self.committed.extend(commit);
-                self.hands.end_transaction(true);
-                return Some(Event::Transacted(Ok(())));
+            Effect::Transact { course, slots, commit } => {
+                let records = self.hands.begin_transaction(course, &slots);
+                self.open[course as usize] =
+                    records.iter().flat_map(|(_, records)| records.iter()).cloned().collect();
+                return Some(match commit {
+                    Some(commit) => self.conclude(course, Some(commit)),
+                    None => Event::Written(course),
+                });
             }
+            Effect::Conclude { course, commit } => return Some(self.conclude(course, commit)),
             Effect::Commit(commit) | Effect::Drained { commit, .. } => self.committed.extend(commit),
             Effect::Rejoin => {
                 self.engine = Engine::new(self.spec.clone());
@@ -133,5 +132,17 @@ impl TestKit {
             }
         }
         None
+    }
+
+    /// What the transaction has written is there for everybody, or nothing of it.
+    fn conclude(&mut self, course: Course, commit: Option<Vec<(TopicPartition, Position)>>) -> Event {
+        let written = std::mem::take(&mut self.open[course as usize]);
+        self.hands.end_transaction(course, commit.is_some());
+        let Some(commit) = commit else { return Event::Transacted { course, result: Err(Abort::Undone) } };
+        for OutRecord { topic, partition, key, value, headers, timestamp } in written {
+            self.append(topic, partition.unwrap_or(0), timestamp, (key, value, headers));
+        }
+        self.committed.extend(commit);
+        Event::Transacted { course, result: Ok(()) }
     }
 }

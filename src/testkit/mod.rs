@@ -45,7 +45,7 @@ pub use self::seen::{Dead, Retry, TestRecord, Written};
 use crate::flow::offsets::Position;
 use crate::flow::topology::StageTopics;
 use crate::flow::{Engine, Fault, Topology};
-use crate::message::{self, Coordinates, Topic, TopicPartition};
+use crate::message::{self, Coordinates, OutRecord, Topic, TopicPartition};
 use crate::service::{Error, Service, Stats};
 use crate::worker::testable::{Clock, Delivery, Hands, Kit, Spec, kit, spec};
 use crate::worker::{Edges, Instance, Stages};
@@ -65,6 +65,8 @@ pub struct TestKit {
     /// Partitions that are read, with the term of their family and the offset that is read next.
     read: BTreeMap<TopicPartition, (i64, usize)>,
     committed: BTreeMap<TopicPartition, Position>,
+    /// What is written in transactions that are open, by course.
+    open: [Vec<OutRecord>; 2],
     paused: Option<Fault>,
 }
 
@@ -97,6 +99,7 @@ impl TestKit {
             log: BTreeMap::new(),
             read: BTreeMap::new(),
             committed: BTreeMap::new(),
+            open: Default::default(),
             paused: None,
         })
     }

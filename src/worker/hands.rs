@@ -45,9 +45,9 @@ pub struct Hands {
     /// For the next task.
     cancel: Cancel,
     next_slot: u64,
-    /// Records in the transaction that Kafka has not answered yet.
-    in_transaction: SlotSet,
-    /// Records of that transaction that were forgotten: its answer tells what the ledger is told of them.
+    /// Records in transactions that Kafka has not answered yet, by course.
+    in_transaction: [SlotSet; 2],
+    /// Records of those that were forgotten: the answer tells what the ledger is told of them.
     limbo: Slots<Box<Work>>,
     /// Records of a transaction of which nobody knows whether it was committed, and those of them that were
     /// forgotten. The ledger is told nothing before it has learnt from the offsets what became of them.
@@ -67,7 +67,7 @@ impl Hands {
             pace: Pace::default(),
             cancel: Cancel::default(),
             next_slot: 0,
-            in_transaction: SlotSet::default(),
+            in_transaction: Default::default(),
             limbo: Slots::default(),
             doubtful: SlotSet::default(),
             doubt: Vec::new(),
@@ -296,7 +296,7 @@ impl Hands {
         }
         self.kit.tally.released();
         if let Some(work) = held.work {
-            if self.in_transaction.contains(&slot) {
+            if self.in_transaction.iter().any(|slots| slots.contains(&slot)) {
                 self.limbo.insert(slot, work);
             } else if self.doubtful.remove(&slot) {
                 self.doubt.push(*work);

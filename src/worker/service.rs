@@ -245,7 +245,12 @@ async fn transactions(
     let (kafka, topology) = (config.kafka.clone(), edges.topology.clone());
     let open: Open = Box::new(move || {
         let (kafka, topology, id) = (kafka.clone(), topology.clone(), id.clone());
-        Box::pin(async move { Transactor::open(&kafka, &topology, &id).await })
+        Box::pin(async move {
+            let (second, aside) = (format!("{id}/2"), format!("{id}/aside"));
+            let (on, aside) = ([&*id, &second], [&*aside]);
+            let open = |ids| Transactor::open(&kafka, &topology, ids);
+            futures::future::try_join(open(&on), open(&aside)).await.map(|(on, aside)| [on, aside])
+        })
     });
     Transactions::open(kit.clone(), open).await.map(Some)
 }

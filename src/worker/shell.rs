@@ -111,7 +111,7 @@ impl Shell {
                 Some(settled) = self.arrivals.next() => self.arrived(settled),
                 Some(event) = self.hands.next() => event,
                 answer = Transactions::answer(&mut self.transactions) => {
-                    Some(Event::Transacted(Transactions::told(answer, &mut self.hands)))
+                    Some(Transactions::told(answer, &mut self.hands))
                 }
                 change = self.consumer.change(), if self.connected => self.changed(change),
                 () = news => None,
@@ -267,10 +267,15 @@ impl Shell {
             Effect::Prepare { slot, what } => self.hands.prepare(slot, what),
             Effect::Send(slot) => self.hands.send(slot),
             Effect::Settle(slot) => self.hands.settle(slot),
-            Effect::Transact { slots, commit } => {
-                let records = self.hands.begin_transaction(&slots);
+            Effect::Transact { course, slots, commit } => {
+                let records = self.hands.begin_transaction(course, &slots);
                 if let Some(transactions) = &mut self.transactions {
-                    transactions.begin(records, commits(commit), &self.consumer);
+                    transactions.begin(course, records, commit.map(commits), &self.consumer);
+                }
+            }
+            Effect::Conclude { course, commit } => {
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.conclude(course, commit.map(commits), &self.consumer);
                 }
             }
             Effect::Forget(slot) => self.hands.forget(slot),
@@ -379,9 +384,9 @@ impl Shell {
 
     async fn close(mut self) {
         if let Some(transactions) = &mut self.transactions
-            && let Ok(answer) = timeout(LAST_TASKS, transactions.last()).await
+            && timeout(LAST_TASKS, transactions.finish(&mut self.hands)).await.is_err()
         {
-            let _ = answer.map(|answer| Transactions::told(answer, &mut self.hands));
+            tracing::warn!("a transaction is still under way; the next start finds out what became of it");
         }
         if timeout(LAST_TASKS, self.hands.finish()).await.is_err() {
             tracing::warn!(records = self.hands.busy(), "some records are still on their way");

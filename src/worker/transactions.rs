@@ -1,92 +1,139 @@
-//! The stage's transactions, one at a time: begun when the engine says so, answered when Kafka has. It decides
-//! nothing.
+//! The stage's transactions, one at a time of each course: begun and concluded when the engine says so, answered when Kafka
+//! has. It decides nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::task::JoinHandle;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
 
 use super::hands::Hands;
 use super::kit::Kit;
-use crate::flow::engine::{Abort, SlotId};
+use crate::flow::engine::{Abort, Course, Event, SlotId};
 use crate::flow::{Code, Fault};
 use crate::kafka::consumer::Commit;
-use crate::kafka::transaction::{Piece, TransactError, Transactor};
+use crate::kafka::transaction::{Conclusion, Offsets, Piece, TransactError, Transactor};
 use crate::kafka::{Consumer, KafkaProblem};
 use crate::message::OutRecord;
 use crate::telemetry::metrics;
 
-/// Makes the transactional producer, and ends whatever an earlier one of its name has left open.
-pub type Open =
-    Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<Transactor, KafkaProblem>> + Send + Sync>;
+/// Makes the transactional producers of each course, and ends whatever earlier ones of their names have left open.
+pub type Open = Box<dyn Fn() -> BoxFuture<'static, Result<[Transactor; 2], KafkaProblem>> + Send + Sync>;
 
-/// Kafka's answer to a transaction.
-pub struct Answer(Result<(), TransactError>);
+/// What is heard of a transaction.
+enum News {
+    /// Its records are written.
+    Written,
+    /// Kafka's answer.
+    Ended(Result<(), TransactError>),
+}
+
+/// See [`Transactions::told`].
+pub struct Answer(Course, News);
+
+struct Running {
+    conclude: Option<oneshot::Sender<Option<Conclusion>>>,
+    begun: Instant,
+    records: usize,
+}
 
 /// See the module.
 pub struct Transactions {
     kit: Arc<Kit>,
     open: Open,
-    transactor: Option<Transactor>,
-    running: Option<JoinHandle<Result<(), TransactError>>>,
-    begun: Instant,
-    records: usize,
+    transactors: Option<[Transactor; 2]>,
+    running: [Option<Running>; 2],
+    tell: mpsc::UnboundedSender<Answer>,
+    told: mpsc::UnboundedReceiver<Answer>,
 }
 
 impl Transactions {
-    /// Waits until Kafka knows the producer.
+    /// Waits until Kafka knows the producers.
     pub async fn open(kit: Arc<Kit>, open: Open) -> Result<Self, KafkaProblem> {
-        let transactor = Some(open().await?);
-        Ok(Self { kit, open, transactor, running: None, begun: Instant::now(), records: 0 })
+        let transactors = Some(open().await?);
+        let (tell, told) = mpsc::unbounded_channel();
+        Ok(Self { kit, open, transactors, running: [None, None], tell, told })
     }
 
-    /// Begins the next transaction.
+    /// Begins the next transaction of this course. Without offsets it waits, once it is written, for its conclusion.
     pub fn begin(
         &mut self,
+        course: Course,
         records: Vec<(SlotId, Arc<[OutRecord]>)>,
-        offsets: Vec<Commit>,
+        offsets: Option<Vec<Commit>>,
         consumer: &Consumer,
     ) {
-        self.begun = Instant::now();
-        self.records = records.len();
+        let mut running = Running { conclude: None, begun: Instant::now(), records: records.len() };
+        let offsets = match offsets {
+            Some(offsets) => Offsets::now(offsets, consumer),
+            None => {
+                let (conclude, offsets) = oneshot::channel();
+                running.conclude = Some(conclude);
+                let tell = self.tell.clone();
+                // Whoever does not listen any more has begun anew.
+                let written = move || _ = tell.send(Answer(course, News::Written));
+                Offsets::Later { written: Box::new(written), offsets }
+            }
+        };
+        self.running[course as usize] = Some(running);
         let batch = records.into_iter().map(|(slot, records)| Piece { tag: slot.0, records }).collect();
-        let transaction =
-            self.transactor.as_ref().map(|transactor| transactor.commit(batch, offsets, consumer));
-        self.running = Some(tokio::spawn(async move {
-            match transaction {
+        let transactor = self.transactors.as_ref().map(|transactors| &transactors[course as usize]);
+        let transaction = transactor.map(|transactor| transactor.commit(batch, offsets));
+        let tell = self.tell.clone();
+        tokio::spawn(async move {
+            let answer = match transaction {
                 Some(transaction) => transaction.await,
                 None => Err(TransactError::Fenced { cause: "there is no transactional producer".into() }),
-            }
-        }));
+            };
+            let _ = tell.send(Answer(course, News::Ended(answer)));
+        });
     }
 
-    /// Kafka's answer; never when no transaction runs. Safe to cancel.
-    pub async fn answer(this: &mut Option<Self>) -> Answer {
-        match this {
-            Some(Self { running: Some(running), .. }) => {
-                let answer = running.await;
-                this.as_mut().and_then(|this| this.running.take());
-                let broken =
-                    |error: tokio::task::JoinError| TransactError::Fenced { cause: error.to_string() };
-                let answer = answer.map_err(broken).and_then(|answer| answer);
-                if let Some(this) = this {
-                    this.count(&answer);
-                }
-                Answer(answer)
-            }
-            _ => std::future::pending().await,
+    /// Commits what is written with these offsets, or undoes it.
+    pub fn conclude(&mut self, course: Course, offsets: Option<Vec<Commit>>, consumer: &Consumer) {
+        let running = self.running[course as usize].as_mut();
+        if let Some(conclude) = running.and_then(|running| running.conclude.take()) {
+            // Where nobody hears it, the transaction has failed, and says so.
+            let _ = conclude.send(offsets.map(|offsets| Conclusion::new(offsets, consumer)));
         }
     }
 
-    /// Kafka's answer to the transaction that runs, if one does.
-    pub async fn last(&mut self) -> Option<Answer> {
-        let answer = self.running.take()?.await;
-        Some(Answer(answer.unwrap_or_else(|error| Err(TransactError::Fenced { cause: error.to_string() }))))
+    /// What is heard next of a transaction; never when none runs. Safe to cancel.
+    pub async fn answer(this: &mut Option<Self>) -> Answer {
+        match this {
+            Some(this) => this.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn next(&mut self) -> Answer {
+        match self.told.recv().await {
+            Some(answer) => {
+                self.ended(&answer);
+                answer
+            }
+            // Not while we could tell it ourselves.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the answers to the transactions that run; what waits for its conclusion is undone.
+    pub async fn finish(&mut self, hands: &mut Hands) {
+        for running in self.running.iter_mut().flatten() {
+            running.conclude = None;
+        }
+        while self.running.iter().any(Option::is_some) {
+            Self::told(self.next().await, hands);
+        }
     }
 
     /// What the engine is told; the hands learn whether what they hold is produced.
-    pub fn told(Answer(answer): Answer, hands: &mut Hands) -> Result<(), Abort> {
-        let told = answer.map_err(|error| match error {
+    pub fn told(Answer(course, news): Answer, hands: &mut Hands) -> Event {
+        let answer = match news {
+            News::Written => return Event::Written(course),
+            News::Ended(answer) => answer,
+        };
+        let result = answer.map_err(|error| match error {
             TransactError::Record { tag, error } => {
                 let slot = SlotId(tag);
                 Abort::Record(slot, hands.refusal(slot, &error))
@@ -100,36 +147,40 @@ impl Transactions {
                 tracing::debug!("the group changed during a transaction, which is repeated: {cause}");
                 Abort::Stale
             }
+            TransactError::Undone => Abort::Undone,
             TransactError::Fenced { cause } => {
                 tracing::warn!("kafka shut the stage's producer or consumer out: {cause}");
                 Abort::Fenced
             }
         });
-        match &told {
-            Err(Abort::Fenced) => hands.doubt_transaction(),
-            told => hands.end_transaction(told.is_ok()),
+        match &result {
+            Err(Abort::Fenced) => hands.doubt_transactions(),
+            result => hands.end_transaction(course, result.is_ok()),
         }
-        told
+        Event::Transacted { course, result }
     }
 
-    /// Begins anew: what an open transaction of ours has left is ended, before offsets are read again.
+    /// Begins anew: what open transactions of ours have left is ended, before offsets are read again.
     pub async fn reopen(&mut self) {
-        self.running = None;
-        self.transactor = None;
+        self.running = [None, None];
+        (self.tell, self.told) = mpsc::unbounded_channel();
+        self.transactors = None;
         match (self.open)().await {
-            Ok(transactor) => self.transactor = Some(transactor),
+            Ok(transactors) => self.transactors = Some(transactors),
             // The next transaction says so again, and the stage tries again.
             Err(problem) => tracing::warn!("{problem}"),
         }
     }
 
-    fn count(&self, answer: &Result<(), TransactError>) {
+    fn ended(&mut self, Answer(course, news): &Answer) {
+        let News::Ended(answer) = news else { return };
+        let Some(Running { begun, records, .. }) = self.running[*course as usize].take() else { return };
         let topics = &self.kit.topics;
         let end = match answer {
             Ok(()) => "committed",
             Err(TransactError::Fenced { .. }) => "fenced",
             Err(_) => "aborted",
         };
-        metrics::transaction(&topics.pipeline, &topics.stage, end, self.records, self.begun.elapsed());
+        metrics::transaction(&topics.pipeline, &topics.stage, end, records, begun.elapsed());
     }
 }

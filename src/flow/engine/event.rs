@@ -157,6 +157,26 @@ impl From<Fault> for Refusal {
     }
 }
 
+/// The way that a record takes out: each has transactions of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// Outputs.
+    On,
+    /// What fails, and what makes room: to rungs, dead letters, the parking topic.
+    Aside,
+}
+
+impl Course {
+    pub const ALL: [Self; 2] = [Self::On, Self::Aside];
+
+    pub fn of(what: &Publish) -> Self {
+        match what {
+            Publish::Output | Publish::Discard => Self::On,
+            Publish::Retry { .. } | Publish::Dead { .. } | Publish::Park => Self::Aside,
+        }
+    }
+}
+
 /// Why a transaction was not committed. Nothing of it can be seen by anybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Abort {
@@ -166,6 +186,8 @@ pub enum Abort {
     Again(Box<Fault>),
     /// The group has changed meanwhile; the same may be tried again as a member of the new one.
     Stale,
+    /// As the engine wanted.
+    Undone,
     /// We are not, or no longer, who may write it, or nobody can say whether it was committed: everything in
     /// hand is void, and the stage joins its group anew.
     Fenced,
@@ -198,8 +220,13 @@ pub enum Event {
         slot: SlotId,
         result: Result<(), Refusal>,
     },
-    /// Exactly once: the answer to `Transact`.
-    Transacted(Result<(), Abort>),
+    /// Exactly once: Kafka has the records of a transaction that is still open.
+    Written(Course),
+    /// Exactly once: what became of a transaction.
+    Transacted {
+        course: Course,
+        result: Result<(), Abort>,
+    },
     Settled {
         slot: SlotId,
         result: Result<(), Box<Fault>>,
@@ -226,11 +253,17 @@ pub enum Effect {
     },
     /// At least once: produce what was prepared, then say `Sent`.
     Send(SlotId),
-    /// Exactly once: produce what was prepared for these records and commit these offsets in one transaction,
-    /// then say `Transacted`. One at a time.
+    /// Exactly once: produce what was prepared for these records and commit these offsets in one transaction, then say
+    /// `Transacted`. Without offsets: produce, say `Written`, and wait for `Conclude`. One at a time of each course.
     Transact {
+        course: Course,
         slots: Vec<SlotId>,
-        commit: Vec<(TopicPartition, Position)>,
+        commit: Option<Vec<(TopicPartition, Position)>>,
+    },
+    /// Exactly once: commit these offsets with what is written, or else undo that; then say `Transacted`.
+    Conclude {
+        course: Course,
+        commit: Option<Vec<(TopicPartition, Position)>>,
     },
     /// Kafka has it: tell the ledger, then say `Settled`.
     Settle(SlotId),

@@ -11,8 +11,8 @@
 //! - `window`: the records held, by partition; which are ready, which wait; what may be committed.
 //! - `order`: whose turn it is among the records of a key.
 //! - `turns`: whose turn it is among those that are ready: fresh ones and retries, tenants, partitions.
-//! - `outbox`: what waits for the next transaction.
-//! - `leaving`: the way of a record out: prepared, produced with its offset, settled in the ledger.
+//! - `leaving`: the way of a record out: prepared, produced, settled in the ledger.
+//! - `transact`: transactions of what leaves with its offsets, and `outbox`: what waits for the next of them.
 //! - `health`: when the stage pauses, which record tries whether it is well again, when it resumes.
 //! - `pauses`: how long it paused, which no record is charged for.
 //! - `partitions`: what is done when partitions come and go.
@@ -27,6 +27,7 @@ mod outbox;
 mod partitions;
 mod pauses;
 mod slots;
+mod transact;
 mod turns;
 mod window;
 
@@ -37,11 +38,11 @@ use jiff::Timestamp;
 use self::alarm::Alarm;
 pub use self::event::*;
 use self::health::Health;
-use self::leaving::Transaction;
 use self::outbox::Outbox;
 use self::partitions::Drain;
 use self::pauses::Pauses;
 pub use self::slots::{SlotSet, Slots};
+use self::transact::Transactions;
 use self::window::{Admitted, Phase, Window};
 use super::breaker::{Circuit, speaks_of_outage};
 use super::decide::{Verdict, decide};
@@ -68,7 +69,7 @@ pub struct Engine {
     health: Health,
     pauses: Pauses,
     outbox: Outbox,
-    transaction: Option<Transaction>,
+    transactions: Transactions,
     next_commit: Option<Alarm>,
     /// The last transaction was aborted; the next one not before.
     again: Option<Alarm>,
@@ -91,7 +92,7 @@ impl Engine {
             pauses: Pauses::default(),
             outbox: Outbox::new((spec.window / 2).clamp(1, FAILED_MAX), spec.gather),
             spec,
-            transaction: None,
+            transactions: Transactions::default(),
             next_commit: None,
             again: None,
             draining: Vec::new(),
@@ -120,14 +121,15 @@ impl Engine {
             Event::Ran { slot, result } => self.ran(slot, result, now),
             Event::Prepared { slot, result } => self.prepared(slot, result, now),
             Event::Sent { slot, result } => self.sent(slot, result, now),
-            Event::Transacted(result) => self.transacted(result, now),
+            Event::Written(course) => self.written(course),
+            Event::Transacted { course, result } => self.transacted(course, result, now),
             Event::Settled { slot, result } => self.settled(slot, result, now),
             Event::Tick => {}
             Event::Refresh => self.window.all().iter().for_each(|name| self.window.hand_out_again(name)),
             Event::DrainDeadline => self.drain_deadline(),
             Event::Stop => self.stop(),
         }
-        if self.ousted && self.transaction.is_none() {
+        if self.ousted && self.transactions.is_empty() {
             self.begin_anew();
         }
     }

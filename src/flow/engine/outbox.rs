@@ -1,113 +1,92 @@
-//! What waits for the next transaction. Pure.
+//! What waits for the next transaction of its course. Pure.
 //!
-//! An output does not wait: whenever no transaction is under way, one begins. What fails writes to other topics, each
-//! partition of which makes a transaction longer, and when much fails every output would wait for that. So what fails
-//! gathers, by the partition it goes to, and goes along from time to time, a few partitions at a time: it can wait. It
-//! does not gather when nothing like it has gone for a while.
+//! An output does not wait: whenever no transaction of outputs is under way, one begins. What fails can wait, and gathers,
+//! since each transaction costs the brokers some work however little is in it. It does not gather when nothing has
+//! failed for a while.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::alarm::Alarm;
-use super::{Publish, SlotId};
+use super::{Course, Publish, SlotId};
 
 /// How long before it is due a record should be on its rung, so that its partition has been read by then.
 const AHEAD: Duration = Duration::from_millis(200);
 
-/// So many transactions there are in that time: of the partitions, each takes its part.
-const TRANSACTIONS: usize = 25;
-
-/// A topic for what fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Aside {
-    Rung(usize),
-    Dead,
-    Park,
-}
-
-#[derive(Debug, Default)]
-struct Line {
-    slots: VecDeque<SlotId>,
-    /// One of them is due so soon that it must be on its rung.
-    hurry: bool,
-    next: Option<Alarm>,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Outbox {
-    ready: VecDeque<SlotId>,
-    /// By topic and family: that is a partition, or, where a topic has few, a part of one.
-    aside: BTreeMap<(Aside, i32), Line>,
+    on: VecDeque<SlotId>,
+    aside: VecDeque<SlotId>,
+    /// What goes aside waits no longer: one is due so soon that it must be on its rung, or has been tried before, or its
+    /// transaction has begun.
+    hurry: bool,
+    /// When what goes aside does not wait any longer.
+    next: Option<Alarm>,
     /// As many do not wait.
     many: usize,
-    /// Time between two transactions with records that go to the same partition of such a topic.
+    /// Time between two transactions of what goes aside.
     gather: Duration,
-}
-
-impl Line {
-    fn is_ready(&self, many: usize, now: Timestamp) -> bool {
-        let waited = || self.next.is_none_or(|next| next.is_due(now));
-        self.hurry || self.slots.len() >= many || waited()
-    }
 }
 
 impl Outbox {
     pub fn new(many: usize, gather: Duration) -> Self {
-        Self { ready: VecDeque::new(), aside: BTreeMap::new(), many, gather }
+        Self { on: VecDeque::new(), aside: VecDeque::new(), hurry: false, next: None, many, gather }
     }
 
-    pub fn push(&mut self, id: SlotId, what: &Publish, family: i32, now: Timestamp) {
-        let (aside, hurry) = match what {
-            Publish::Output | Publish::Discard => return self.ready.push_back(id),
-            Publish::Retry { rung, due, .. } => {
-                (Aside::Rung(*rung), now.saturating_add(self.gather + AHEAD).is_ok_and(|soon| *due < soon))
+    pub fn push(&mut self, id: SlotId, what: &Publish, now: Timestamp) {
+        match Course::of(what) {
+            Course::On => self.on.push_back(id),
+            Course::Aside => {
+                self.aside.push_back(id);
+                self.hurry |= match what {
+                    Publish::Retry { due, .. } => {
+                        now.saturating_add(self.gather + AHEAD).is_ok_and(|soon| *due < soon)
+                    }
+                    _ => false,
+                };
             }
-            Publish::Dead { .. } => (Aside::Dead, false),
-            Publish::Park => (Aside::Park, false),
-        };
-        let line = self.aside.entry((aside, family)).or_default();
-        line.slots.push_back(id);
-        line.hurry |= hurry;
+        }
     }
 
     /// Before all others: its transaction was undone.
-    pub fn push_again(&mut self, id: SlotId) {
-        self.ready.push_front(id);
-    }
-
-    /// What has gathered and has waited longest does not wait any longer; as the `last` ones all do not. False: nothing
-    /// has waited long enough.
-    pub fn gather(&mut self, last: bool, now: Timestamp) -> bool {
-        let (many, part) = (self.many, self.aside.len().div_ceil(TRANSACTIONS));
-        let goes = |line: &&mut Line| !line.slots.is_empty() && (last || line.is_ready(many, now));
-        let mut lines: Vec<_> = self.aside.values_mut().filter(goes).collect();
-        lines.sort_by_key(|line| line.next.map(Alarm::at));
-        lines.truncate(if last { usize::MAX } else { part });
-        let any = !lines.is_empty();
-        for line in lines {
-            self.ready.append(&mut line.slots);
-            line.hurry = false;
-            line.next = Some(Alarm::after(self.gather, now));
+    pub fn push_again(&mut self, course: Course, id: SlotId) {
+        match course {
+            Course::On => self.on.push_front(id),
+            Course::Aside => {
+                self.aside.push_front(id);
+                self.hurry = true;
+            }
         }
-        any
     }
 
-    /// The next of those that do not wait.
-    pub fn pop(&mut self) -> Option<SlotId> {
-        self.ready.pop_front()
+    /// The next that does not wait; as the `last` ones all do not.
+    pub fn pop(&mut self, course: Course, last: bool, now: Timestamp) -> Option<SlotId> {
+        if course == Course::On {
+            return self.on.pop_front();
+        }
+        let waited = || self.next.is_none_or(|next| next.is_due(now));
+        self.hurry =
+            !self.aside.is_empty() && (self.hurry || last || self.aside.len() >= self.many || waited());
+        if !self.hurry {
+            return None;
+        }
+        self.next = Some(Alarm::after(self.gather, now));
+        let id = self.aside.pop_front();
+        self.hurry = !self.aside.is_empty();
+        id
     }
 
-    /// When the next of what gathers goes.
+    /// When what gathers goes.
     pub fn next(&self) -> Option<Timestamp> {
-        let lines = self.aside.values().filter(|line| !line.slots.is_empty());
-        lines.filter_map(|line| line.next).map(Alarm::at).min()
+        self.next.map(Alarm::at).filter(|_| !self.aside.is_empty())
     }
 
     pub fn clear(&mut self) {
-        self.ready.clear();
+        self.on.clear();
         self.aside.clear();
+        self.hurry = false;
     }
 }

@@ -48,6 +48,7 @@ impl Engine {
         let all = self.window.all();
         self.lost(&all);
         self.outbox.clear();
+        self.transactions.clear();
         self.ousted = false;
         let drained = Effect::Drained { partitions: all, commit: Vec::new() };
         self.effects.push(if self.stopping { drained } else { Effect::Rejoin });
@@ -99,10 +100,8 @@ impl Engine {
 
     fn is_drained(&self, drain: &Drain) -> bool {
         let empty = drain.partitions.iter().all(|partition| self.window.slots_of(partition).is_empty());
-        let in_transaction = || {
-            self.transaction.as_ref().is_some_and(|transaction| transaction.touches(&drain.partitions))
-                || self.window.is_dirty_in(&drain.partitions)
-        };
+        let in_transaction =
+            || self.transactions.touch(&drain.partitions) || self.window.is_dirty_in(&drain.partitions);
         empty && (drain.late || self.spec.delivery == Delivery::AtLeastOnce || !in_transaction())
     }
 }

@@ -35,6 +35,7 @@ pub struct Steps {
 }
 
 /// Offsets that belong to the transaction, to be noted when it is committed.
+#[derive(Default)]
 pub struct Attached(Option<(Noted, TopicPartitionList)>);
 
 impl Attached {

@@ -56,7 +56,7 @@ async fn a_transaction_that_the_brokers_find_too_long_is_told_with_its_place() {
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT;
     cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refused]);
     let config = of(&cluster.bootstrap_servers(), "transaction_timeout: 1h");
-    let opened = Transactor::open(&config.kafka, &Topology::derive(&config), "id").await;
+    let opened = Transactor::open(&config.kafka, &Topology::derive(&config), &["id", "id/2"]).await;
     let problem = opened.err().expect("refused").to_string();
     assert!(problem.starts_with("kafka.transaction_timeout: "), "{problem}");
 }
@@ -65,7 +65,7 @@ async fn a_transaction_that_the_brokers_find_too_long_is_told_with_its_place() {
 async fn a_cluster_that_is_not_there_is_told_within_the_time() {
     let mut config = of("localhost:1", "security: {}");
     config.kafka.timeout = crate::config::Span::secs(1);
-    let opened = Transactor::open(&config.kafka, &Topology::derive(&config), "id").await;
+    let opened = Transactor::open(&config.kafka, &Topology::derive(&config), &["id", "id/2"]).await;
     let problem = opened.err().expect("unreachable");
     assert!(matches!(problem, KafkaProblem::TimedOut { .. }), "{problem}");
 }
@@ -105,7 +105,7 @@ impl Scene {
                 _ => {}
             }
         };
-        let transactor = Transactor::open(&config.kafka, &Topology::derive(&config), "id").await;
+        let transactor = Transactor::open(&config.kafka, &Topology::derive(&config), &["id", "id/2"]).await;
         Self { cluster, consumer, transactor: transactor.expect("a transactor"), _partitions }
     }
 
@@ -120,7 +120,8 @@ impl Scene {
         };
         let name = crate::message::TopicPartition::new("in", 0);
         let offsets = vec![Commit { name, offset: 1, metadata: "kept".into() }];
-        self.transactor.commit(vec![Piece { tag: 1, records: Arc::from([record]) }], offsets, &self.consumer)
+        let offsets = Offsets::now(offsets, &self.consumer);
+        self.transactor.commit(vec![Piece { tag: 1, records: Arc::from([record]) }], offsets)
     }
 
     /// After an error librdkafka may undo one more transaction, to number its records anew.

@@ -182,6 +182,7 @@ impl Sender {
             Err(TransactError::Again { cause } | TransactError::Stale { cause }) => {
                 Err(SendError::Again(cause))
             }
+            Err(undone @ TransactError::Undone) => Err(SendError::Again(undone.to_string())),
             Err(TransactError::Fenced { cause }) => Err(SendError::TakenOver(cause)),
         }
     }
@@ -261,6 +262,7 @@ impl Sender {
         self.writer.write(vec![piece]).await.map_err(|error| match error {
             TransactError::Record { error, .. } => SendError::Unnoted(error.to_string()),
             TransactError::Again { cause } | TransactError::Stale { cause } => SendError::Again(cause),
+            TransactError::Undone => SendError::Again(error.to_string()),
             TransactError::Fenced { cause } => SendError::TakenOver(cause),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Hands;
 use super::lines::complain_of_refusal;
-use crate::flow::engine::{Publish, Refusal, SlotId};
+use crate::flow::engine::{Course, Publish, Refusal, SlotId};
 use crate::kafka::ProduceError;
 use crate::message::{OutRecord, TopicPartition};
 use crate::worker::publish;
@@ -13,8 +13,8 @@ use crate::worker::work::Work;
 
 impl Hands {
     /// What goes into a transaction for these records.
-    pub fn begin_transaction(&mut self, slots: &[SlotId]) -> Vec<(SlotId, Arc<[OutRecord]>)> {
-        self.in_transaction = slots.iter().copied().collect();
+    pub fn begin_transaction(&mut self, course: Course, slots: &[SlotId]) -> Vec<(SlotId, Arc<[OutRecord]>)> {
+        self.in_transaction[course as usize] = slots.iter().copied().collect();
         let records = |slot: &SlotId| {
             let prepared = self.held.get(slot)?.work.as_ref()?.prepared.as_ref()?;
             Some((*slot, prepared.records.clone()))
@@ -23,22 +23,22 @@ impl Hands {
     }
 
     /// Kafka has answered: the transaction was committed, or nothing of it can be seen.
-    pub fn end_transaction(&mut self, committed: bool) {
-        for slot in std::mem::take(&mut self.in_transaction) {
+    pub fn end_transaction(&mut self, course: Course, committed: bool) {
+        for slot in std::mem::take(&mut self.in_transaction[course as usize]) {
             let held = self.held.get_mut(&slot).and_then(|held| held.work.as_mut());
             if let Some(work) = held {
                 work.produced = committed;
             }
-        }
-        for (slot, mut work) in std::mem::take(&mut self.limbo) {
-            work.produced = committed;
-            self.hand_back(slot, work);
+            if let Some(mut work) = self.limbo.remove(&slot) {
+                work.produced = committed;
+                self.hand_back(slot, work);
+            }
         }
     }
 
-    /// Nobody knows whether the transaction was committed.
-    pub fn doubt_transaction(&mut self) {
-        self.doubtful = std::mem::take(&mut self.in_transaction);
+    /// Nobody knows whether the transaction was committed; another that was open is given up with it.
+    pub fn doubt_transactions(&mut self) {
+        self.doubtful = self.in_transaction.iter_mut().flat_map(std::mem::take).collect();
         self.doubt = std::mem::take(&mut self.limbo).into_values().map(|work| *work).collect();
     }
 

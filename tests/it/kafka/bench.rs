@@ -86,7 +86,8 @@ impl Bench {
 
     pub async fn transactor(&self, id: &str) -> Transactor {
         let id = format!("{}.{id}", self.input);
-        Transactor::open(&self.config.kafka, &self.topology, &id).await.expect("a transactor")
+        let ids = [&*id, &format!("{id}/2")];
+        Transactor::open(&self.config.kafka, &self.topology, &ids).await.expect("a transactor")
     }
 
     /// One record into every partition, which carries its own place as its value.

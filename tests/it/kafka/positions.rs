@@ -7,7 +7,7 @@ use std::time::Duration;
 use lazaret::config::{Config, Size};
 use lazaret::kafka::Consumer;
 use lazaret::kafka::consumer::{Commit, DAMAGED, Membership, Partition};
-use lazaret::kafka::transaction::Piece;
+use lazaret::kafka::transaction::{Offsets, Piece};
 use lazaret::message::TopicPartition;
 use rdkafka::mocking::MockCluster;
 
@@ -96,11 +96,11 @@ async fn reading_catches_up_with_the_end_of_a_transactional_topic_and_its_lag_wi
     let writer = bench.transactor("writer").await;
     let piece = |tag: u64| Piece { tag, records: [to(&bench.input, 0, &tag.to_string())].into() };
     for tag in 0..3 {
-        writer.commit(vec![piece(tag)], Vec::new(), &consumer).await.expect("committed");
+        writer.commit(vec![piece(tag)], Offsets::now(Vec::new(), &consumer)).await.expect("committed");
     }
     let mut bad = piece(3);
     bad.records = [to(&bench.input, 0, "3"), to("there.is.no.such.topic", 0, "x")].into();
-    writer.commit(vec![bad], Vec::new(), &consumer).await.expect_err("aborted");
+    writer.commit(vec![bad], Offsets::now(Vec::new(), &consumer)).await.expect_err("aborted");
 
     let (mut values, mut reached) = (Vec::new(), 0);
     // Three records with a mark each, one that was aborted with its mark.
@@ -118,7 +118,10 @@ async fn reading_catches_up_with_the_end_of_a_transactional_topic_and_its_lag_wi
     .await;
     assert_eq!(values, ["0", "1", "2"]);
     eventually("there is a lag", async || (consumer.lag()[&input.name] > 0).then_some(())).await;
-    writer.commit(Vec::new(), vec![commit(&input.name, reached, "")], &consumer).await.expect("committed");
+    writer
+        .commit(Vec::new(), Offsets::now(vec![commit(&input.name, reached, "")], &consumer))
+        .await
+        .expect("committed");
     eventually("the lag is gone", async || (consumer.lag()[&input.name] == 0).then_some(())).await;
     assert!(consumer.caught_up().is_empty());
     drop(partitions);

@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use lazaret::kafka::consumer::{Change, Commit};
-use lazaret::kafka::{Consumer, Piece, ProduceError, TransactError};
+use lazaret::kafka::transaction::{Conclusion, Transactor};
+use lazaret::kafka::{Consumer, Offsets, Piece, ProduceError, TransactError};
 use lazaret::message::{OutRecord, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio::sync::oneshot;
 
 use super::bench::{Bench, assigned, to, value};
 use crate::support;
@@ -20,16 +24,58 @@ async fn records_and_offsets_are_committed_together_with_what_is_kept_with_them(
     let transactor = bench.transactor("one").await;
     let batch = vec![piece(&bench, 1, &["a", "b"]), piece(&bench, 2, &["c"])];
     let offsets = vec![commit(&bench.input, 5, "6-7"), commit(&bench.satellites[0], 3, "")];
-    transactor.commit(batch, offsets, &consumer).await.expect("committed");
+    transactor.commit(batch, Offsets::now(offsets, &consumer)).await.expect("committed");
     assert_eq!(written(&bench).await, ["a", "b", "c"]);
-    transactor.commit(vec![piece(&bench, 3, &["d"])], Vec::new(), &consumer).await.expect("records alone");
+    transactor
+        .commit(vec![piece(&bench, 3, &["d"])], Offsets::now(Vec::new(), &consumer))
+        .await
+        .expect("records alone");
     assert_eq!(written(&bench).await, ["a", "b", "c", "d"]);
     let offsets = vec![commit(&bench.input, 8, "kept")];
-    transactor.commit(Vec::new(), offsets, &consumer).await.expect("offsets alone");
-    transactor.commit(Vec::new(), Vec::new(), &consumer).await.expect("nothing at all");
+    transactor.commit(Vec::new(), Offsets::now(offsets, &consumer)).await.expect("offsets alone");
+    transactor.commit(Vec::new(), Offsets::now(Vec::new(), &consumer)).await.expect("nothing at all");
     drop(partitions);
     consumer.leave().await;
     assert_eq!(committed(&bench).await, [(Some(8), "kept".to_owned()), (Some(3), String::new())]);
+}
+
+/// As outputs pass by what fails.
+#[tokio::test]
+async fn what_is_written_first_may_be_concluded_last_and_the_offsets_that_were_told_last_count() {
+    let Some(bench) = Bench::new("concluded", "", 1, &[]).await else { return };
+    let mut consumer = bench.consumer("one");
+    let partitions = assigned(&mut consumer).await;
+    let (slow, quick) = (bench.transactor("slow").await, bench.transactor("quick").await);
+    let (conclude, first) = begun(&slow, vec![piece(&bench, 1, &["slow"])]).await;
+    let second = Offsets::now(vec![commit(&bench.input, 1, "2")], &consumer);
+    quick.commit(vec![piece(&bench, 2, &["quick"])], second).await.expect("committed");
+    let last = Conclusion::new(vec![commit(&bench.input, 3, "")], &consumer);
+    assert!(conclude.send(Some(last)).is_ok(), "it waits for that");
+    first.await.expect("committed");
+    assert_eq!(written(&bench).await, ["slow", "quick"], "in the order in which they were written");
+    drop(partitions);
+    consumer.leave().await;
+    assert_eq!(committed(&bench).await, [(Some(3), String::new())]);
+}
+
+#[tokio::test]
+async fn of_a_transaction_that_is_not_concluded_nothing_can_be_seen_and_the_next_one_goes_well() {
+    let Some(bench) = Bench::new("undone", "", 1, &[]).await else { return };
+    let mut consumer = bench.consumer("one");
+    let partitions = assigned(&mut consumer).await;
+    let transactor = bench.transactor("one").await;
+    let (conclude, ended) = begun(&transactor, vec![piece(&bench, 1, &["a"])]).await;
+    assert!(conclude.send(None).is_ok(), "it waits for that");
+    assert_eq!(ended.await, Err(TransactError::Undone));
+    let (conclude, ended) = begun(&transactor, vec![piece(&bench, 1, &["b"])]).await;
+    drop(conclude);
+    assert_eq!(ended.await, Err(TransactError::Undone), "whoever would say so is gone");
+    let offsets = Offsets::now(vec![commit(&bench.input, 1, "")], &consumer);
+    transactor.commit(vec![piece(&bench, 1, &["c"])], offsets).await.expect("committed");
+    assert_eq!(written(&bench).await, ["c"]);
+    drop(partitions);
+    consumer.leave().await;
+    assert_eq!(committed(&bench).await, [(Some(1), String::new())]);
 }
 
 #[tokio::test]
@@ -41,21 +87,22 @@ async fn a_record_that_cannot_be_written_is_named_and_nothing_of_its_transaction
     let offsets = || vec![commit(&bench.input, 5, "")];
     let large = "x".repeat(3 << 20);
     let batch = vec![piece(&bench, 1, &["a"]), piece(&bench, 2, &["b", &large]), piece(&bench, 3, &["c"])];
-    let refused = transactor.commit(batch, offsets(), &consumer).await.expect_err("too large");
+    let refused = transactor.commit(batch, Offsets::now(offsets(), &consumer)).await.expect_err("too large");
     assert!(
         matches!(&refused, TransactError::Record { tag: 2, error: ProduceError::TooLarge { .. } }),
         "{refused}"
     );
     let nowhere = Piece { tag: 9, records: [to("there.is.no.such.topic", 0, "x")].into() };
     let batch = vec![piece(&bench, 1, &["a"]), nowhere];
-    let refused = transactor.commit(batch, offsets(), &consumer).await.expect_err("no such topic");
+    let refused =
+        transactor.commit(batch, Offsets::now(offsets(), &consumer)).await.expect_err("no such topic");
     assert!(
         matches!(&refused, TransactError::Record { tag: 9, error: ProduceError::UnknownTopic(_) }),
         "{refused}"
     );
     assert!(written(&bench).await.is_empty());
     let batch = vec![piece(&bench, 1, &["a"]), piece(&bench, 3, &["c"])];
-    transactor.commit(batch, offsets(), &consumer).await.expect("the others are committed");
+    transactor.commit(batch, Offsets::now(offsets(), &consumer)).await.expect("the others are committed");
     assert_eq!(written(&bench).await, ["a", "c"]);
     drop(partitions);
     consumer.leave().await;
@@ -79,16 +126,17 @@ async fn a_record_that_the_broker_refuses_is_named_and_the_others_are_written_wi
         let mut batch: Vec<_> = (10..17).map(|tag| piece(&bench, tag, &["sound"])).collect();
         batch.insert(round, old);
         let offsets = vec![commit(&bench.input, 1, "")];
-        let refused = transactor.commit(batch, offsets.clone(), &consumer).await.expect_err("refused");
+        let refused =
+            transactor.commit(batch, Offsets::now(offsets.clone(), &consumer)).await.expect_err("refused");
         assert!(
             matches!(&refused, TransactError::Record { tag: 7, error: ProduceError::Timestamp { .. } }),
             "{refused}"
         );
         // After a refusal the client may undo one more transaction, to number its records anew.
         let others = || vec![piece(&bench, 1, &["a"]), piece(&bench, 2, &["b"])];
-        let mut done = transactor.commit(others(), offsets.clone(), &consumer).await;
+        let mut done = transactor.commit(others(), Offsets::now(offsets.clone(), &consumer)).await;
         if let Err(TransactError::Again { .. }) = done {
-            done = transactor.commit(others(), offsets, &consumer).await;
+            done = transactor.commit(others(), Offsets::now(offsets, &consumer)).await;
         }
         done.expect("the others are committed");
     }
@@ -103,15 +151,21 @@ async fn what_a_transactor_writes_after_another_has_taken_its_name_cannot_be_see
     let mut consumer = bench.consumer("one");
     let partitions = assigned(&mut consumer).await;
     let zombie = bench.transactor("same").await;
-    zombie.commit(vec![piece(&bench, 1, &["a"])], Vec::new(), &consumer).await.expect("not yet a zombie");
+    zombie
+        .commit(vec![piece(&bench, 1, &["a"])], Offsets::now(Vec::new(), &consumer))
+        .await
+        .expect("not yet a zombie");
     let successor = bench.transactor("same").await;
     for _ in 0..2 {
         let offsets = vec![commit(&bench.input, 5, "")];
-        let refused = zombie.commit(vec![piece(&bench, 2, &["b"])], offsets, &consumer).await;
+        let refused = zombie.commit(vec![piece(&bench, 2, &["b"])], Offsets::now(offsets, &consumer)).await;
         assert!(matches!(&refused, Err(TransactError::Fenced { .. })), "{refused:?}");
     }
     let offsets = vec![commit(&bench.input, 1, "")];
-    successor.commit(vec![piece(&bench, 3, &["c"])], offsets, &consumer).await.expect("the successor may");
+    successor
+        .commit(vec![piece(&bench, 3, &["c"])], Offsets::now(offsets, &consumer))
+        .await
+        .expect("the successor may");
     assert_eq!(written(&bench).await, ["a", "c"]);
     drop(partitions);
     consumer.leave().await;
@@ -142,15 +196,17 @@ async fn what_a_member_commits_after_the_group_has_gone_on_without_it_is_refused
         }
     }
     let offsets = vec![Commit { name: revoked[0].clone(), offset: 5, metadata: String::new() }];
-    let refused = transactor.commit(vec![piece(&bench, 1, &["a"])], offsets.clone(), &stale).await;
+    let refused =
+        transactor.commit(vec![piece(&bench, 1, &["a"])], Offsets::now(offsets.clone(), &stale)).await;
     assert!(matches!(&refused, Err(TransactError::Stale { .. })), "{refused:?}");
     drop((partitions, release));
     // Given up, it is refused without asking anybody.
-    let refused = transactor.commit(vec![piece(&bench, 1, &["a"])], offsets.clone(), &stale).await;
+    let refused =
+        transactor.commit(vec![piece(&bench, 1, &["a"])], Offsets::now(offsets.clone(), &stale)).await;
     assert!(matches!(&refused, Err(TransactError::Stale { .. })), "{refused:?}");
     assert!(written(&bench).await.is_empty());
     transactor
-        .commit(vec![piece(&bench, 1, &["b"])], offsets, &fresh)
+        .commit(vec![piece(&bench, 1, &["b"])], Offsets::now(offsets, &fresh))
         .await
         .expect("its owner may commit it");
     assert_eq!(written(&bench).await, ["b"]);
@@ -169,7 +225,7 @@ async fn a_static_member_whose_name_was_taken_may_not_commit_any_more() {
     let mut new = bench.consumer("one");
     let taken = assigned(&mut new).await;
     let offsets = vec![commit(&bench.input, 5, "")];
-    let refused = transactor.commit(vec![piece(&bench, 1, &["a"])], offsets, &old).await;
+    let refused = transactor.commit(vec![piece(&bench, 1, &["a"])], Offsets::now(offsets, &old)).await;
     assert!(
         matches!(&refused, Err(TransactError::Fenced { .. } | TransactError::Stale { .. })),
         "{refused:?}"
@@ -216,6 +272,21 @@ fn abandoned(bench: &Bench, offset: i64) -> (BaseProducer, BaseConsumer) {
     let group = consumer.group_metadata().expect("a group");
     producer.send_offsets_to_transaction(&offsets, &group, patience).expect("offsets");
     (producer, consumer)
+}
+
+/// A transaction whose records are written and which waits to be concluded.
+async fn begun(
+    transactor: &Transactor,
+    batch: Vec<Piece>,
+) -> (oneshot::Sender<Option<Conclusion>>, BoxFuture<'static, Result<(), TransactError>>) {
+    let ((tell, told), (conclude, offsets)) = (oneshot::channel(), oneshot::channel());
+    let written = Box::new(move || tell.send(()).expect("somebody waits for that"));
+    let mut ended = transactor.commit(batch, Offsets::Later { written, offsets }).boxed();
+    tokio::select! {
+        ended = &mut ended => panic!("nobody has concluded it: {ended:?}"),
+        told = told => told.expect("it is written"),
+    }
+    (conclude, ended)
 }
 
 fn piece(bench: &Bench, tag: u64, values: &[&str]) -> Piece {

@@ -23,8 +23,9 @@ pub struct Txn {
     pub fate: Fate,
     /// Partitions it has written to that have no marker yet.
     unmarked: BTreeSet<TopicPartition>,
-    /// Offsets that it commits, until their own marker is written.
+    /// Offsets that it commits, until their own marker is written, and when the coordinator was told them.
     offsets: BTreeMap<TopicPartition, Position>,
+    told: u64,
     /// What records become by it.
     pub pieces: Vec<Piece>,
     /// Records of which the ledger said that nothing is to be done.
@@ -50,6 +51,9 @@ pub struct Broker {
     pub txns: Vec<Txn>,
     producers: BTreeMap<usize, Producer>,
     pub offsets: BTreeMap<TopicPartition, Position>,
+    /// When the coordinator was told those that transactions have committed.
+    told: BTreeMap<TopicPartition, u64>,
+    tellings: u64,
 }
 
 impl Broker {
@@ -97,6 +101,7 @@ impl Broker {
             fate: Fate::Open,
             unmarked: BTreeSet::new(),
             offsets: BTreeMap::new(),
+            told: 0,
             pieces: Vec::new(),
             absorbed: BTreeSet::new(),
         });
@@ -126,8 +131,11 @@ impl Broker {
         epoch: u32,
         offsets: Vec<(TopicPartition, Position)>,
     ) -> Result<&mut Txn, Fenced> {
+        self.tellings += 1;
+        let told = self.tellings;
         let txn = self.current(txn, epoch)?;
         txn.offsets.extend(offsets);
+        txn.told = told;
         Ok(txn)
     }
 
@@ -171,7 +179,7 @@ impl Broker {
 
     /// Writes one more marker of a decided transaction.
     pub fn mark(&mut self, txn: usize, dice: &mut Dice) {
-        let Txn { fate, unmarked, offsets, .. } = &mut self.txns[txn];
+        let Txn { fate, unmarked, offsets, told, .. } = &mut self.txns[txn];
         let all: Vec<TopicPartition> = unmarked.iter().cloned().collect();
         let which = dice.below(all.len() + usize::from(!offsets.is_empty()));
         match all.get(which) {
@@ -180,7 +188,15 @@ impl Broker {
                 let (name, fate) = (name.clone(), *fate);
                 self.log(&name).mark(txn, fate);
             }
-            None => self.offsets.append(offsets),
+            // What was told later counts, whichever marker comes first.
+            None => {
+                for (name, position) in std::mem::take(offsets) {
+                    if self.told.get(&name).is_none_or(|before| before < told) {
+                        self.told.insert(name.clone(), *told);
+                        self.offsets.insert(name, position);
+                    }
+                }
+            }
         }
     }
 

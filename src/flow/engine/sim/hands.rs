@@ -9,7 +9,7 @@ use super::log::{Copy, Place, What};
 use super::task::{Done, Job, Task};
 use super::truth::{Kind, Piece};
 use super::world::Env;
-use crate::flow::engine::{Event, Publish, Ran, SlotId};
+use crate::flow::engine::{Course, Event, Publish, Ran, SlotId};
 use crate::message::TopicPartition;
 
 /// A record, and what has been gained for it so far.
@@ -55,8 +55,8 @@ pub struct Hands {
     pub held: BTreeMap<SlotId, Held>,
     pub tasks: Vec<Task>,
     next_slot: u64,
-    in_transaction: BTreeSet<SlotId>,
-    limbo: Vec<Work>,
+    in_transaction: [BTreeSet<SlotId>; 2],
+    limbo: BTreeMap<SlotId, Work>,
     doubtful: BTreeSet<SlotId>,
     doubt: Vec<Work>,
 }
@@ -128,8 +128,8 @@ impl Hands {
     }
 
     /// What goes into a transaction for these records.
-    pub fn begin_transaction(&mut self, slots: &[SlotId]) -> Vec<Leaving> {
-        self.in_transaction = slots.iter().copied().collect();
+    pub fn begin_transaction(&mut self, course: Course, slots: &[SlotId]) -> Vec<Leaving> {
+        self.in_transaction[course as usize] = slots.iter().copied().collect();
         let piece = |slot: &SlotId| {
             let work = self.held.get(slot).and_then(|held| held.work.as_ref());
             let work = work.unwrap_or_else(|| panic!("{slot:?} goes into a transaction and is not at hand"));
@@ -141,21 +141,21 @@ impl Hands {
         slots.iter().map(piece).collect()
     }
 
-    pub fn end_transaction(&mut self, committed: bool, now: Timestamp) {
-        for slot in std::mem::take(&mut self.in_transaction) {
+    pub fn end_transaction(&mut self, course: Course, committed: bool, now: Timestamp) {
+        for slot in std::mem::take(&mut self.in_transaction[course as usize]) {
             if let Some(work) = self.held.get_mut(&slot).and_then(|held| held.work.as_mut()) {
                 work.produced = committed;
             }
-        }
-        for mut work in std::mem::take(&mut self.limbo) {
-            work.produced = committed;
-            self.hand_back(work, now);
+            if let Some(mut work) = self.limbo.remove(&slot) {
+                work.produced = committed;
+                self.hand_back(work, now);
+            }
         }
     }
 
-    pub fn doubt_transaction(&mut self) {
-        self.doubtful = std::mem::take(&mut self.in_transaction);
-        self.doubt = std::mem::take(&mut self.limbo);
+    pub fn doubt_transactions(&mut self) {
+        self.doubtful = self.in_transaction.iter_mut().flat_map(std::mem::take).collect();
+        self.doubt = std::mem::take(&mut self.limbo).into_values().collect();
     }
 
     pub fn end_doubt(&mut self, partitions: &BTreeSet<TopicPartition>, now: Timestamp) {
@@ -177,8 +177,8 @@ impl Hands {
             return;
         };
         env.lets_go(&work);
-        if self.in_transaction.contains(&slot) {
-            self.limbo.push(work);
+        if self.in_transaction.iter().any(|slots| slots.contains(&slot)) {
+            self.limbo.insert(slot, work);
         } else if self.doubtful.remove(&slot) {
             self.doubt.push(work);
         } else {

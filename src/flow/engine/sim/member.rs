@@ -14,7 +14,7 @@ use super::hands::Hands;
 use super::ledger::Who;
 use super::log::{self, Place, What};
 use super::task::Job;
-use super::transact::Transactions;
+use super::transact::{Conclusion, Heard, Transactions};
 use super::truth::has_ended;
 use super::world::Env;
 use crate::flow::Class;
@@ -178,12 +178,18 @@ impl Member {
             }
             Effect::Send(slot) => self.hands.spawn(slot, Job::Send, env.now),
             Effect::Settle(slot) => self.hands.spawn(slot, Job::Settle, env.now),
-            Effect::Transact { slots, commit } => {
+            Effect::Transact { course, slots, commit } => {
                 let unique: BTreeSet<_> = slots.iter().collect();
                 assert_eq!(unique.len(), slots.len(), "a record is in its transaction twice");
-                let batch = self.hands.begin_transaction(&slots);
+                let batch = self.hands.begin_transaction(course, &slots);
+                let conclusion = commit.map(|commit| self.conclusion(commit, env));
                 let transactions = self.transactions.as_mut().expect("exactly once");
-                transactions.begin(batch, commit, self.absorbed.clone(), self.seat, env);
+                transactions.begin(course, batch, conclusion, env);
+            }
+            Effect::Conclude { course, commit } => {
+                let conclusion = commit.map(|commit| self.conclusion(commit, env));
+                let transactions = self.transactions.as_mut().expect("exactly once");
+                transactions.conclude(course, conclusion, env);
             }
             Effect::Forget(slot) => {
                 self.check_forget(slot, cause);
@@ -204,6 +210,11 @@ impl Member {
             Effect::Paused(_) => env.saw("pauses"),
             Effect::Resumed => {}
         }
+    }
+
+    fn conclusion(&self, offsets: Vec<(TopicPartition, Position)>, env: &Env) -> Conclusion {
+        let absorbed = self.absorbed.clone();
+        Conclusion { offsets, absorbed, seat: self.seat, generation: env.group.knows(self.seat) }
     }
 
     /// A commit without a transaction.
@@ -278,19 +289,24 @@ impl Member {
         }
     }
 
-    pub fn step_transaction(&mut self, env: &mut Env) {
+    pub fn step_transaction(&mut self, course: Course, env: &mut Env) {
         let Some(transactions) = &mut self.transactions else { return };
-        let Some(answer) = transactions.step(&self.hands, env) else { return };
-        env.saw(match &answer {
+        let result = match transactions.step(course, &self.hands, env) {
+            None => return,
+            Some(Heard::Written) => return self.handle(Event::Written(course), env),
+            Some(Heard::Ended(result)) => result,
+        };
+        env.saw(match &result {
             Ok(()) => "transactions",
             Err(Abort::Fenced) => "fenced transactions",
+            Err(Abort::Undone) => "undone transactions",
             Err(_) => "aborted transactions",
         });
-        match &answer {
-            Err(Abort::Fenced) => self.hands.doubt_transaction(),
-            answer => self.hands.end_transaction(answer.is_ok(), env.now),
+        match &result {
+            Err(Abort::Fenced) => self.hands.doubt_transactions(),
+            result => self.hands.end_transaction(course, result.is_ok(), env.now),
         }
-        self.handle(Event::Transacted(answer), env);
+        self.handle(Event::Transacted { course, result }, env);
     }
 
     pub fn tick(&mut self, env: &mut Env) {
@@ -347,7 +363,7 @@ fn cause(event: &Event) -> Cause {
     match event {
         Event::Lost(_)
         | Event::DrainDeadline
-        | Event::Transacted(Err(Abort::Fenced))
+        | Event::Transacted { result: Err(Abort::Fenced), .. }
         | Event::Assigned(_) => Cause::Gone,
         Event::Polled(Arrival { slot, .. })
         | Event::Ran { slot, .. }

@@ -38,7 +38,7 @@ const SEEDS: u64 = 3_000;
 
 /// In so many worlds everything happens.
 const LIVELY: u64 = 1_000;
-const MUST_HAPPEN: [&str; 13] = [
+const MUST_HAPPEN: [&str; 14] = [
     "aborted transactions",
     "crashes",
     "dead letters",
@@ -52,6 +52,7 @@ const MUST_HAPPEN: [&str; 13] = [
     "retries",
     "standstills",
     "transactions",
+    "undone transactions",
 ];
 
 fn setting(name: &str) -> Option<u64> {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::log;
 use super::member::Member;
 use super::world::Env;
+use crate::flow::engine::Course;
 
 /// A step that can be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub enum Step {
     Arrive(usize, usize),
     Fetch(usize, crate::message::TopicPartition),
     Task(usize, usize),
-    Transact(usize),
+    Transact(usize, Course),
     Tick(usize),
     Refresh(usize),
     Rejoin(usize),
@@ -125,12 +126,13 @@ impl World {
         if member.rejoin {
             return steps.push(Step::Rejoin(id));
         }
-        let runs = member.transactions.as_ref().is_some_and(|transactions| transactions.is_running());
+        let transactions = member.transactions.as_ref();
+        let runs = transactions.is_some_and(|transactions| transactions.is_running());
         let tasks = 0..member.hands.tasks.len();
         steps.extend(tasks.filter(|n| !member.hands.tasks[*n].hangs(env.now)).map(|n| Step::Task(id, n)));
-        if runs {
-            steps.push(Step::Transact(id));
-        }
+        let goes_on =
+            |course: &Course| transactions.is_some_and(|transactions| transactions.goes_on(*course));
+        steps.extend(Course::ALL.into_iter().filter(goes_on).map(|course| Step::Transact(id, course)));
         if member.is_gone() {
             if !runs && member.hands.tasks.is_empty() {
                 steps.push(Step::Close(id));
@@ -175,7 +177,7 @@ impl World {
             Step::Arrive(id, batch) => member(members, id).arrive(batch, env),
             Step::Fetch(id, name) => member(members, id).fetch(&name, env),
             Step::Task(id, task) => member(members, id).step_task(task, env),
-            Step::Transact(id) => member(members, id).step_transaction(env),
+            Step::Transact(id, course) => member(members, id).step_transaction(course, env),
             Step::Tick(id) => member(members, id).tick(env),
             Step::Refresh(id) => member(members, id).refresh(env),
             Step::Rejoin(id) => member(members, id).join_anew(env),

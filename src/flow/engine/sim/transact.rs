@@ -1,14 +1,16 @@
 //! A member's transactions, as `worker::transactions` and `kafka::transaction` carry them out: each record, the
 //! offsets and the commit are steps of their own. The answer can be lost.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::hands::Hands;
-use super::log::{Fate, What};
+use super::log::{Fate, Place, What};
 use super::task::{LIMIT, refusal};
 use super::truth::{Kind, Piece};
 use super::world::Env;
-use crate::flow::engine::{Abort, Publish, Refusal, SlotId};
+use crate::flow::engine::{Abort, Course, Publish, Refusal, SlotId};
 use crate::flow::offsets::Position;
 use crate::flow::{Code, Fault};
 use crate::message::TopicPartition;
@@ -18,13 +20,22 @@ use super::group::Refused;
 
 type Batch = Vec<(SlotId, Piece, Vec<(TopicPartition, What)>)>;
 
+/// What is committed with a transaction's records, and by whom.
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    pub offsets: Vec<(TopicPartition, Position)>,
+    pub absorbed: BTreeSet<Place>,
+    pub seat: u64,
+    pub generation: Option<u32>,
+}
+
 #[derive(Debug)]
 struct Running {
     batch: Batch,
-    offsets: Vec<(TopicPartition, Position)>,
-    absorbed: std::collections::BTreeSet<super::log::Place>,
-    seat: u64,
-    generation: Option<u32>,
+    /// Its records are written and wait for the conclusion.
+    waits: bool,
+    /// `Some(None)`: it is to be undone.
+    conclusion: Option<Option<Conclusion>>,
     txn: Option<usize>,
     /// The next record, and the next of what it becomes.
     next: (usize, usize),
@@ -32,72 +43,97 @@ struct Running {
     since: Timestamp,
 }
 
+/// What is heard of a transaction.
+pub enum Heard {
+    Written,
+    Ended(Result<(), Abort>),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Transactions {
-    pub producer: usize,
-    epoch: Option<u32>,
-    running: Option<Running>,
+    /// Of each course.
+    pub producers: [usize; 2],
+    epochs: [Option<u32>; 2],
+    running: [Option<Running>; 2],
 }
 
 impl Transactions {
-    pub fn new(producer: usize) -> Self {
-        Self { producer, epoch: None, running: None }
+    pub fn new(name: usize) -> Self {
+        Self { producers: [2 * name, 2 * name + 1], epochs: [None; 2], running: [None, None] }
     }
 
-    /// False while what an earlier producer of this name has left is not ended.
+    /// False while what earlier producers of these names have left is not ended.
     pub fn open(&mut self, env: &mut Env) -> bool {
-        self.running = None;
-        self.epoch = env.broker.open(self.producer);
-        self.epoch.is_some()
+        self.running = [None, None];
+        self.epochs = self.producers.map(|producer| env.broker.open(producer));
+        self.epochs.iter().all(Option::is_some)
     }
 
-    /// When the transaction that runs must have been answered.
+    /// When the transactions that run must have been answered.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.running.as_ref()?.since.saturating_add(LIMIT).ok()
+        let running = self.running.iter().flatten().filter(|running| !running.waits);
+        running.filter_map(|running| running.since.saturating_add(LIMIT).ok()).min()
     }
 
     pub fn is_running(&self) -> bool {
-        self.running.is_some()
+        self.running.iter().any(Option::is_some)
     }
 
-    pub fn begin(
-        &mut self,
-        batch: Batch,
-        offsets: Vec<(TopicPartition, Position)>,
-        absorbed: std::collections::BTreeSet<super::log::Place>,
-        seat: u64,
-        env: &Env,
-    ) {
-        assert!(self.running.is_none(), "a second transaction was begun");
-        self.running = Some(Running {
+    /// Whether there is something to do for one that runs.
+    pub fn goes_on(&self, course: Course) -> bool {
+        self.running[course as usize].as_ref().is_some_and(|running| !running.waits)
+    }
+
+    pub fn begin(&mut self, course: Course, batch: Batch, conclusion: Option<Conclusion>, env: &Env) {
+        let running = &mut self.running[course as usize];
+        assert!(running.is_none(), "a second transaction was begun");
+        *running = Some(Running {
             batch,
-            offsets,
-            absorbed,
-            seat,
-            generation: env.group.knows(seat),
+            waits: false,
+            conclusion: conclusion.map(Some),
             txn: None,
             next: (0, 0),
             sent_offsets: false,
             since: env.now,
         });
+        self.check();
     }
 
-    /// Goes on; an answer, once there is one.
-    pub fn step(&mut self, hands: &Hands, env: &mut Env) -> Option<Result<(), Abort>> {
-        let epoch = self.epoch;
-        let running = self.running.as_mut()?;
-        let answer = match (epoch, running.generation) {
-            (Some(epoch), Some(generation)) => {
-                match running.step(self.producer, epoch, generation, hands, env) {
-                    Ok(answer) => answer?,
-                    Err(Fenced) => Err(Abort::Fenced),
-                }
-            }
-            _ => Err(Abort::Fenced),
+    pub fn conclude(&mut self, course: Course, conclusion: Option<Conclusion>, env: &Env) {
+        let running = self.running[course as usize].as_mut().filter(|running| running.waits);
+        let running = running.expect("a transaction was concluded that does not wait for it");
+        (running.waits, running.conclusion, running.since) = (false, Some(conclusion), env.now);
+        self.check();
+    }
+
+    /// The process ends: what would wait for its conclusion is undone.
+    pub fn give_up(&mut self) {
+        for running in self.running.iter_mut().flatten().filter(|running| running.conclusion.is_none()) {
+            (running.waits, running.conclusion) = (false, Some(None));
+        }
+    }
+
+    /// Offsets are one line.
+    fn check(&self) {
+        let concluding = |running: &&Running| matches!(running.conclusion, Some(Some(_)));
+        let concluding = self.running.iter().flatten().filter(concluding).count();
+        assert!(concluding < 2, "two transactions commit offsets at the same time");
+    }
+
+    /// Goes on; what is heard, once there is something.
+    pub fn step(&mut self, course: Course, hands: &Hands, env: &mut Env) -> Option<Heard> {
+        let (producer, epoch) = (self.producers[course as usize], self.epochs[course as usize]);
+        let running = self.running[course as usize].as_mut()?;
+        let heard = match epoch.ok_or(Fenced).and_then(|epoch| running.step(producer, epoch, hands, env)) {
+            Ok(heard) => heard?,
+            Err(Fenced) => Heard::Ended(Err(Abort::Fenced)),
         };
-        self.running = None;
-        Some(answer)
+        match heard {
+            Heard::Written => running.waits = true,
+            Heard::Ended(_) => self.running[course as usize] = None,
+        }
+        Some(heard)
     }
 }
 
@@ -106,10 +142,9 @@ impl Running {
         &mut self,
         producer: usize,
         epoch: u32,
-        generation: u32,
         hands: &Hands,
         env: &mut Env,
-    ) -> Result<Option<Result<(), Abort>>, Fenced> {
+    ) -> Result<Option<Heard>, Fenced> {
         let Some(txn) = self.txn else {
             self.txn = env.broker.begin(producer, epoch, env.now)?;
             return Ok(None);
@@ -133,15 +168,20 @@ impl Running {
             self.next.1 += 1;
             return Ok(None);
         }
+        let Conclusion { offsets, absorbed, seat, generation } = match &self.conclusion {
+            None => return Ok(Some(Heard::Written)),
+            Some(None) => return self.abort(txn, epoch, Abort::Undone, env),
+            Some(Some(conclusion)) => conclusion,
+        };
         if !self.sent_offsets {
-            match env.group.check(self.seat, generation) {
+            match env.group.check(*seat, generation.ok_or(Fenced)?) {
                 Err(Refused::Stale) => return self.abort(txn, epoch, Abort::Stale, env),
                 Err(Refused::Unknown) => return self.abort(txn, epoch, Abort::Fenced, env),
                 Ok(()) => {}
             }
-            let txn = env.broker.send_offsets(txn, epoch, self.offsets.clone())?;
+            let txn = env.broker.send_offsets(txn, epoch, offsets.clone())?;
             txn.pieces = self.batch.iter().map(|(_, piece, _)| piece.clone()).collect();
-            txn.absorbed = self.absorbed.clone();
+            txn.absorbed = absorbed.clone();
             self.sent_offsets = true;
             return Ok(None);
         }
@@ -150,10 +190,10 @@ impl Running {
             if env.dice.percent(50) {
                 env.commit(txn, epoch)?;
             }
-            return Ok(Some(Err(Abort::Fenced)));
+            return Ok(Some(Heard::Ended(Err(Abort::Fenced))));
         }
         env.commit(txn, epoch)?;
-        Ok(Some(Ok(())))
+        Ok(Some(Heard::Ended(Ok(()))))
     }
 
     fn abort(
@@ -162,9 +202,9 @@ impl Running {
         epoch: u32,
         abort: Abort,
         env: &mut Env,
-    ) -> Result<Option<Result<(), Abort>>, Fenced> {
+    ) -> Result<Option<Heard>, Fenced> {
         env.broker.end(txn, epoch, Fate::Aborted)?;
-        Ok(Some(Err(abort)))
+        Ok(Some(Heard::Ended(Err(abort))))
     }
 }
 

@@ -101,7 +101,7 @@ pub fn commits(effects: &[Effect]) -> Vec<(TopicPartition, i64)> {
     effects
         .iter()
         .flat_map(|effect| match effect {
-            Effect::Commit(all) | Effect::Transact { commit: all, .. } => offsets(all),
+            Effect::Commit(all) | Effect::Transact { commit: Some(all), .. } => offsets(all),
             _ => Vec::new(),
         })
         .collect()
@@ -125,6 +125,12 @@ pub struct Driver {
     pub now: Timestamp,
     /// Bytes of what every record becomes.
     pub output: usize,
+    /// What is written of a transaction is not told yet.
+    pub writes: bool,
+    /// Records of transactions that are being written.
+    open: Vec<(Course, Vec<SlotId>)>,
+    /// The transaction whose offsets are being committed.
+    concluding: Option<Course>,
     slots: u64,
 }
 
@@ -134,27 +140,53 @@ impl Driver {
         let mut spec = spec();
         change(&mut spec);
         let now = "2026-11-22T10:00:00Z".parse().unwrap();
-        let mut driver = Self { engine: Engine::new(spec), now, output: 1, slots: 0 };
+        let mut driver = Self {
+            engine: Engine::new(spec),
+            now,
+            output: 1,
+            writes: false,
+            open: Vec::new(),
+            concluding: None,
+            slots: 0,
+        };
         driver.assign(input(0), Lane::Input);
         driver
     }
 
     /// Tells the engine. A wake that is not in the future would make the worker spin.
     ///
-    /// What the tests do not look at goes well by itself: records are made ready, and at least once what was made
-    /// ready is on its way to Kafka.
+    /// What the tests do not look at goes well by itself: records are made ready, at least once what was made ready is on
+    /// its way to Kafka, and exactly once it is written, and seen when its transaction is concluded.
     pub fn tell(&mut self, event: Event) -> Vec<Effect> {
         let mut seen = Vec::new();
         for effect in self.engine.handle(event, self.now) {
-            let prepared = match &effect {
-                Effect::Prepare { slot, .. } => Some(*slot),
-                _ => None,
-            };
-            if !matches!(effect, Effect::Send(_)) {
-                seen.push(effect);
-            }
-            if let Some(slot) = prepared {
-                seen.extend(self.tell(Event::Prepared { slot, result: Ok(self.output) }));
+            match effect {
+                Effect::Prepare { slot, .. } => {
+                    seen.push(effect);
+                    seen.extend(self.tell(Event::Prepared { slot, result: Ok(self.output) }));
+                }
+                Effect::Send(_) => {}
+                Effect::Transact { course, slots, commit: None } => {
+                    self.open.push((course, slots));
+                    if !self.writes {
+                        seen.extend(self.written(course));
+                    }
+                }
+                Effect::Conclude { course, commit } => {
+                    let at = self.open.iter().position(|(open, _)| *open == course).expect("it is open");
+                    let slots = self.open.remove(at).1;
+                    if commit.is_some() {
+                        self.concluding = Some(course);
+                        seen.push(Effect::Transact { course, slots, commit });
+                    } else {
+                        seen.push(Effect::Conclude { course, commit });
+                    }
+                }
+                Effect::Transact { course, .. } => {
+                    self.concluding = Some(course);
+                    seen.push(effect);
+                }
+                other => seen.push(other),
             }
         }
         assert!(self.engine.next_wake().is_none_or(|wake| wake > self.now), "the worker would spin");
@@ -239,14 +271,27 @@ impl Driver {
         self.tell(Event::Sent { slot: SlotId(slot), result })
     }
 
+    /// Kafka has the records of the transaction that is being written.
+    pub fn written(&mut self, course: Course) -> Vec<Effect> {
+        self.tell(Event::Written(course))
+    }
+
+    /// Kafka's answer to the transaction that is being concluded.
+    pub fn transacted(&mut self, result: Result<(), Abort>) -> Vec<Effect> {
+        match self.concluding.take() {
+            Some(course) => self.tell(Event::Transacted { course, result }),
+            None => Vec::new(),
+        }
+    }
+
     /// Kafka has committed the transaction, and the ledger is told.
     pub fn committed(&mut self) -> Vec<Effect> {
-        let effects = self.tell(Event::Transacted(Ok(())));
+        let effects = self.transacted(Ok(()));
         self.settle(effects)
     }
 
     pub fn aborted(&mut self, abort: Abort) -> Vec<Effect> {
-        self.tell(Event::Transacted(Err(abort)))
+        self.transacted(Err(abort))
     }
 
     /// Time passes; the engine is woken when it asked for it, and only then.

@@ -14,7 +14,7 @@ fn exactly_once(change: impl FnOnce(&mut Spec)) -> Driver {
 /// The records and offsets of the transactions that these effects begin.
 fn transactions(effects: &[Effect]) -> Vec<(Vec<u64>, Vec<i64>)> {
     let of = |effect: &Effect| match effect {
-        Effect::Transact { slots, commit } => Some((
+        Effect::Transact { slots, commit: Some(commit), .. } => Some((
             slots.iter().map(|slot| slot.0).collect(),
             commit.iter().map(|(_, position)| position.offset).collect(),
         )),
@@ -61,7 +61,7 @@ fn a_record_is_in_no_end_before_its_transaction_is_committed() {
     d.fill(0..1);
     d.ran(0, Ran::Output);
     assert_eq!(d.engine.load().held, 1);
-    let effects = d.tell(Event::Transacted(Ok(())));
+    let effects = d.transacted(Ok(()));
     assert_eq!(effects, [Effect::Settle(SlotId(0))], "now the ledger is told");
     assert_eq!(d.tell(Event::Settled { slot: SlotId(0), result: Ok(()) }), [ended(0)]);
 }
@@ -73,21 +73,78 @@ fn without_a_ledger_a_record_ends_with_its_transaction_and_one_that_was_forgotte
     d.fill(0..2);
     assert_eq!(transactions(&d.ran(0, Ran::Ready(1))), [(vec![0], vec![1])]);
     assert_eq!(transactions(&d.ran(1, Ran::Ready(1))), []);
-    let effects = d.tell(Event::Transacted(Ok(())));
+    let effects = d.transacted(Ok(()));
     assert_eq!(effects.first(), Some(&ended(0)));
     assert_eq!(transactions(&effects), [(vec![1], vec![2])]);
     assert_eq!(d.tell(Event::Lost(vec![input(0)])), [forget(1)]);
-    assert_eq!(d.tell(Event::Transacted(Ok(()))), []);
+    assert_eq!(d.transacted(Ok(())), []);
     assert_eq!(numbers(&d), (0, 0, 0));
 }
 
 #[test]
 fn rungs_and_dead_letters_go_in_the_transaction_with_their_offsets_too() {
-    let mut d = exactly_once(|_| {});
+    let mut d = exactly_once(|spec| spec.gather = ms(0));
     d.fill(0..2);
     assert_eq!(transactions(&d.fails(0, Code::LlmTimeout)), [(vec![0], vec![1])]);
     d.fails(1, Code::ParseCorrupt);
     assert_eq!(transactions(&d.committed()), [(vec![1], vec![2])]);
+}
+
+#[test]
+fn outputs_do_not_wait_until_what_fails_is_written() {
+    let mut d = exactly_once(|_| {});
+    d.writes = true;
+    d.fill(0..3);
+    assert_eq!(transactions(&d.fails(0, Code::LlmTimeout)), [], "its offset comes later");
+    assert_eq!(
+        transactions(&d.ran(1, Ran::Output)),
+        [(vec![1], vec![0])],
+        "record 0 is not committed with it"
+    );
+    d.committed();
+    assert_eq!(transactions(&d.written(Course::Aside)), [(vec![0], vec![2])]);
+}
+
+#[test]
+fn offsets_are_committed_by_one_transaction_at_a_time() {
+    let mut d = exactly_once(|_| {});
+    d.writes = true;
+    d.fill(0..4);
+    d.fails(0, Code::LlmTimeout);
+    d.ran(1, Ran::Output);
+    assert_eq!(transactions(&d.written(Course::Aside)), [], "outputs are being committed");
+    assert_eq!(transactions(&d.committed()), [(vec![0], vec![2])]);
+    assert_eq!(transactions(&d.ran(2, Ran::Output)), [], "it is written meanwhile");
+    d.written(Course::On);
+    assert_eq!(transactions(&d.committed()), [(vec![2], vec![3])], "and is the next");
+}
+
+#[test]
+fn what_is_written_and_is_not_ours_any_more_is_undone_and_the_rest_goes_again() {
+    let mut d = exactly_once(|_| {});
+    d.writes = true;
+    d.assign(input(1), Lane::Input);
+    d.poll(input(0), 0);
+    d.poll(input(1), 0);
+    d.ran(0, Ran::Output);
+    d.fails(1, Code::LlmTimeout);
+    d.tell(Event::Lost(vec![input(1)]));
+    let undo = Effect::Conclude { course: Course::Aside, commit: None };
+    assert_eq!(d.written(Course::Aside), [undo], "whoever has the partition now does the same");
+    let undone = Event::Transacted { course: Course::Aside, result: Err(Abort::Undone) };
+    assert_eq!(d.tell(undone), []);
+    assert_eq!(d.committed(), [ended(0)]);
+}
+
+#[test]
+fn when_one_transaction_is_shut_out_the_other_is_given_up_with_it() {
+    let mut d = exactly_once(|_| {});
+    d.writes = true;
+    d.fill(0..2);
+    d.fails(0, Code::LlmTimeout);
+    d.ran(1, Ran::Output);
+    assert_eq!(d.aborted(Abort::Fenced), [forget(0), forget(1), Effect::Rejoin]);
+    assert_eq!(d.written(Course::Aside), [], "late news of what was given up");
 }
 
 #[test]
@@ -108,20 +165,6 @@ fn what_fails_gathers_so_that_outputs_need_not_wait_for_a_flood_of_it() {
     assert_eq!(transactions(&d.pass(ms(100))), []);
     let effects = d.tell(Event::Revoked(vec![input(0)]));
     assert_eq!(transactions(&effects), [(vec![5], vec![6])], "a partition that is to go does not wait");
-}
-
-#[test]
-fn rungs_and_dead_letters_go_in_different_transactions() {
-    let mut d = exactly_once(|_| {});
-    d.fill(0..5);
-    d.fails(0, Code::ParseCorrupt);
-    for slot in 1..3 {
-        d.fails(slot, Code::ParseCorrupt);
-        d.fails(slot + 2, Code::LlmTimeout);
-    }
-    assert_eq!(transactions(&d.committed()), [(vec![3, 4], vec![1])], "nothing has gone to the rung yet");
-    assert_eq!(transactions(&d.committed()), []);
-    assert_eq!(transactions(&d.pass(ms(500))), [(vec![1, 2], vec![5])]);
 }
 
 #[test]
@@ -168,12 +211,12 @@ fn an_aborted_transaction_leaves_the_offsets_open_and_is_repeated_by_one_record_
 
 #[test]
 fn a_record_that_kafka_does_not_take_is_kept_back_and_the_others_go_without_it() {
-    let mut d = exactly_once(|_| {});
+    let mut d = exactly_once(|spec| spec.gather = ms(0));
     d.fill(0..4);
-    d.ran(0, Ran::Output);
+    d.fails(0, Code::ParseCorrupt);
     d.fails(1, Code::ParseCorrupt);
-    d.ran(2, Ran::Output);
-    assert_eq!(transactions(&d.committed()), [(vec![2, 1], vec![3])]);
+    d.fails(2, Code::LlmTimeout);
+    assert_eq!(transactions(&d.committed()), [(vec![1, 2], vec![3])]);
     let refused = Refusal::Fault(fault(Code::DlqUnwritable));
     let effects = d.aborted(Abort::Record(SlotId(1), refused));
     assert_eq!(transactions(&effects), [(vec![2], vec![1])], "beyond offset 1 the map has record 2");
@@ -182,13 +225,13 @@ fn a_record_that_kafka_does_not_take_is_kept_back_and_the_others_go_without_it()
 
 #[test]
 fn records_for_the_topic_that_takes_nothing_are_kept_back_together() {
-    let mut d = exactly_once(|_| {});
+    let mut d = exactly_once(|spec| spec.gather = ms(0));
     d.fill(0..4);
-    d.ran(0, Ran::Output);
+    d.fails(0, Code::ParseCorrupt);
     d.fails(1, Code::ParseCorrupt);
     d.fails(2, Code::ParseCorrupt);
-    d.ran(3, Ran::Output);
-    assert_eq!(transactions(&d.committed()), [(vec![3, 1, 2], vec![4])]);
+    d.fails(3, Code::LlmTimeout);
+    assert_eq!(transactions(&d.committed()), [(vec![1, 2, 3], vec![4])]);
     let refused = Refusal::Fault(fault(Code::DlqUnwritable));
     assert_eq!(transactions(&d.aborted(Abort::Record(SlotId(2), refused))), [(vec![3], vec![1])]);
 }
@@ -295,7 +338,7 @@ fn a_ledger_that_does_not_take_the_end_is_told_again_and_nothing_is_produced_twi
     let mut d = exactly_once(|_| {});
     d.fill(0..1);
     d.ran(0, Ran::Output);
-    d.tell(Event::Transacted(Ok(())));
+    d.transacted(Ok(()));
     let failed = Err(fault(Code::LedgerUnavailable));
     d.tell(Event::Settled { slot: SlotId(0), result: failed });
     assert_eq!(d.pass(SECOND), [Effect::Settle(SlotId(0))]);
@@ -332,6 +375,6 @@ fn a_stage_that_was_ousted_waits_for_the_end_of_its_transaction_before_it_joins_
     d.fill(0..2);
     assert_eq!(transactions(&d.ran(0, Ran::Output)), [(vec![0], vec![1])]);
     assert_eq!(d.tell(Event::Ousted), []);
-    let effects = d.tell(Event::Transacted(Ok(())));
+    let effects = d.transacted(Ok(()));
     assert_eq!(effects, [Effect::Settle(SlotId(0)), forget(0), forget(1), Effect::Rejoin]);
 }

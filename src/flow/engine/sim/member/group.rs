@@ -101,6 +101,11 @@ impl Member {
         if self.releases.is_empty() && !self.stopping {
             self.drain_deadline = None;
         }
+        if self.is_gone()
+            && let Some(transactions) = &mut self.transactions
+        {
+            transactions.give_up();
+        }
     }
 
     /// Everything begins anew from what is committed, once that is certain.
