@@ -20,6 +20,9 @@ use crate::telemetry::metrics;
 /// Makes the transactional producers of each course, and ends whatever earlier ones of their names have left open.
 pub type Open = Box<dyn Fn() -> BoxFuture<'static, Result<[Transactor; 2], KafkaProblem>> + Send + Sync>;
 
+/// Of each course there is one transaction, which is written once and ends once.
+const NEWS_MAX: usize = 4;
+
 /// What is heard of a transaction.
 enum News {
     /// Its records are written.
@@ -43,15 +46,15 @@ pub struct Transactions {
     open: Open,
     transactors: Option<[Transactor; 2]>,
     running: [Option<Running>; 2],
-    tell: mpsc::UnboundedSender<Answer>,
-    told: mpsc::UnboundedReceiver<Answer>,
+    tell: mpsc::Sender<Answer>,
+    told: mpsc::Receiver<Answer>,
 }
 
 impl Transactions {
     /// Waits until Kafka knows the producers.
     pub async fn open(kit: Arc<Kit>, open: Open) -> Result<Self, KafkaProblem> {
         let transactors = Some(open().await?);
-        let (tell, told) = mpsc::unbounded_channel();
+        let (tell, told) = mpsc::channel(NEWS_MAX);
         Ok(Self { kit, open, transactors, running: [None, None], tell, told })
     }
 
@@ -71,7 +74,7 @@ impl Transactions {
                 running.conclude = Some(conclude);
                 let tell = self.tell.clone();
                 // Whoever does not listen any more has begun anew.
-                let written = move || _ = tell.send(Answer(course, News::Written));
+                let written = move || _ = tell.try_send(Answer(course, News::Written));
                 Offsets::Later { written: Box::new(written), offsets }
             }
         };
@@ -85,7 +88,7 @@ impl Transactions {
                 Some(transaction) => transaction.await,
                 None => Err(TransactError::Fenced { cause: "there is no transactional producer".into() }),
             };
-            let _ = tell.send(Answer(course, News::Ended(answer)));
+            let _ = tell.send(Answer(course, News::Ended(answer))).await;
         });
     }
 
@@ -163,7 +166,7 @@ impl Transactions {
     /// Begins anew: what open transactions of ours have left is ended, before offsets are read again.
     pub async fn reopen(&mut self) {
         self.running = [None, None];
-        (self.tell, self.told) = mpsc::unbounded_channel();
+        (self.tell, self.told) = mpsc::channel(NEWS_MAX);
         self.transactors = None;
         match (self.open)().await {
             Ok(transactors) => self.transactors = Some(transactors),
