@@ -17,6 +17,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::{Mutex, oneshot};
+use tokio::time::error::Elapsed;
 
 use self::steps::{Attached, Steps};
 use super::client;
@@ -80,9 +81,9 @@ pub enum TransactError {
     /// assignment that are waiting have been taken in: with what is still ours then.
     #[error("the transaction was undone, because the group has changed: {cause}")]
     Stale { cause: String },
-    /// The transaction was undone, because it was not to be concluded.
-    #[error("the transaction was undone, as was wanted")]
-    Undone,
+    /// The transaction was undone, because nobody wanted to conclude it, or not in time.
+    #[error("the transaction was undone: {cause}")]
+    Undone { cause: String },
     /// Another process has taken our place, or nobody can say whether the transaction was committed. What is in hand
     /// must be forgotten, this transactor dropped, and the committed offsets read again. A new transactor with the same
     /// name ends what was open.
@@ -199,17 +200,19 @@ async fn run(
             let attached = match delivered {
                 Ok(()) => {
                     written();
-                    // Whoever does not say it any more does not want it.
-                    match offsets.await.ok().flatten() {
-                        Some(conclusion) => attach(steps, conclusion).await,
-                        None => Err(TransactError::Undone),
+                    match said(steps, offsets).await {
+                        Ok(conclusion) => attach(steps, conclusion).await,
+                        Err(undone) => Ok(Err(undone)),
                     }
                 }
-                Err(_) => Ok(Attached::default()),
+                Err(_) => Ok(Ok(Attached::default())),
             };
             (delivered, attached)
         }
     };
+    // While that call is pending nothing can be undone: whoever opens the name anew does it.
+    let silent = |_| TransactError::Fenced { cause: "the client does not say what became of offsets".into() };
+    let attached = attached.map_err(silent)?;
     let failed = match (delivered, attached) {
         (Ok(()), Ok(attached)) => match holds.await {
             Ok(()) => {
@@ -232,13 +235,27 @@ async fn run(
     }
 }
 
-async fn attach(steps: &Arc<Steps>, conclusion: Conclusion) -> Result<Attached, TransactError> {
+/// The offsets that were to be said later. The broker ends a transaction that waits too long, and its producer with it.
+async fn said(
+    steps: &Steps,
+    offsets: oneshot::Receiver<Option<Conclusion>>,
+) -> Result<Conclusion, TransactError> {
+    let undone = |cause: &str| TransactError::Undone { cause: cause.to_owned() };
+    match tokio::time::timeout(steps.turn_max(), offsets).await {
+        Ok(Ok(Some(conclusion))) => Ok(conclusion),
+        Ok(_) => Err(undone("nobody wanted to conclude it")),
+        Err(_) => Err(undone("its turn did not come in time")),
+    }
+}
+
+/// `Err`: the client does not say.
+async fn attach(
+    steps: &Arc<Steps>,
+    conclusion: Conclusion,
+) -> Result<Result<Attached, TransactError>, Elapsed> {
     let Conclusion { offsets, by } = conclusion;
     let attach = blocking(steps, move |steps| steps.attach(&offsets, by));
-    let attached = tokio::time::timeout(steps.attach_max() + SILENCE, attach).await;
-    // While that call is pending nothing can be undone: whoever opens the name anew does it.
-    let silent = |_| TransactError::Fenced { cause: "the client does not say what became of offsets".into() };
-    attached.map_err(silent)?
+    tokio::time::timeout(steps.attach_max() + SILENCE, attach).await
 }
 
 /// Runs a step where it may block.

@@ -49,7 +49,7 @@ pub struct Hands {
     in_transaction: [SlotSet; 2],
     /// Records of those that were forgotten: the answer tells what the ledger is told of them.
     limbo: Slots<Box<Work>>,
-    /// Records of a transaction of which nobody knows whether it was committed, and those of them that were
+    /// Records of transactions of which nobody knows whether they were committed, and those of them that were
     /// forgotten. The ledger is told nothing before it has learnt from the offsets what became of them.
     doubtful: SlotSet,
     doubt: Vec<Work>,

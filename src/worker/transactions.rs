@@ -150,7 +150,10 @@ impl Transactions {
                 tracing::debug!("the group changed during a transaction, which is repeated: {cause}");
                 Abort::Stale
             }
-            TransactError::Undone => Abort::Undone,
+            TransactError::Undone { cause } => {
+                tracing::debug!("a transaction was undone: {cause}");
+                Abort::Undone
+            }
             TransactError::Fenced { cause } => {
                 tracing::warn!("kafka shut the stage's producer or consumer out: {cause}");
                 Abort::Fenced

@@ -186,7 +186,7 @@ pub enum Abort {
     Again(Box<Fault>),
     /// The group has changed meanwhile; the same may be tried again as a member of the new one.
     Stale,
-    /// As the engine wanted.
+    /// As the engine wanted, or because its turn did not come in time: the same may be tried again.
     Undone,
     /// We are not, or no longer, who may write it, or nobody can say whether it was committed: everything in
     /// hand is void, and the stage joins its group anew.

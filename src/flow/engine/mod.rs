@@ -71,7 +71,7 @@ pub struct Engine {
     outbox: Outbox,
     transactions: Transactions,
     next_commit: Option<Alarm>,
-    /// The last transaction was aborted; the next one not before.
+    /// The last transaction was aborted; none begins and none is concluded before.
     again: Option<Alarm>,
     /// Partitions that are being drained, as they were revoked together.
     draining: Vec<Drain>,

@@ -20,8 +20,7 @@ const AHEAD: Duration = Duration::from_millis(200);
 pub struct Outbox {
     on: VecDeque<SlotId>,
     aside: VecDeque<SlotId>,
-    /// What goes aside waits no longer: one is due so soon that it must be on its rung, or has been tried before, or its
-    /// transaction has begun.
+    /// What goes aside waits no longer: one is due so soon that it must be on its rung, or was tried before.
     hurry: bool,
     /// When what goes aside does not wait any longer.
     next: Option<Alarm>,
@@ -62,21 +61,26 @@ impl Outbox {
         }
     }
 
-    /// The next that does not wait; as the `last` ones all do not.
-    pub fn pop(&mut self, course: Course, last: bool, now: Timestamp) -> Option<SlotId> {
+    /// Whether what waits goes now, as the `last` ones all do.
+    pub fn goes(&mut self, course: Course, last: bool, now: Timestamp) -> bool {
         if course == Course::On {
-            return self.on.pop_front();
+            return !self.on.is_empty();
         }
         let waited = || self.next.is_none_or(|next| next.is_due(now));
-        self.hurry =
+        let goes =
             !self.aside.is_empty() && (self.hurry || last || self.aside.len() >= self.many || waited());
-        if !self.hurry {
-            return None;
+        if goes {
+            self.hurry = false;
+            self.next = Some(Alarm::after(self.gather, now));
         }
-        self.next = Some(Alarm::after(self.gather, now));
-        let id = self.aside.pop_front();
-        self.hurry = !self.aside.is_empty();
-        id
+        goes
+    }
+
+    pub fn pop(&mut self, course: Course) -> Option<SlotId> {
+        match course {
+            Course::On => self.on.pop_front(),
+            Course::Aside => self.aside.pop_front(),
+        }
     }
 
     /// When what gathers goes.

@@ -101,7 +101,7 @@ impl Engine {
     fn is_drained(&self, drain: &Drain) -> bool {
         let empty = drain.partitions.iter().all(|partition| self.window.slots_of(partition).is_empty());
         let in_transaction =
-            || self.transactions.touch(&drain.partitions) || self.window.is_dirty_in(&drain.partitions);
+            || self.transactions.touches(&drain.partitions) || self.window.is_dirty_in(&drain.partitions);
         empty && (drain.late || self.spec.delivery == Delivery::AtLeastOnce || !in_transaction())
     }
 }

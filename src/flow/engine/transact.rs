@@ -40,7 +40,7 @@ enum State {
 }
 
 impl State {
-    fn concluding(commit: &[(TopicPartition, Position)]) -> Self {
+    fn committing(commit: &[(TopicPartition, Position)]) -> Self {
         Self::Concluding(commit.iter().map(|(name, _)| name.clone()).collect())
     }
 }
@@ -61,7 +61,7 @@ impl Transactions {
     }
 
     /// Whether one commits offsets of these partitions.
-    pub fn touch(&self, partitions: &[TopicPartition]) -> bool {
+    pub fn touches(&self, partitions: &[TopicPartition]) -> bool {
         self.concluding().any(|of| of.iter().any(|name| partitions.contains(name)))
     }
 
@@ -151,7 +151,7 @@ impl Engine {
         if slots.is_empty() && commit.as_ref().is_none_or(Vec::is_empty) {
             return;
         }
-        let state = commit.as_ref().map_or(State::Writing, |commit| State::concluding(commit));
+        let state = commit.as_ref().map_or(State::Writing, |commit| State::committing(commit));
         self.transactions.0[course as usize] = Some(Transaction { slots: slots.clone(), state });
         self.effects.push(Effect::Transact { course, slots, commit });
     }
@@ -166,7 +166,7 @@ impl Engine {
                 self.effects.push(Effect::Conclude { course, commit: None });
             } else if self.again.is_none() && self.transactions.may_conclude() {
                 let commit = self.hand_out(&transaction.slots);
-                transaction.state = State::concluding(&commit);
+                transaction.state = State::committing(&commit);
                 self.effects.push(Effect::Conclude { course, commit: Some(commit) });
             }
         }
@@ -183,8 +183,11 @@ impl Engine {
     /// The records of the next transaction.
     fn next_batch(&mut self, course: Course, now: Timestamp) -> Vec<SlotId> {
         let (mut slots, last) = (Vec::new(), !self.draining.is_empty());
+        if !self.outbox.goes(course, last, now) {
+            return slots;
+        }
         while slots.len() < TRANSACTION_MAX
-            && let Some(id) = self.outbox.pop(course, last, now)
+            && let Some(id) = self.outbox.pop(course)
         {
             // Some may have been forgotten since.
             if let Some(what) = self.leaving_at(id, Step::Queue) {

@@ -125,6 +125,11 @@ impl Steps {
         self.delivery.min(ATTACH)
     }
 
+    /// How long what is written may wait for its offsets: then enough of the broker's time is left to end it.
+    pub fn turn_max(&self) -> Duration {
+        self.delivery / 2
+    }
+
     /// Commits. A late answer is waited for, since the commit may have happened; when it does not come at all, nobody
     /// here can say.
     pub fn commit(&self) -> Result<(), TransactError> {

@@ -179,10 +179,11 @@ impl Sender {
                 let id = usize::try_from(tag).ok().and_then(|n| ids.get(n)).cloned().unwrap_or_default();
                 Err(SendError::Letter { id, cause: error.to_string() })
             }
-            Err(TransactError::Again { cause } | TransactError::Stale { cause }) => {
-                Err(SendError::Again(cause))
-            }
-            Err(undone @ TransactError::Undone) => Err(SendError::Again(undone.to_string())),
+            Err(
+                TransactError::Again { cause }
+                | TransactError::Stale { cause }
+                | TransactError::Undone { cause },
+            ) => Err(SendError::Again(cause)),
             Err(TransactError::Fenced { cause }) => Err(SendError::TakenOver(cause)),
         }
     }
@@ -261,8 +262,9 @@ impl Sender {
         let piece = Piece { tag: ACT, records: Arc::from([act_record(topic, &act)]) };
         self.writer.write(vec![piece]).await.map_err(|error| match error {
             TransactError::Record { error, .. } => SendError::Unnoted(error.to_string()),
-            TransactError::Again { cause } | TransactError::Stale { cause } => SendError::Again(cause),
-            TransactError::Undone => SendError::Again(error.to_string()),
+            TransactError::Again { cause }
+            | TransactError::Stale { cause }
+            | TransactError::Undone { cause } => SendError::Again(cause),
             TransactError::Fenced { cause } => SendError::TakenOver(cause),
         })
     }

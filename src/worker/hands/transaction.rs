@@ -38,8 +38,8 @@ impl Hands {
 
     /// Nobody knows whether the transaction was committed; another that was open is given up with it.
     pub fn doubt_transactions(&mut self) {
-        self.doubtful = self.in_transaction.iter_mut().flat_map(std::mem::take).collect();
-        self.doubt = std::mem::take(&mut self.limbo).into_values().map(|work| *work).collect();
+        self.doubtful.extend(self.in_transaction.iter_mut().flat_map(std::mem::take));
+        self.doubt.extend(std::mem::take(&mut self.limbo).into_values().map(|work| *work));
     }
 
     /// These partitions are ours again, and the ledger has been told what was committed of them: what it does not

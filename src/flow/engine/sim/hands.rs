@@ -154,8 +154,8 @@ impl Hands {
     }
 
     pub fn doubt_transactions(&mut self) {
-        self.doubtful = self.in_transaction.iter_mut().flat_map(std::mem::take).collect();
-        self.doubt = std::mem::take(&mut self.limbo).into_values().collect();
+        self.doubtful.extend(self.in_transaction.iter_mut().flat_map(std::mem::take));
+        self.doubt.extend(std::mem::take(&mut self.limbo).into_values());
     }
 
     pub fn end_doubt(&mut self, partitions: &BTreeSet<TopicPartition>, now: Timestamp) {

@@ -131,7 +131,7 @@ impl World {
         let tasks = 0..member.hands.tasks.len();
         steps.extend(tasks.filter(|n| !member.hands.tasks[*n].hangs(env.now)).map(|n| Step::Task(id, n)));
         let goes_on =
-            |course: &Course| transactions.is_some_and(|transactions| transactions.goes_on(*course));
+            |course: &Course| transactions.is_some_and(|transactions| transactions.goes_on(*course, env));
         steps.extend(Course::ALL.into_iter().filter(goes_on).map(|course| Step::Transact(id, course)));
         if member.is_gone() {
             if !runs && member.hands.tasks.is_empty() {

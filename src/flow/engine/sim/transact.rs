@@ -80,9 +80,9 @@ impl Transactions {
         self.running.iter().any(Option::is_some)
     }
 
-    /// Whether there is something to do for one that runs.
-    pub fn goes_on(&self, course: Course) -> bool {
-        self.running[course as usize].as_ref().is_some_and(|running| !running.waits)
+    /// Whether something can happen to one that runs. One that waits for its conclusion may wait for too long.
+    pub fn goes_on(&self, course: Course, env: &Env) -> bool {
+        self.running[course as usize].as_ref().is_some_and(|running| !running.waits || !env.calm)
     }
 
     pub fn begin(&mut self, course: Course, batch: Batch, conclusion: Option<Conclusion>, env: &Env) {
@@ -123,6 +123,10 @@ impl Transactions {
 
     /// Goes on; what is heard, once there is something.
     pub fn step(&mut self, course: Course, hands: &Hands, env: &mut Env) -> Option<Heard> {
+        let waits = self.running[course as usize].as_ref().is_some_and(|running| running.waits);
+        if waits && !env.dice.percent(3) {
+            return None;
+        }
         let (producer, epoch) = (self.producers[course as usize], self.epochs[course as usize]);
         let running = self.running[course as usize].as_mut()?;
         let heard = match epoch.ok_or(Fenced).and_then(|epoch| running.step(producer, epoch, hands, env)) {
@@ -169,6 +173,7 @@ impl Running {
             return Ok(None);
         }
         let Conclusion { offsets, absorbed, seat, generation } = match &self.conclusion {
+            None if self.waits => return self.abort(txn, epoch, Abort::Undone, env),
             None => return Ok(Some(Heard::Written)),
             Some(None) => return self.abort(txn, epoch, Abort::Undone, env),
             Some(Some(conclusion)) => conclusion,
