@@ -40,7 +40,7 @@ impl Engine {
     pub(super) fn leaves(&mut self, id: SlotId, what: Publish, bytes: usize, now: Timestamp) {
         match self.spec.delivery {
             Delivery::ExactlyOnce => {
-                self.outbox.push(id, &what, now);
+                self.outbox.push(id, &what, self.window.family(id), now);
                 self.window.set_phase(id, Phase::Leaving(what, Step::Queue));
             }
             Delivery::AtLeastOnce => {

@@ -1,10 +1,11 @@
 //! What waits for the next transaction of its course. Pure.
 //!
 //! An output does not wait: whenever no transaction of outputs is under way, one begins. What fails can wait, and gathers,
-//! since each transaction costs the brokers some work however little is in it. It does not gather when nothing has
-//! failed for a while.
+//! by the partition it goes to: each partition that a transaction writes to is work for the brokers, however little goes
+//! there, and outputs have the same brokers. So it goes from time to time, a few partitions at once. It does not gather when
+//! nothing like it has gone for a while.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,82 +16,104 @@ use super::{Course, Publish, SlotId};
 /// How long before it is due a record should be on its rung, so that its partition has been read by then.
 const AHEAD: Duration = Duration::from_millis(200);
 
+/// So many transactions of what fails there are at most while it gathers: of the partitions, each takes its part.
+const TRANSACTIONS: usize = 25;
+
+/// A topic for what fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Aside {
+    Rung(usize),
+    Dead,
+    Park,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    slots: VecDeque<SlotId>,
+    /// One of them is due so soon that it must be on its rung.
+    hurry: bool,
+    next: Option<Alarm>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Outbox {
-    on: VecDeque<SlotId>,
-    aside: VecDeque<SlotId>,
-    /// What goes aside waits no longer: one is due so soon that it must be on its rung, or was tried before.
-    hurry: bool,
-    /// When what goes aside does not wait any longer.
-    next: Option<Alarm>,
+    /// What does not wait, by course.
+    ready: [VecDeque<SlotId>; 2],
+    /// What gathers, by topic and family: that is a partition, or, where a topic has few, a part of one.
+    lines: BTreeMap<(Aside, i32), Line>,
     /// As many do not wait.
     many: usize,
-    /// Time between two transactions of what goes aside.
+    /// Time between two transactions with records that go to the same partition of such a topic.
     gather: Duration,
+}
+
+impl Line {
+    fn is_ready(&self, many: usize, now: Timestamp) -> bool {
+        let waited = || self.next.is_none_or(|next| next.is_due(now));
+        self.hurry || self.slots.len() >= many || waited()
+    }
 }
 
 impl Outbox {
     pub fn new(many: usize, gather: Duration) -> Self {
-        Self { on: VecDeque::new(), aside: VecDeque::new(), hurry: false, next: None, many, gather }
+        Self { ready: Default::default(), lines: BTreeMap::new(), many, gather }
     }
 
-    pub fn push(&mut self, id: SlotId, what: &Publish, now: Timestamp) {
-        match Course::of(what) {
-            Course::On => self.on.push_back(id),
-            Course::Aside => {
-                self.aside.push_back(id);
-                self.hurry |= match what {
-                    Publish::Retry { due, .. } => {
-                        now.saturating_add(self.gather + AHEAD).is_ok_and(|soon| *due < soon)
-                    }
-                    _ => false,
-                };
+    pub fn push(&mut self, id: SlotId, what: &Publish, family: i32, now: Timestamp) {
+        let (aside, hurry) = match what {
+            Publish::Output | Publish::Discard => {
+                return self.ready[Course::of(what) as usize].push_back(id);
             }
-        }
+            Publish::Retry { rung, due, .. } => {
+                (Aside::Rung(*rung), now.saturating_add(self.gather + AHEAD).is_ok_and(|soon| *due < soon))
+            }
+            Publish::Dead { .. } => (Aside::Dead, false),
+            Publish::Park => (Aside::Park, false),
+        };
+        let line = self.lines.entry((aside, family)).or_default();
+        line.slots.push_back(id);
+        line.hurry |= hurry;
     }
 
     /// Before all others: its transaction was undone.
     pub fn push_again(&mut self, course: Course, id: SlotId) {
-        match course {
-            Course::On => self.on.push_front(id),
-            Course::Aside => {
-                self.aside.push_front(id);
-                self.hurry = true;
-            }
-        }
+        self.ready[course as usize].push_front(id);
     }
 
-    /// Whether what waits goes now, as the `last` ones all do.
-    pub fn goes(&mut self, course: Course, last: bool, now: Timestamp) -> bool {
-        if course == Course::On {
-            return !self.on.is_empty();
+    /// What has gathered and has waited longest does not wait any longer, unless something of its course waits no longer
+    /// already; as the `last` ones all do not. False: nothing of the course goes now.
+    pub fn gather(&mut self, course: Course, last: bool, now: Timestamp) -> bool {
+        let ready = &mut self.ready[course as usize];
+        if course == Course::On || (!ready.is_empty() && !last) {
+            return !ready.is_empty();
         }
-        let waited = || self.next.is_none_or(|next| next.is_due(now));
-        let goes =
-            !self.aside.is_empty() && (self.hurry || last || self.aside.len() >= self.many || waited());
-        if goes {
-            self.hurry = false;
-            self.next = Some(Alarm::after(self.gather, now));
+        let (many, part) = (self.many, self.lines.len().div_ceil(TRANSACTIONS));
+        let goes = |line: &&mut Line| !line.slots.is_empty() && (last || line.is_ready(many, now));
+        let mut lines: Vec<_> = self.lines.values_mut().filter(goes).collect();
+        lines.sort_by_key(|line| line.next.map(Alarm::at));
+        lines.truncate(if last { usize::MAX } else { part });
+        for line in lines {
+            ready.append(&mut line.slots);
+            line.hurry = false;
+            line.next = Some(Alarm::after(self.gather, now));
         }
-        goes
+        !ready.is_empty()
     }
 
+    /// The next of those that do not wait.
     pub fn pop(&mut self, course: Course) -> Option<SlotId> {
-        match course {
-            Course::On => self.on.pop_front(),
-            Course::Aside => self.aside.pop_front(),
-        }
+        self.ready[course as usize].pop_front()
     }
 
-    /// When what gathers goes.
+    /// When the next of what gathers goes.
     pub fn next(&self) -> Option<Timestamp> {
-        self.next.map(Alarm::at).filter(|_| !self.aside.is_empty())
+        let lines = self.lines.values().filter(|line| !line.slots.is_empty());
+        lines.filter_map(|line| line.next).map(Alarm::at).min()
     }
 
     pub fn clear(&mut self) {
-        self.on.clear();
-        self.aside.clear();
-        self.hurry = false;
+        self.ready = Default::default();
+        self.lines.clear();
     }
 }

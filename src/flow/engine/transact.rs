@@ -183,16 +183,15 @@ impl Engine {
     /// The records of the next transaction.
     fn next_batch(&mut self, course: Course, now: Timestamp) -> Vec<SlotId> {
         let (mut slots, last) = (Vec::new(), !self.draining.is_empty());
-        if !self.outbox.goes(course, last, now) {
-            return slots;
-        }
-        while slots.len() < TRANSACTION_MAX
-            && let Some(id) = self.outbox.pop(course)
-        {
-            // Some may have been forgotten since.
-            if let Some(what) = self.leaving_at(id, Step::Queue) {
-                self.window.set_phase(id, Phase::Leaving(what, Step::Send));
-                slots.push(id);
+        // Some may have been forgotten since, all that gathered for a partition even.
+        while slots.is_empty() && self.outbox.gather(course, last, now) {
+            while slots.len() < TRANSACTION_MAX
+                && let Some(id) = self.outbox.pop(course)
+            {
+                if let Some(what) = self.leaving_at(id, Step::Queue) {
+                    self.window.set_phase(id, Phase::Leaving(what, Step::Send));
+                    slots.push(id);
+                }
             }
         }
         slots

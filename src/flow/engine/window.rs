@@ -222,6 +222,12 @@ impl Window {
         self.slots.get(&id)
     }
 
+    /// The input partition that a record belongs to.
+    pub fn family(&self, id: SlotId) -> i32 {
+        let partition = self.slots.get(&id).and_then(|slot| self.partitions.get(&slot.partition));
+        partition.map_or(0, |p| p.family)
+    }
+
     pub fn set_phase(&mut self, id: SlotId, phase: Phase) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let old = std::mem::replace(&mut slot.phase, phase);

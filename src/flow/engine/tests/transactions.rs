@@ -148,7 +148,7 @@ fn when_one_transaction_is_shut_out_the_other_is_given_up_with_it() {
 }
 
 #[test]
-fn what_fails_gathers_so_that_outputs_need_not_wait_for_a_flood_of_it() {
+fn what_fails_gathers_so_that_a_flood_of_it_is_little_work() {
     let mut d = exactly_once(|spec| (spec.concurrency, spec.window) = (10, 100));
     d.fill(0..7);
     assert_eq!(transactions(&d.fails(0, Code::ParseCorrupt)), [(vec![0], vec![1])], "the first one goes");
@@ -210,30 +210,24 @@ fn an_aborted_transaction_leaves_the_offsets_open_and_is_repeated_by_one_record_
 }
 
 #[test]
-fn a_record_that_kafka_does_not_take_is_kept_back_and_the_others_go_without_it() {
-    let mut d = exactly_once(|spec| spec.gather = ms(0));
-    d.fill(0..4);
-    d.fails(0, Code::ParseCorrupt);
-    d.fails(1, Code::ParseCorrupt);
-    d.fails(2, Code::LlmTimeout);
-    assert_eq!(transactions(&d.committed()), [(vec![1, 2], vec![3])]);
+fn records_for_the_topic_that_takes_nothing_are_kept_back_together_and_the_others_go_without_them() {
+    let mut d = exactly_once(|spec| spec.concurrency = 30);
+    // So many partitions that two of them go into a transaction.
+    for partition in 0..26 {
+        d.assign(input(partition), Lane::Input);
+        d.poll(input(partition), 0);
+    }
+    d.poll(input(1), 1);
+    assert_eq!(transactions(&d.fails(25, Code::ParseCorrupt)), [(vec![25], vec![1])]);
+    d.fails(0, Code::LlmTimeout);
+    for slot in (1..25).chain([26]) {
+        d.fails(slot, Code::ParseCorrupt);
+    }
+    assert_eq!(transactions(&d.committed()), [(vec![0, 1, 26], vec![1, 2])], "rung and dead letters");
     let refused = Refusal::Fault(fault(Code::DlqUnwritable));
-    let effects = d.aborted(Abort::Record(SlotId(1), refused));
-    assert_eq!(transactions(&effects), [(vec![2], vec![1])], "beyond offset 1 the map has record 2");
+    let effects = d.aborted(Abort::Record(SlotId(26), refused));
+    assert_eq!(transactions(&effects), [(vec![0], vec![1, 0])], "the offsets of the others are open again");
     assert_eq!(d.engine.paused().map(|fault| fault.code), Some(Code::DlqUnwritable));
-}
-
-#[test]
-fn records_for_the_topic_that_takes_nothing_are_kept_back_together() {
-    let mut d = exactly_once(|spec| spec.gather = ms(0));
-    d.fill(0..4);
-    d.fails(0, Code::ParseCorrupt);
-    d.fails(1, Code::ParseCorrupt);
-    d.fails(2, Code::ParseCorrupt);
-    d.fails(3, Code::LlmTimeout);
-    assert_eq!(transactions(&d.committed()), [(vec![1, 2, 3], vec![4])]);
-    let refused = Refusal::Fault(fault(Code::DlqUnwritable));
-    assert_eq!(transactions(&d.aborted(Abort::Record(SlotId(2), refused))), [(vec![3], vec![1])]);
 }
 
 #[test]
