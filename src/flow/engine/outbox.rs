@@ -1,9 +1,8 @@
 //! What waits for the next transaction of its course. Pure.
 //!
-//! An output does not wait: whenever no transaction of outputs is under way, one begins. What fails can wait, and gathers,
-//! by the partition it goes to: each partition that a transaction writes to is work for the brokers, however little goes
-//! there, and outputs have the same brokers. So it goes from time to time, a few partitions at once. It does not gather when
-//! nothing like it has gone for a while.
+//! An output does not wait: whenever no transaction of outputs is under way, one begins. What fails can wait, and gathers:
+//! a transaction, and each partition that it writes to, is work for the brokers however little goes there, and outputs have
+//! the same brokers. So it goes together from time to time. It does not gather when nothing has failed for a while.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,8 +15,8 @@ use super::{Course, Publish, SlotId};
 /// How long before it is due a record should be on its rung, so that its partition has been read by then.
 const AHEAD: Duration = Duration::from_millis(200);
 
-/// So many transactions of what fails there are at most while it gathers: of the partitions, each takes its part.
-const TRANSACTIONS: usize = 25;
+/// Most partitions of one transaction of what fails: the more there are, the longer all in it wait.
+const PARTITIONS_MAX: usize = 24;
 
 /// A topic for what fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,18 +80,20 @@ impl Outbox {
         self.ready[course as usize].push_front(id);
     }
 
-    /// What has gathered and has waited longest does not wait any longer, unless something of its course waits no longer
-    /// already; as the `last` ones all do not. False: nothing of the course goes now.
+    /// When something that gathers waits no longer, the rest goes with it, what has waited longest first; as the `last`
+    /// ones all do. False: nothing of the course goes now.
     pub fn gather(&mut self, course: Course, last: bool, now: Timestamp) -> bool {
         let ready = &mut self.ready[course as usize];
         if course == Course::On || (!ready.is_empty() && !last) {
             return !ready.is_empty();
         }
-        let (many, part) = (self.many, self.lines.len().div_ceil(TRANSACTIONS));
-        let goes = |line: &&mut Line| !line.slots.is_empty() && (last || line.is_ready(many, now));
-        let mut lines: Vec<_> = self.lines.values_mut().filter(goes).collect();
-        lines.sort_by_key(|line| line.next.map(Alarm::at));
-        lines.truncate(if last { usize::MAX } else { part });
+        let many = self.many;
+        let mut lines: Vec<_> = self.lines.values_mut().filter(|line| !line.slots.is_empty()).collect();
+        if !last && !lines.iter().any(|line| line.is_ready(many, now)) {
+            return false;
+        }
+        lines.sort_by_key(|line| (!line.is_ready(many, now), line.next.map(Alarm::at)));
+        lines.truncate(if last { usize::MAX } else { PARTITIONS_MAX });
         for line in lines {
             ready.append(&mut line.slots);
             line.hurry = false;

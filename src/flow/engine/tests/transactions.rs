@@ -210,24 +210,43 @@ fn an_aborted_transaction_leaves_the_offsets_open_and_is_repeated_by_one_record_
 }
 
 #[test]
-fn records_for_the_topic_that_takes_nothing_are_kept_back_together_and_the_others_go_without_them() {
+fn a_transaction_of_what_fails_has_no_more_than_so_many_partitions() {
     let mut d = exactly_once(|spec| spec.concurrency = 30);
-    // So many partitions that two of them go into a transaction.
-    for partition in 0..26 {
+    for partition in 0..30 {
         d.assign(input(partition), Lane::Input);
         d.poll(input(partition), 0);
     }
-    d.poll(input(1), 1);
-    assert_eq!(transactions(&d.fails(25, Code::ParseCorrupt)), [(vec![25], vec![1])]);
-    d.fails(0, Code::LlmTimeout);
-    for slot in (1..25).chain([26]) {
+    (0..30).for_each(|slot| _ = d.fails(slot, Code::ParseCorrupt));
+    let sizes: Vec<usize> =
+        (0..2).flat_map(|_| transactions(&d.committed())).map(|(of, _)| of.len()).collect();
+    assert_eq!(sizes, [24, 5], "the first one went alone");
+}
+
+#[test]
+fn a_record_that_kafka_does_not_take_is_kept_back_and_the_others_go_without_it() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..4);
+    d.fails(0, Code::ParseCorrupt);
+    d.fails(1, Code::ParseCorrupt);
+    d.fails(2, Code::LlmTimeout);
+    assert_eq!(transactions(&d.committed()), [(vec![2, 1], vec![3])], "rung and dead letter");
+    let refused = Refusal::Fault(fault(Code::DlqUnwritable));
+    let effects = d.aborted(Abort::Record(SlotId(1), refused));
+    assert_eq!(transactions(&effects), [(vec![2], vec![1])], "beyond offset 1 the map has record 2");
+    assert_eq!(d.engine.paused().map(|fault| fault.code), Some(Code::DlqUnwritable));
+}
+
+#[test]
+fn records_for_the_topic_that_takes_nothing_are_kept_back_together() {
+    let mut d = exactly_once(|_| {});
+    d.fill(0..4);
+    for slot in 0..3 {
         d.fails(slot, Code::ParseCorrupt);
     }
-    assert_eq!(transactions(&d.committed()), [(vec![0, 1, 26], vec![1, 2])], "rung and dead letters");
+    d.fails(3, Code::LlmTimeout);
+    assert_eq!(transactions(&d.committed()), [(vec![3, 1, 2], vec![4])]);
     let refused = Refusal::Fault(fault(Code::DlqUnwritable));
-    let effects = d.aborted(Abort::Record(SlotId(26), refused));
-    assert_eq!(transactions(&effects), [(vec![0], vec![1])], "the offsets of the others are open");
-    assert_eq!(d.engine.paused().map(|fault| fault.code), Some(Code::DlqUnwritable));
+    assert_eq!(transactions(&d.aborted(Abort::Record(SlotId(2), refused))), [(vec![3], vec![1])]);
 }
 
 #[test]
