@@ -60,6 +60,8 @@ fn asked(config: &mut ClientConfig, endpoint: &TokenEndpoint) -> Result<(), Kafk
         .set("sasl.oauthbearer.client.id", &endpoint.client_id)
         .set("sasl.oauthbearer.client.secret", secret.expose_secret());
     if let Some(scope) = &endpoint.scope {
+        // librdkafka puts it as it is into a form.
+        let scope: String = url::form_urlencoded::byte_serialize(scope.as_bytes()).collect();
         config.set("sasl.oauthbearer.scope", scope);
     }
     if let Some(path) = &endpoint.ca_file {

@@ -9,7 +9,7 @@ fn endpoint(secret: Secret) -> TokenEndpoint {
         url: "https://id.example/token".into(),
         client_id: "lazaret".into(),
         client_secret: secret,
-        scope: Some("kafka".into()),
+        scope: Some("kafka api://broker/.default a&b".into()),
         ca_file: None,
         extensions: [("logicalCluster".to_owned(), "lkc-1".to_owned()), ("pool".into(), "p 2".into())].into(),
     }
@@ -32,7 +32,7 @@ fn an_endpoint_becomes_what_librdkafka_calls_it_and_a_client_can_be_made() {
         ("sasl.oauthbearer.method", "oidc"),
         ("sasl.oauthbearer.client.id", "lazaret"),
         ("sasl.oauthbearer.client.secret", "s3cret"),
-        ("sasl.oauthbearer.scope", "kafka"),
+        ("sasl.oauthbearer.scope", "kafka+api%3A%2F%2Fbroker%2F.default+a%26b"),
         ("sasl.oauthbearer.extensions", "logicalCluster=lkc-1,pool=p 2"),
     ] {
         assert_eq!(config.get(name), Some(value), "{name}");
