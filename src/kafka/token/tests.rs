@@ -64,8 +64,21 @@ fn a_proxy_must_not_get_the_token_of_a_file() {
     assert!(of(&[]) && of(&[("http_proxy", "")]) && of(&[("https_proxy", "http://proxy:3128")]));
     assert!(!of(&[("http_proxy", "http://proxy:3128")]) && !of(&[("ALL_PROXY", "http://proxy:3128")]));
     let with = |without| of(&[("http_proxy", "http://proxy:3128"), ("NO_PROXY", without)]);
-    assert!(with("localhost,127.0.0.1") && with("*") && with(".svc 127.0.0.0/8"));
+    assert!(with("localhost,127.0.0.1") && with("*") && with(".svc, 127.0.0.0/8 ,id.example"));
     assert!(!with("localhost,10.0.0.0/8"));
+}
+
+#[test]
+fn a_list_of_hosts_without_proxy_is_read_as_libcurl_reads_it() {
+    for all in ["*", "127.0.0.1", "a,,127.0.0.1/32", "a\t,127.1.2.3/8", "127.0.0.1/0", "127.0.0.0/31,b"] {
+        assert!(exempts_loopback(all), "{all}");
+    }
+    // It asks the proxy in each of these cases, however they look.
+    for none in ["", "localhost", "a,*", "*,a", " *", "127.0.0.2", "127.0.0.1/33", "0.0.0.0/0", "127.", "::1"]
+    {
+        assert!(!exempts_loopback(none), "{none}");
+    }
+    assert!(!exempts_loopback("localhost 127.0.0.1"), "what comes after a blank is not read");
 }
 
 #[tokio::test]
