@@ -7,7 +7,7 @@
 #                               release installed, upgraded, rolled back and uninstalled
 #   scripts/chart.sh docs       writes helm/lazaret/README.md anew
 #
-# LAZARET_BIN is the program that checks configurations; else the one of the test build, which is built when it is missing.
+# LAZARET_BIN names the program that checks configurations, instead of building one.
 # `check` runs most functions, which nobody calls by name.
 # shellcheck disable=SC2317,SC2329
 set -euo pipefail
@@ -38,14 +38,6 @@ check() {
 }
 
 lazaret() { "$program" "$@"; }
-
-find_lazaret() {
-	local target=${CARGO_TARGET_DIR:-$LAZARET_CACHE/target}
-	program=${LAZARET_BIN:-$target/debug/lazaret}
-	[[ -x $program ]] && return
-	find_cargo
-	CARGO_TARGET_DIR=$target cargo build --locked --bin lazaret
-}
 
 # What is checked is what is installed: the packed chart.
 pack() { helm package "$chart" --destination "$work" && packed=$(echo "$work"/lazaret-*.tgz); }
@@ -145,7 +137,7 @@ check_all() {
 scripts/parts.sh chart install
 case ${1:-} in
 '')
-	find_lazaret
+	program=$(built_lazaret)
 	pack >/dev/null
 	check_all
 	;;

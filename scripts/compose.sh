@@ -62,8 +62,12 @@ stack() {
 	COMPOSE_PARTS=$(homes)
 	REGISTRY_JAVA=$(java_from 21 || java_from 17)
 	export LAZARET_BIN COMPOSE_READER COMPOSE_PARTS REGISTRY_JAVA
-	# Its own mounts and its own network: nothing of it is seen outside, and all of it is gone when it ends.
-	unshare --mount --net python3 scripts/compose/check.py "$1" "$run/compose" || status=$?
+	# Some containers do not let anybody mount /proc; then the services end with the program that started them, as far as they can.
+	local apart=(--pid --fork --kill-child --mount-proc)
+	unshare --mount "${apart[@]}" true 2>/dev/null || apart=()
+	# Its own mounts, network and processes: nothing of it is seen outside, and all of it is gone when it ends. When this script is
+	# killed, whoever waits for them is, too, and they with it.
+	setpriv --pdeathsig KILL -- unshare --mount --net "${apart[@]}" python3 scripts/compose/check.py "$1" "$run/compose" || status=$?
 	if [[ -n $made ]] && ((status == 0)); then rm -rf "$run"; else say "the logs are in $run/compose"; fi
 	return "$status"
 }

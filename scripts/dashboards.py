@@ -204,7 +204,7 @@ PROVIDERS = [
     panel("Tokens", [(f"sum by (provider, model, token_type) (rate(lazaret_provider_tokens_total{{{PROVIDER}}}{RATE}))", MODEL + " {{token_type}}")],
           "As the provider counts them, a second.", "cps"),
     panel("Tokens, by what they were for", [(f"sum by (purpose) (rate(lazaret_provider_tokens_total{{{PROVIDER}}}{RATE}))", "{{purpose}}")],
-          "A record's first attempt, a retry, a redrive, or a probe of the provider.", "cps"),
+          "A record's first attempt, a retry, a redrive, or a probe of the provider.", "cps", page="runbooks/LazaretRetrySpendHigh.md"),
     panel("Cost in the time shown", [(f"sum by (provider, model, currency) (increase(lazaret_provider_cost_total{{{PROVIDER}}}[$__range]))", MODEL + " {{currency}}")],
           "By the prices of the configuration; empty where it has none.", kind="stat"),
     panel("Tokens in the time shown", [(f"sum by (provider, model, token_type) (increase(lazaret_provider_tokens_total{{{PROVIDER}}}[$__range]))", MODEL + " {{token_type}}")],

@@ -12,7 +12,9 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-rust_min=1.90
+# What Cargo refuses to build with less than.
+rust_min=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+[[ -n $rust_min ]] || fail "Cargo.toml says no rust-version"
 
 # Adds a package to `missing` unless the command that shows its presence succeeds.
 missing=()

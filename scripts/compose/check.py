@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -218,7 +219,13 @@ CHECKS = [
     spans_arrive,
 ]
 
+def end(*_):
+    """Told to end, it ends what it has started first."""
+    sys.exit(143)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     try:
         main(*sys.argv[1:])
     except engine.Broken as broken:

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{ExitCode, Failure, Format, Global, output};
 use crate::config::{Config, Size, Span};
-use crate::flow::Topology;
 use crate::flow::topology::StageTopics;
+use crate::flow::{Code, Topology};
 use crate::ops::capacity::measure::measure;
 use crate::ops::capacity::{Capacity, FETCHED, Provider, Set, Work, plan, set};
 
@@ -33,6 +33,9 @@ pub struct Args {
     /// Share of attempts after which the record is dead, 0 to 1.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     dying: f64,
+    /// What those that are tried again fail with, where it has limits of its own (`retry.overrides`).
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    code: Option<Code>,
     /// Size of a record on average.
     #[arg(long, default_value = "4KiB", value_parser = Size::parse)]
     record: Size,
@@ -67,7 +70,7 @@ pub async fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let config = global.load_config()?;
     let stage = stage(&config, &args)?;
     let work = work(&args, &config, &stage).await?;
-    let found = set(&config, &stage.pipeline, &stage.stage);
+    let found = set(&config, &stage.pipeline, &stage.stage, args.code);
     let set =
         found.ok_or_else(|| Failure::new(ExitCode::NothingMatched, "the configuration has no such stage"))?;
     let capacity = plan(&work, &set, args.replicas);
@@ -105,6 +108,10 @@ async fn work(args: &Args, config: &Config, stage: &StageTopics) -> Result<Work,
     let usage = |message: &str| Failure::new(ExitCode::Usage, message);
     if args.time.0.is_zero() || args.busy <= 0.0 || args.within.is_some_and(|within| within.0.is_zero()) {
         return Err(usage("--time, --within and --busy must be more than 0"));
+    }
+    if args.within.is_some() && args.measure.is_none() && args.backlog == 0 {
+        let message = "--within is the time for records that wait already, and none are given";
+        return Err(usage(message).hint("add --backlog, or --measure instead of --rate"));
     }
     if args.failing + args.dying > 1.0 || args.failing >= 1.0 {
         return Err(usage(
@@ -168,7 +175,10 @@ fn rows(work: &Work, set: &Set, capacity: &Capacity) -> Vec<Vec<String>> {
         row(
             "memory of a process, at most",
             bytes(capacity.memory as f64),
-            format!("itself, {} fetched ahead, windows, work", bytes(FETCHED as f64)),
+            format!(
+                "itself, {} fetched ahead, windows, work; what other stages in it hold comes on top",
+                bytes(FETCHED as f64)
+            ),
         ),
         row(
             "records a second, at most",
@@ -181,7 +191,10 @@ fn rows(work: &Work, set: &Set, capacity: &Capacity) -> Vec<Vec<String>> {
         row(
             "waiting on rungs",
             number(capacity.waiting),
-            format!("up to {} waits of a record", set.waits.len()),
+            match set.code {
+                Some(code) => format!("up to {} waits of a record that fails with {code}", set.waits.len()),
+                None => format!("up to {} waits of a record", set.waits.len()),
+            },
         ),
         row(
             "dead letters a day",
@@ -190,13 +203,13 @@ fn rows(work: &Work, set: &Set, capacity: &Capacity) -> Vec<Vec<String>> {
         ),
         row(
             "disk: input",
-            bytes(capacity.disk.input),
-            format!("{} replicas, kept {}", set.replication, retention(Some(set.retention))),
+            bounded(capacity.disk.input),
+            format!("{} replicas, kept {}", set.replication, retention(set.retention)),
         ),
         row(
             "disk: rungs",
-            bytes(capacity.disk.rungs),
-            format!("kept {}, read or not", retention(Some(set.waiting_retention))),
+            bounded(capacity.disk.rungs),
+            format!("kept {}, read or not", retention(set.waiting_retention)),
         ),
         row(
             "disk: dead letters, a day",
@@ -230,6 +243,11 @@ fn bytes(count: f64) -> String {
     format!("{size:.1} {unit}")
 }
 
+/// What is kept for ever grows.
+fn bounded(count: Option<f64>) -> String {
+    count.map_or("no bound".to_owned(), bytes)
+}
+
 /// To the second, or as it was given when it is shorter.
 fn time(seconds: f64) -> String {
     let exact = std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX);
@@ -245,6 +263,10 @@ fn positive(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|number: &f64| number.is_finite() && *number > 0.0)
         .ok_or_else(|| "write a number above 0".into())
+}
+
+fn code(text: &str) -> Result<Code, String> {
+    text.parse().map_err(|_| "no failure has this code; `lazaret codes` lists them".into())
 }
 
 fn share(text: &str) -> Result<f64, String> {

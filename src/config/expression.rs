@@ -3,6 +3,8 @@
 //! what is wrong with them is found when they are written and not when they are needed. Anybody who may look for letters
 //! may write one: macros, which could go on for ever, are left out, and what is nested too deep for a stack is refused.
 
+mod types;
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -198,6 +200,9 @@ impl Expression {
         let is_known = |name: &str| TYPES.contains(&name) || known().any(|known| known == name);
         if let Some(name) = references.variables().into_iter().find(|name| !is_known(name)) {
             return Err(wrong(&unknown(name, known())));
+        }
+        if let Some(why) = types::mismatch(program.expression()) {
+            return Err(wrong(&why));
         }
         let asks: Vec<&'static str> = known().filter(|name| references.has_variable(name)).collect();
         drop(references);

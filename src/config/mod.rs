@@ -30,7 +30,7 @@ mod text;
 mod variables;
 
 pub use address::{AddressError, http_address, is_loopback};
-pub(crate) use check::{check, check_rules, is_safe};
+pub(crate) use check::{check, check_rules, in_the_clear, is_safe};
 pub use kind::Asks;
 pub use load::{DEFAULT_FILE, Loaded, load_file, load_text};
 pub use model::*;

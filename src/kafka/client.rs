@@ -153,8 +153,8 @@ pub async fn reach(kafka: &Kafka, verb: &str) -> Result<ClusterInfo, KafkaProble
 
 /// Asks the cluster for its metadata and waits at most `timeout`. `config` comes from [`base`].
 ///
-/// Refused credentials and failed TLS are told at once, since they do not heal by waiting; a broker that is not there
-/// is waited for, since it may be starting.
+/// Refused credentials and failed TLS are told at once, since they do not heal by waiting; a broker or a token endpoint that
+/// is not there is waited for, since it may be starting.
 pub async fn ensure_reachable(config: &ClientConfig, timeout: Duration) -> Result<ClusterInfo, KafkaProblem> {
     let config = config.clone();
     let asked = tokio::task::spawn_blocking(move || look(&config, timeout)).await;
@@ -164,23 +164,43 @@ pub async fn ensure_reachable(config: &ClientConfig, timeout: Duration) -> Resul
 }
 
 fn look(config: &ClientConfig, timeout: Duration) -> Result<ClusterInfo, KafkaProblem> {
-    let context = Context::quiet();
-    let made = config.create_with_context(context.clone());
-    let client: BaseProducer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
-    let outcome = ask(&client, &context, config, timeout);
-    dispose(client);
-    outcome
+    /// Between two clients.
+    const PAUSE: Duration = Duration::from_millis(500);
+    let deadline = Instant::now() + timeout;
+    let mut told = false;
+    loop {
+        let context = Context::quiet();
+        let made = config.create_with_context(context.clone());
+        let client: BaseProducer<Context> = made.map_err(|e| KafkaProblem::properties(&e))?;
+        let mut tell = |trouble: &Trouble| {
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!("waiting up to {} for kafka: {}", Span(timeout), trouble.text);
+            }
+        };
+        let asked = ask(&client, &context, deadline, &mut tell);
+        dispose(client);
+        match asked {
+            Ok(info) => return Ok(info),
+            // This client would ask for a token again only after ten seconds; one that is made anew asks at once.
+            Err(Some(trouble))
+                if trouble.kind == TroubleKind::Issuer && Instant::now() + PAUSE < deadline =>
+            {
+                tell(&trouble);
+                std::thread::park_timeout(PAUSE);
+            }
+            Err(trouble) => return Err(explain(config, timeout, trouble)),
+        }
+    }
 }
 
+/// Asks until there is an answer, a trouble of which this client waits in vain, or the time is up.
 fn ask(
     client: &BaseProducer<Context>,
     context: &Context,
-    config: &ClientConfig,
-    timeout: Duration,
-) -> Result<ClusterInfo, KafkaProblem> {
+    deadline: Instant,
+    tell: &mut impl FnMut(&Trouble),
+) -> Result<ClusterInfo, Option<Trouble>> {
     const SLICE: Duration = Duration::from_millis(250);
-    let deadline = Instant::now() + timeout;
-    let mut told = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let answer = client.client().fetch_metadata(None, left.min(SLICE).max(Duration::from_millis(1)));
@@ -188,15 +208,13 @@ fn ask(
         client.poll(Duration::ZERO);
         match (answer, context.trouble()) {
             (Ok(metadata), _) => return Ok(cluster_info(&metadata)),
-            (Err(_), Some(trouble)) if trouble.kind > TroubleKind::Connection => {
-                return Err(explain(config, timeout, Some(trouble)));
+            (Err(_), Some(trouble)) if trouble.kind > TroubleKind::Connection => return Err(Some(trouble)),
+            (Err(_), trouble) if left.is_zero() => return Err(trouble),
+            (Err(_), Some(trouble)) => {
+                tell(&trouble);
+                client.poll(left.min(SLICE));
             }
-            (Err(_), trouble) if left.is_zero() => return Err(explain(config, timeout, trouble)),
-            (Err(_), Some(trouble)) if !told => {
-                tracing::warn!("waiting up to {} for kafka: {}", Span(timeout), trouble.text);
-                told = true;
-            }
-            (Err(_), _) => client.poll(left.min(SLICE)),
+            (Err(_), None) => client.poll(left.min(SLICE)),
         }
     }
 }
@@ -214,13 +232,20 @@ fn explain(config: &ClientConfig, waited: Duration, trouble: Option<Trouble>) ->
         Some(Trouble { kind: TroubleKind::Authentication, text }) => {
             KafkaProblem::Unauthenticated { bootstrap, cause: text }
         }
-        Some(Trouble { kind: TroubleKind::Token, text }) => KafkaProblem::NoToken { cause: text },
+        Some(Trouble { kind: TroubleKind::Issuer | TroubleKind::Token, text }) => {
+            KafkaProblem::NoToken { cause: text }
+        }
         Some(Trouble { kind: TroubleKind::Tls, text }) => KafkaProblem::Tls { bootstrap, cause: text },
         Some(Trouble { kind: TroubleKind::Authorization, text }) => {
             KafkaProblem::NotAuthorized { what: "look at the cluster".into(), cause: text }
         }
         Some(Trouble { kind: TroubleKind::Connection, text }) => {
             KafkaProblem::Unreachable { bootstrap, waited, cause: text }
+        }
+        // An endpoint that says that it cannot now is asked again for a minute without a word.
+        None if config.get("sasl.oauthbearer.method").is_some() => {
+            let cause = "no answer, of the broker or of the token endpoint".into();
+            KafkaProblem::Unreachable { bootstrap, waited, cause }
         }
         None => KafkaProblem::Unreachable { bootstrap, waited, cause: "no answer".into() },
     }

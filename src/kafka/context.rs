@@ -2,7 +2,7 @@
 //! error message can name the cause instead of "timed out".
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
@@ -11,10 +11,13 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
+use super::problem::KafkaProblem;
 use crate::flow::fault::one_line;
 
 /// A facility that goes on talking is heard this often. librdkafka repeats itself at every reconnect.
 const QUIET: Duration = Duration::from_secs(10);
+/// A trouble that says more hides what comes after it for so long: what follows from it comes soon.
+const HIDES: Duration = Duration::from_secs(60);
 /// Longest log line and longest cause kept, in bytes.
 const TEXT_MAX: usize = 500;
 
@@ -26,7 +29,15 @@ pub struct Context {
     /// The consumer group, where there is one, so that a line can be told from those of other stages.
     group: Option<String>,
     limiter: Arc<Mutex<Limiter>>,
-    trouble: Arc<Mutex<Option<Trouble>>>,
+    troubles: Arc<Mutex<Troubles>>,
+}
+
+#[derive(Default)]
+struct Troubles {
+    /// The most telling one, and when it was last told.
+    telling: Option<(Trouble, Instant)>,
+    /// What kind the last error was of.
+    last: Option<TroubleKind>,
 }
 
 /// The last thing that went wrong between this client and the brokers.
@@ -43,6 +54,8 @@ pub enum TroubleKind {
     Authorization,
     Tls,
     Authentication,
+    /// The token endpoint does not answer, or cannot now: it may be starting.
+    Issuer,
     /// There is nothing to log in with: nobody hands out a token.
     Token,
 }
@@ -60,7 +73,14 @@ impl Context {
 
     /// The most telling trouble so far.
     pub fn trouble(&self) -> Option<Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.troubles().telling.as_ref().map(|(trouble, _)| trouble.clone())
+    }
+
+    /// Whether this error, which has just come, says no more than that no new token came. The present one may be good for
+    /// long yet, and the client asks again by itself.
+    pub fn lacks_token(&self, error: &KafkaError) -> bool {
+        error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication)
+            && self.troubles().last.is_some_and(|kind| kind >= TroubleKind::Issuer)
     }
 
     /// An error with the trouble that may be behind it.
@@ -71,16 +91,59 @@ impl Context {
         }
     }
 
-    /// Forgets old trouble, so that a later error is not explained with it.
-    pub fn clear(&self) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// What an error that ends an undertaking comes of; `what` is a phrase such as "read topic x".
+    pub fn problem(&self, what: impl Into<String>, error: &KafkaError) -> KafkaProblem {
+        use RDKafkaErrorCode as Code;
+        // These say that it went wrong, and the trouble says what.
+        let vague = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                Code::Authentication
+                    | Code::SaslAuthenticationFailed
+                    | Code::OperationTimedOut
+                    | Code::BrokerTransportFailure
+                    | Code::AllBrokersDown
+            )
+        );
+        match self.trouble() {
+            Some(Trouble { kind, text }) if vague && kind >= TroubleKind::Issuer => {
+                KafkaProblem::NoToken { cause: text }
+            }
+            Some(Trouble { text, .. }) if vague => KafkaProblem::Other { what: what.into(), cause: text },
+            _ => KafkaProblem::from_error(what, error),
+        }
     }
 
-    fn note(&self, code: Option<RDKafkaErrorCode>, text: &str) {
+    /// Forgets old trouble, so that a later error is not explained with it: for who has just been answered.
+    pub fn clear(&self) {
+        *self.troubles() = Troubles::default();
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, code: Option<RDKafkaErrorCode>, text: &str, now: Instant) {
         let Some(kind) = trouble_kind(code, text) else { return };
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if trouble.as_ref().is_none_or(|known| known.kind <= kind) {
-            *trouble = Some(Trouble { kind, text: one_line(without_thread(text), TEXT_MAX) });
+        let mut troubles = self.troubles();
+        let text = without_thread(text);
+        if let Some((known, told)) = &mut troubles.telling
+            && known.kind == TroubleKind::Issuer
+            && text
+                .strip_prefix(NO_TOKEN)
+                .is_some_and(|cause| known.text.contains(&one_line(cause, TEXT_MAX)))
+        {
+            // The log has told it already, and where and with what answer.
+            *told = now;
+            troubles.last = Some(TroubleKind::Issuer);
+            return;
+        }
+        troubles.last = Some(kind);
+        let hidden = |(known, told): &(Trouble, Instant)| {
+            known.kind > kind && now.saturating_duration_since(*told) < HIDES
+        };
+        if !troubles.telling.as_ref().is_some_and(hidden) {
+            troubles.telling = Some((Trouble { kind, text: one_line(text, TEXT_MAX) }, now));
         }
     }
 
@@ -95,7 +158,7 @@ impl ClientContext for Context {
         use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
         // A broker that hangs up is told of on a lower level than an error, but it is what went wrong.
         if matches!(level, Emerg | Alert | Critical | Error) || facility == "FAIL" {
-            self.note(None, text);
+            self.note(None, text, Instant::now());
         }
         let Some(suppressed) = self.heard(facility) else { return };
         let text = one_line(text, TEXT_MAX);
@@ -116,7 +179,7 @@ impl ClientContext for Context {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
-        self.note(error.rdkafka_error_code(), reason);
+        self.note(error.rdkafka_error_code(), reason, Instant::now());
         let Some(suppressed) = self.heard("ERROR") else { return };
         let reason = one_line(reason, TEXT_MAX);
         if self.quiet {
@@ -145,8 +208,11 @@ fn without_thread(text: &str) -> &str {
 
 /// Tells what kind of trouble an error is, by its code where there is one and else by librdkafka's wording.
 fn trouble_kind(code: Option<RDKafkaErrorCode>, text: &str) -> Option<TroubleKind> {
-    // Comes with the code of a refused login, and before there is one.
-    if text.contains("Failed to acquire SASL OAUTHBEARER token") {
+    // Both come before there is a login, the second with the code of a refused one.
+    if text.contains("Failed to retrieve OIDC token") {
+        return Some(if may_be_starting(text) { TroubleKind::Issuer } else { TroubleKind::Token });
+    }
+    if text.contains(NO_TOKEN) {
         return Some(TroubleKind::Token);
     }
     match code {
@@ -177,6 +243,20 @@ fn trouble_kind(code: Option<RDKafkaErrorCode>, text: &str) -> Option<TroubleKin
     }
 }
 
+/// How librdkafka begins to say that it has no token.
+const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token: ";
+
+/// What the token endpoint answered stands at the end, in parentheses: an HTTP status, or -1 for none. A certificate that nobody
+/// vouches for is no better later.
+fn may_be_starting(text: &str) -> bool {
+    let code = text.trim_end().strip_suffix(')').and_then(|text| text.rsplit_once('('));
+    match code.and_then(|(_, code)| code.parse::<i32>().ok()) {
+        Some(-1) => !text.contains("certificate") && !text.contains("SSL"),
+        Some(code) => matches!(code, 408 | 425 | 429 | 500..=599),
+        None => false,
+    }
+}
+
 /// Lets one line per facility through and counts the rest. Time is an input.
 #[derive(Default)]
 struct Limiter {
@@ -204,29 +284,4 @@ impl Limiter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_facility_that_repeats_itself_is_heard_once_in_ten_seconds_with_the_count_of_the_rest() {
-        let (mut limiter, start) = (Limiter::default(), Instant::now());
-        assert_eq!(limiter.admit("FAIL", start), Some(0));
-        assert_eq!(limiter.admit("FAIL", start + Duration::from_secs(1)), None);
-        assert_eq!(limiter.admit("REQTMOUT", start + Duration::from_secs(1)), Some(0));
-        assert_eq!(limiter.admit("FAIL", start + Duration::from_secs(9)), None);
-        assert_eq!(limiter.admit("FAIL", start + Duration::from_secs(11)), Some(2));
-    }
-
-    #[test]
-    fn a_refused_password_is_not_hidden_by_the_disconnect_that_follows() {
-        let context = Context::default();
-        context.note(None, "Connect to ipv4#127.0.0.1:1 failed: Connection refused");
-        context
-            .note(Some(RDKafkaErrorCode::Authentication), "SASL authentication error: invalid credentials");
-        context.note(None, "Disconnected while requesting ApiVersion");
-        context.note(Some(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
-        let trouble = context.trouble().expect("trouble was noted");
-        assert_eq!(trouble.kind, TroubleKind::Authentication);
-        assert!(trouble.text.contains("invalid credentials"));
-    }
-}
+mod tests;

@@ -120,8 +120,8 @@ fn of_topic(
     mut wanted: BTreeMap<i32, BTreeSet<i64>>,
     found: &mut HashMap<Place, Record>,
 ) -> Result<(), KafkaProblem> {
-    let failed =
-        |error: &KafkaError| KafkaProblem::from_error(format!("read records of topic '{topic}'"), error);
+    let context = consumer.context();
+    let failed = |error: &KafkaError| context.problem(format!("read records of topic '{topic}'"), error);
     let there = partitions(consumer, topic).map_err(|e| failed(&e))?;
     wanted.retain(|partition, _| there.contains(partition));
     let mut assignment = TopicPartitionList::new();
@@ -165,7 +165,7 @@ fn of_topic(
             }
             None | Some(Ok(_)) => {}
             Some(Err(KafkaError::PartitionEOF(partition))) => _ = wanted.remove(&partition),
-            Some(Err(error)) if is_passing(&error) => {}
+            Some(Err(error)) if is_passing(&error, context) => {}
             Some(Err(error)) => return Err(failed(&error)),
         }
         if last.elapsed() > DEADLINE {
@@ -183,7 +183,8 @@ fn first_of(
     offset: i64,
 ) -> Result<Option<Record>, KafkaProblem> {
     let what = || format!("read the first record of '{name}'");
-    let failed = |error: &KafkaError| KafkaProblem::from_error(what(), error);
+    let context = consumer.context();
+    let failed = |error: &KafkaError| context.problem(what(), error);
     let mut assignment = TopicPartitionList::new();
     assignment
         .add_partition_offset(&name.topic, name.partition, Offset::Offset(offset))
@@ -198,7 +199,7 @@ fn first_of(
             None | Some(Ok(_)) => {}
             Some(Err(KafkaError::PartitionEOF(partition))) if partition == name.partition => return Ok(None),
             Some(Err(KafkaError::PartitionEOF(_))) => {}
-            Some(Err(error)) if is_passing(&error) => {}
+            Some(Err(error)) if is_passing(&error, context) => {}
             Some(Err(error)) => return Err(failed(&error)),
         }
     }
@@ -208,6 +209,7 @@ fn first_of(
 /// Those that the topic has: it may have been made anew with fewer, or be gone.
 fn partitions(consumer: &BaseConsumer<Context>, topic: &str) -> Result<BTreeSet<i32>, KafkaError> {
     let metadata = consumer.fetch_metadata(Some(topic), DEADLINE)?;
+    consumer.context().clear();
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
         return Ok(BTreeSet::new());
     };

@@ -119,7 +119,8 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
 
     /// Reads one topic. One at a time, because the end-of-partition event does not name its topic.
     fn topic(&mut self, topic: &str) -> Result<End, KafkaProblem> {
-        let failed = |error: &KafkaError| KafkaProblem::from_error(format!("read topic '{topic}'"), error);
+        let context = self.consumer.context().clone();
+        let failed = |error: &KafkaError| context.problem(format!("read topic '{topic}'"), error);
         let mut ends = self.ends(topic)?;
         let mut assignment = TopicPartitionList::new();
         for (&partition, &(start, _)) in &ends {
@@ -150,7 +151,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     ends.remove(&partition);
                 }
-                Some(Err(error)) if is_passing(&error) => {}
+                Some(Err(error)) if is_passing(&error, &context) => {}
                 Some(Err(error)) => return Err(failed(&error)),
             }
         }
@@ -191,7 +192,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
         loop {
             match self.consumer.fetch_watermarks(topic, partition, self.patience()) {
                 Ok(marks) => return Ok(marks),
-                Err(error) if is_passing(&error) && Instant::now() < give_up => {
+                Err(error) if is_passing(&error, self.consumer.context()) && Instant::now() < give_up => {
                     // Nothing is assigned now; polling is a pause in which errors reach the context.
                     let _ = self.consumer.poll(PAUSE);
                 }
@@ -205,6 +206,7 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
             .consumer
             .fetch_metadata(Some(topic), self.patience())
             .map_err(|e| self.request_failed(topic, &e))?;
+        self.consumer.context().clear();
         let found = metadata.topics().iter().find(|t| t.name() == topic);
         let Some(found) = found else { return Err(KafkaProblem::UnknownTopic(topic.to_owned())) };
         if let Some(error) = found.error() {
@@ -218,19 +220,12 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
 
     fn request_failed(&self, topic: &str, error: &KafkaError) -> KafkaProblem {
         let what = format!("read topic '{topic}'");
-        match (error.rdkafka_error_code(), self.consumer.context().trouble()) {
-            (
-                Some(
-                    RDKafkaErrorCode::OperationTimedOut
-                    | RDKafkaErrorCode::BrokerTransportFailure
-                    | RDKafkaErrorCode::AllBrokersDown,
-                ),
-                Some(trouble),
-            ) => KafkaProblem::Other { what, cause: trouble.text },
+        let context = self.consumer.context();
+        match (error.rdkafka_error_code(), context.trouble()) {
             (Some(RDKafkaErrorCode::OperationTimedOut), None) => {
                 KafkaProblem::TimedOut { what, waited: self.timeout }
             }
-            _ => KafkaProblem::from_error(what, error),
+            _ => context.problem(what, error),
         }
     }
 
@@ -242,9 +237,9 @@ impl<S, F: FnMut(&mut S, Record) -> ControlFlow<()>> Reader<S, F> {
 }
 
 /// Errors that the client gets over by itself, or that concern a group that we do not join.
-pub(super) fn is_passing(error: &KafkaError) -> bool {
+pub(super) fn is_passing(error: &KafkaError, context: &Context) -> bool {
     use RDKafkaErrorCode as Code;
-    matches!(
+    let passing = matches!(
         error.rdkafka_error_code(),
         Some(
             Code::BrokerTransportFailure
@@ -257,5 +252,6 @@ pub(super) fn is_passing(error: &KafkaError) -> bool {
                 | Code::CoordinatorNotAvailable
                 | Code::NotCoordinator
         )
-    )
+    );
+    passing || context.lacks_token(error)
 }

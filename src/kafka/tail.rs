@@ -70,8 +70,9 @@ pub async fn bounds(kafka: &Kafka, verb: &str, topics: Vec<String>) -> Result<Bo
     blocking(WHAT, move || {
         let bounds = partitions(&consumer, &topics, timeout)
             .map(|partitions| bounds_of(&consumer, &partitions, timeout));
+        let bounds = bounds.map_err(|error| consumer.context().problem(WHAT, &error));
         dispose(consumer);
-        bounds.map_err(|error| KafkaProblem::from_error(WHAT, &error))
+        bounds
     })
     .await
 }
@@ -116,22 +117,22 @@ impl Tail {
                             return Ok(());
                         }
                     }
-                    Err(error) if is_passing(&error) => {
+                    Err(error) if is_passing(&error, self.consumer.context()) => {
                         tracing::warn!(
                             "cannot look for new partitions, and goes on with those there are: {error}"
                         );
                     }
-                    Err(error) => return Err(KafkaProblem::from_error("look for partitions", &error)),
+                    Err(error) => return Err(self.consumer.context().problem("look for partitions", &error)),
                 }
             }
             let heard = match self.consumer.poll(POLL) {
                 None => Heard::Silence,
                 Some(Ok(message)) => Heard::Record(convert::record(&message, message.topic().into())),
-                Some(Err(error)) if is_passing(&error) => {
+                Some(Err(error)) if is_passing(&error, self.consumer.context()) => {
                     self.consumer.context().error(error.clone(), &error.to_string());
                     Heard::Silence
                 }
-                Some(Err(error)) => return Err(KafkaProblem::from_error("read", &error)),
+                Some(Err(error)) => return Err(self.consumer.context().problem("read", &error)),
             };
             if visit(heard).is_break() {
                 return Ok(());
@@ -163,6 +164,7 @@ fn partitions(
     timeout: Duration,
 ) -> Result<BTreeSet<TopicPartition>, KafkaError> {
     let metadata = consumer.fetch_metadata(None, timeout)?;
+    consumer.context().clear();
     let wanted = metadata
         .topics()
         .iter()
@@ -196,8 +198,8 @@ fn bounds_of(
 }
 
 /// Errors that the client gets over by itself, or that concern a group that we do not join.
-fn is_passing(error: &KafkaError) -> bool {
-    !matches!(
+fn is_passing(error: &KafkaError, context: &Context) -> bool {
+    let lasting = matches!(
         error.rdkafka_error_code(),
         None | Some(
             RDKafkaErrorCode::Fatal
@@ -206,5 +208,6 @@ fn is_passing(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::ClusterAuthorizationFailed
         )
-    )
+    );
+    !lasting || context.lacks_token(error)
 }

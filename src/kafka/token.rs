@@ -3,6 +3,7 @@
 //! Decides nothing about a token: that is for the broker.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -60,6 +61,8 @@ fn asked(config: &mut ClientConfig, endpoint: &TokenEndpoint) -> Result<(), Kafk
         .set("sasl.oauthbearer.client.id", &endpoint.client_id)
         .set("sasl.oauthbearer.client.secret", secret.expose_secret());
     if let Some(scope) = &endpoint.scope {
+        // librdkafka puts it as it is into a form.
+        let scope: String = url::form_urlencoded::byte_serialize(scope.as_bytes()).collect();
         config.set("sasl.oauthbearer.scope", scope);
     }
     if let Some(path) = &endpoint.ca_file {
@@ -90,11 +93,40 @@ fn reached_without_proxy(env: impl Fn(&str) -> Option<String>) -> Result<(), Str
     if given(&["http_proxy", "all_proxy", "ALL_PROXY"]).is_none() {
         return Ok(());
     }
-    let without = given(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
-    match without.split([',', ' ']).any(|host| ["*", "127.0.0.1", "127.0.0.0/8"].contains(&host)) {
+    match given(&["no_proxy", "NO_PROXY"]).is_some_and(|without| exempts_loopback(&without)) {
         true => Ok(()),
         false => Err("the token would go by way of the proxy that http_proxy or all_proxy names; add 127.0.0.1 to no_proxy"
             .to_owned()),
+    }
+}
+
+/// Whether libcurl goes past the proxy to 127.0.0.1. A `*` stands for everything only by itself, and what comes after a blank
+/// without a comma is not read.
+fn exempts_loopback(no_proxy: &str) -> bool {
+    if no_proxy == "*" {
+        return true;
+    }
+    for entry in no_proxy.split(',') {
+        let mut words = entry.split([' ', '\t']).filter(|word| !word.is_empty());
+        if words.next().is_some_and(is_loopback_network) {
+            return true;
+        }
+        if words.next().is_some() {
+            return false;
+        }
+    }
+    false
+}
+
+/// 127.0.0.1, or a network that it is in. Nothing, or 0, for the bits means all of them.
+fn is_loopback_network(entry: &str) -> bool {
+    let (network, bits) = entry.split_once('/').unwrap_or((entry, "32"));
+    let (Ok(network), Ok(bits)) = (network.parse::<Ipv4Addr>(), bits.parse::<u32>()) else { return false };
+    let apart = network.to_bits() ^ Ipv4Addr::LOCALHOST.to_bits();
+    match bits {
+        0 => apart == 0,
+        1..=32 => apart >> (32 - bits) == 0,
+        _ => false,
     }
 }
 

@@ -92,8 +92,9 @@ pub struct Capacity {
 /// Bytes in Kafka, all replicas together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Disk {
-    pub input: f64,
-    pub rungs: f64,
+    /// What is kept for ever has no bound, and is absent.
+    pub input: Option<f64>,
+    pub rungs: Option<f64>,
     /// What dead letters add in a day.
     pub dead_per_day: f64,
     /// When they are as many as there will be; for ever more when absent.
@@ -204,8 +205,8 @@ fn disk(work: &Work, set: &Set, odds: &Odds) -> Disk {
     let of = |rate: f64, more: u64| rate * (work.record + more) as f64 * replicas;
     let dead = of(work.rate * odds.dead, VERDICT);
     Disk {
-        input: of(work.rate, 0) * set.retention,
-        rungs: of(work.rate * odds.retries, CONTROL) * set.waiting_retention,
+        input: set.retention.map(|kept| of(work.rate, 0) * kept),
+        rungs: set.waiting_retention.map(|kept| of(work.rate * odds.retries, CONTROL) * kept),
         dead_per_day: dead * DAY,
         dead: set.dlq_retention.map(|kept| dead * kept),
     }
@@ -256,6 +257,16 @@ fn advice(work: &Work, set: &Set, capacity: &Capacity, needed: u64) -> Vec<Strin
             "the backlog never becomes less: new records come as fast as they can be done, or faster"
                 .to_owned(),
         );
+    }
+    if capacity.disk.input.is_none() {
+        advice.push("the input is kept for ever, and its disk has no bound: `retention` of the pipeline gives it one, unless the topic is another pipeline's as well".to_owned());
+    }
+    if work.failing > 0.0 && set.code.is_none() && !set.others.is_empty() {
+        let others = set.others.iter().map(|(code, waits)| format!("{code} (up to {waits} waits)"));
+        advice.push(format!(
+            "these have limits of their own, and --code counts with them: {}",
+            others.collect::<Vec<_>>().join(", ")
+        ));
     }
     if capacity.disk.dead.is_none() && capacity.dead_per_day >= 1.0 {
         advice.push("dead letters are kept for ever: `dlq_retention` bounds them, `lazaret sweep` and `lazaret archive` empty them".to_owned());

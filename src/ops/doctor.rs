@@ -15,7 +15,7 @@ use super::dlq::explain::span;
 use super::redrive::checks::asked_provider;
 use super::topics::{self, Change};
 use super::{lag, schemas};
-use crate::config::{Asks, Config};
+use crate::config::{Asks, Config, in_the_clear};
 use crate::flow::Topology;
 use crate::kafka::client::reach;
 use crate::ledger::LedgerReader;
@@ -85,7 +85,11 @@ async fn kafka(config: &Config) -> Vec<Finding> {
     };
     let answer =
         format!("{} broker(s), answered in {} ms", cluster.brokers.len(), asked.elapsed().as_millis());
-    let mut found = vec![Finding::ok("kafka", bootstrap, answer)];
+    let mut found = vec![Finding::ok("kafka", bootstrap.clone(), answer)];
+    found.extend(
+        in_the_clear(&config.kafka)
+            .map(|open| Finding::ok("kafka", bootstrap, open.message).bad(Health::Warning, open.hint)),
+    );
     let topics = topics(config).await;
     let are_there = topics.health != Health::Failed;
     found.push(topics);

@@ -5,6 +5,7 @@
 //! that fail always are, so an attempt is noted as plain data first. What is kept goes through a bounded queue to a task of
 //! its own: no record ever waits for a collector.
 
+mod answers;
 mod attempt;
 mod calls;
 mod conventions;

@@ -92,6 +92,9 @@ impl Hands {
         if let Some(what) = held.what.take().filter(|_| held.is_produced()) {
             self.kit.tally.published(&what, held.records().len());
             told(&mut held, &self.kit, &what);
+            if let Some(work) = &mut held.work {
+                traced::left(&self.kit, work);
+            }
         }
     }
 
@@ -308,7 +311,10 @@ impl Hands {
 
     /// The engine has forgotten the record: the ledger is told where it went, or that nobody has it.
     fn hand_back(&mut self, slot: SlotId, mut work: Box<Work>) {
-        traced::released(&self.kit, &mut work);
+        match work.produced {
+            true => traced::left(&self.kit, &mut work),
+            false => traced::released(&self.kit, &mut work),
+        }
         if work.lease.is_none() {
             return;
         }

@@ -63,7 +63,6 @@ pub async fn prepare(kit: &Kit, work: &mut Work, what: &Publish) -> Result<(), R
         }
     };
     work.prepared = Some(prepared);
-    traced::prepared(kit, work, what);
     Ok(())
 }
 

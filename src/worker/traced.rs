@@ -67,19 +67,24 @@ pub fn decided(kit: &Kit, work: &mut Work, what: &Publish) {
     };
     if is_new {
         begin(kit, work);
+        if let Some(attempt) = &mut work.attempt {
+            attempt.over(kit.clock.now(), None);
+        }
     }
 }
 
-/// The record is made ready to go there.
-pub fn prepared(kit: &Kit, work: &mut Work, what: &Publish) {
-    let Some(mut attempt) = work.attempt.take() else { return };
-    let id = match work.prepared.as_ref().map(|prepared| &prepared.end) {
-        Some(LedgerEnd::Dead { dead_letter, .. }) => dead_letter.as_str(),
-        _ => "",
-    };
-    let told = match of(what) {
-        Some(End::Dead { fault, .. }) => Some(End::Dead { id, fault }),
-        told => told,
+/// Kafka has what the record became.
+pub fn left(kit: &Kit, work: &mut Work) {
+    let (Some(mut attempt), Some(prepared)) = (work.attempt.take(), &work.prepared) else { return };
+    let failed = attempt.failed().cloned();
+    let told = match &prepared.end {
+        LedgerEnd::Done => Some(End::Ok),
+        LedgerEnd::Waiting { due, fault, .. } => Some(End::Retry { due: *due, fault }),
+        LedgerEnd::Dead { dead_letter: id, fault, .. } => Some(End::Dead { id, fault }),
+        LedgerEnd::Discarded { .. } => Some(End::Discarded),
+        // Most of them were not run.
+        LedgerEnd::Parked { .. } if !attempt.is_told() => Some(End::Parked { fault: failed.as_ref() }),
+        LedgerEnd::Parked { .. } | LedgerEnd::Released { .. } => None,
     };
     if let Some(told) = told {
         tell(kit, work, &mut attempt, &told);

@@ -38,11 +38,15 @@
 {{- define "lazaret.kedaNames" -}}
 {{- $security := (include "lazaret.config" . | fromYaml).kafka.security | default dict -}}
 {{- $endpoint := dig "token" "endpoint" dict $security -}}
+{{- /* It takes lists of both apart by commas, and the configuration has none in an extension; a scope's parts stand by themselves. */ -}}
+{{- $extensions := list -}}
+{{- range $key, $value := $endpoint.extensions -}}{{- $extensions = append $extensions (printf "%s=%s" $key $value) -}}{{- end -}}
 {{- $names := dict -}}
 {{- range $name, $of := dict
   "kafka-username" (dict "parameter" "username" "value" ($security.username | default $endpoint.client_id))
   "kafka-token-url" (dict "parameter" "oauthTokenEndpointUri" "value" $endpoint.url)
-  "kafka-token-scope" (dict "parameter" "scopes" "value" $endpoint.scope)
+  "kafka-token-scope" (dict "parameter" "scopes" "value" ($endpoint.scope | default "" | splitList " " | compact | join ","))
+  "kafka-token-extensions" (dict "parameter" "oauthExtensions" "value" (join "," $extensions))
 -}}
 {{- if $of.value -}}{{- $_ := set $names $name $of -}}{{- end -}}
 {{- end -}}

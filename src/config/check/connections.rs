@@ -1,13 +1,11 @@
-//! Rules about what Lazaret talks to: Kafka and how it logs in, the registry, the providers, its own address.
+//! Rules about what Lazaret talks to: Kafka, the registry, the providers, its own address.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::{Findings, access};
+use super::{Findings, access, security};
 use crate::config::address::{AddressError, http_address};
-use crate::config::model::{
-    Config, GroupProtocol, Kafka, Postgres, Protocol, Secret, Security, TokenEndpoint, TokenSource,
-};
+use crate::config::model::{Config, GroupProtocol, Kafka, Postgres, Secret};
 use crate::config::properties::{CLASSIC_ONLY, reserved};
 use crate::config::units::Span;
 
@@ -19,13 +17,10 @@ const SCHEMA_MAX: usize = 63;
 const CONNECTIONS_MAX: u32 = 64;
 /// Longest name of a currency.
 const CURRENCY_MAX: usize = 12;
-/// Logs in by a token.
-const OAUTHBEARER: &str = "OAUTHBEARER";
-const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
 
 pub fn check(config: &Config, found: &mut Findings) {
     kafka(&config.kafka, found);
-    security(&config.kafka.security, found);
+    security::check(&config.kafka, found);
     if let Some(registry) = &config.registry {
         url(&registry.url, "registry.url", found);
         login(&registry.username, &registry.password, "registry", found);
@@ -144,82 +139,11 @@ fn membership(kafka: &Kafka, found: &mut Findings) {
     }
 }
 
-fn security(security: &Security, found: &mut Findings) {
-    let path = "kafka.security";
-    let sasl = matches!(security.protocol, Protocol::SaslPlaintext | Protocol::SaslSsl);
-    let tls = matches!(security.protocol, Protocol::Ssl | Protocol::SaslSsl);
-    let by_token = security.mechanism.as_deref() == Some(OAUTHBEARER);
-    // Name, given, used by the protocol, needed.
-    let given = [
-        ("mechanism", security.mechanism.is_some(), sasl, true),
-        ("username", security.username.is_some(), sasl, !by_token),
-        ("password", security.password.is_some(), sasl, !by_token),
-        ("token", security.token.is_some(), sasl, by_token),
-        ("ca_file", security.ca_file.is_some(), tls, false),
-        ("certificate_file", security.certificate_file.is_some(), tls, false),
-        ("key_file", security.key_file.is_some(), tls, false),
-    ];
-    for (name, is_given, is_used, is_needed) in given {
-        if sasl && is_needed && !is_given {
-            let hint = match name {
-                "mechanism" => format!("add 'mechanism: …'; known are {}", MECHANISMS.join(", ")),
-                "password" => "add 'password: { env: VARIABLE }' or 'password: { file: PATH }'".to_owned(),
-                "token" => {
-                    "add 'token: { file: PATH }', or 'token: { endpoint: … }' with url, client_id and \
-                            client_secret"
-                        .to_owned()
-                }
-                _ => "add 'username: …'".to_owned(),
-            };
-            found.error(path, format!("SASL needs a {name}"), hint);
-        }
-        if is_given && !is_used {
-            let needed = if tls || ["ca_file", "certificate_file", "key_file"].contains(&name) {
-                "ssl or sasl_ssl"
-            } else {
-                "sasl_ssl or sasl_plaintext"
-            };
-            found.error(
-                format!("{path}.{name}"),
-                format!("'{name}' has no effect with this protocol"),
-                format!("set 'protocol' to {needed}, or remove it"),
-            );
-        } else if is_given && !is_needed && ["username", "password", "token"].contains(&name) {
-            let hint = match by_token {
-                true => "remove it: who we are stands in the token".to_owned(),
-                false => format!("set 'mechanism' to {OAUTHBEARER}, or remove it"),
-            };
-            found.error(
-                format!("{path}.{name}"),
-                format!("'{name}' has no effect with this mechanism"),
-                hint,
-            );
-        }
-    }
-    if let Some(mechanism) = security.mechanism.as_deref().filter(|m| !MECHANISMS.contains(m)) {
-        let hint = crate::config::suggest::hint(mechanism, "known are", MECHANISMS);
-        found.error(format!("{path}.mechanism"), format!("'{mechanism}' is not a mechanism"), hint);
-    }
-    if security.certificate_file.is_some() != security.key_file.is_some() {
-        found.error(path, "a client certificate and its key go together", "give both, or neither");
-    }
-    if let Some(TokenSource::Endpoint(endpoint)) = &security.token {
-        token_endpoint(endpoint, &format!("{path}.token.endpoint"), found);
-    }
-}
-
-fn token_endpoint(endpoint: &TokenEndpoint, path: &str, found: &mut Findings) {
-    url(&endpoint.url, &format!("{path}.url"), found);
-    if endpoint.client_id.is_empty() {
-        found.error(format!("{path}.client_id"), "it is empty", "write the name that the issuer knows us by");
-    }
-    for (name, value) in &endpoint.extensions {
-        // What librdkafka takes a list of them apart by.
-        let is_plain = |text: &str| !text.is_empty() && !text.contains([',', '=']) && text.is_ascii();
-        if !name.chars().all(|c| c.is_ascii_alphabetic()) || !is_plain(name) || !is_plain(value) {
-            let hint = "write letters only in the name, and neither ',' nor '=' in the value";
-            found.error(format!("{path}.extensions.{name}"), "this is not an extension", hint);
-        }
+/// A host name, or an address with or without brackets.
+pub fn is_this_machine(host: &str) -> bool {
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost",
     }
 }
 
@@ -264,14 +188,11 @@ pub fn is_loopback(listen: &str, path: &str, example: &str, found: &mut Findings
         );
         return None;
     };
-    Some(match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => host == "localhost",
-    })
+    Some(is_this_machine(host))
 }
 
 /// `host:port` or `[v6]:port`.
-fn host_and_port(text: &str) -> Option<(&str, u16)> {
+pub fn host_and_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let bare = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
     let clean = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');

@@ -8,11 +8,13 @@ mod connections;
 mod models;
 mod order;
 mod retry;
+mod security;
 mod stages;
 mod sweep;
 mod topics;
 
 pub use access::is_safe;
+pub use security::in_the_clear;
 
 use super::model::sweep::Rule;
 use super::model::{Config, Pipeline};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::load::load_text;
+use crate::config::model::Protocol;
 
 fn config(pipelines: &str) -> Config {
     let text = format!(
@@ -45,6 +46,29 @@ fn an_ipv6_loopback_address_is_loopback() {
     {
         config.http.listen = listen.into();
         assert_eq!(check(&config).len(), found, "{listen}");
+    }
+}
+
+#[test]
+fn a_login_that_leaves_the_machine_as_it_is_is_told_of_and_no_other() {
+    let mut config = config(&pipeline("a", "in", "out"));
+    let mut told = |protocol, mechanism: &str, bootstrap: &str| {
+        config.kafka.bootstrap = bootstrap.into();
+        config.kafka.security.protocol = protocol;
+        config.kafka.security.mechanism = Some(mechanism.into());
+        in_the_clear(&config.kafka).map(|open| open.message)
+    };
+    let (open, tls) = (Protocol::SaslPlaintext, Protocol::SaslSsl);
+    let message = told(open, "PLAIN", "localhost:9092, kafka:9092").expect("a warning");
+    assert!(message.starts_with("the password goes to kafka:9092"), "{message}");
+    assert!(told(open, "OAUTHBEARER", "10.0.0.1:9092").is_some_and(|told| told.starts_with("the token")));
+    for (protocol, mechanism, bootstrap) in [
+        (open, "PLAIN", "localhost:9092,127.0.0.1:9093,[::1]:9094"),
+        (open, "SCRAM-SHA-512", "kafka:9092"),
+        (tls, "PLAIN", "kafka:9092"),
+        (tls, "OAUTHBEARER", "kafka:9092"),
+    ] {
+        assert_eq!(told(protocol, mechanism, bootstrap), None, "{mechanism} {bootstrap}");
     }
 }
 

@@ -9,7 +9,7 @@ fn endpoint(secret: Secret) -> TokenEndpoint {
         url: "https://id.example/token".into(),
         client_id: "lazaret".into(),
         client_secret: secret,
-        scope: Some("kafka".into()),
+        scope: Some("kafka api://broker/.default a&b".into()),
         ca_file: None,
         extensions: [("logicalCluster".to_owned(), "lkc-1".to_owned()), ("pool".into(), "p 2".into())].into(),
     }
@@ -32,7 +32,7 @@ fn an_endpoint_becomes_what_librdkafka_calls_it_and_a_client_can_be_made() {
         ("sasl.oauthbearer.method", "oidc"),
         ("sasl.oauthbearer.client.id", "lazaret"),
         ("sasl.oauthbearer.client.secret", "s3cret"),
-        ("sasl.oauthbearer.scope", "kafka"),
+        ("sasl.oauthbearer.scope", "kafka+api%3A%2F%2Fbroker%2F.default+a%26b"),
         ("sasl.oauthbearer.extensions", "logicalCluster=lkc-1,pool=p 2"),
     ] {
         assert_eq!(config.get(name), Some(value), "{name}");
@@ -64,8 +64,21 @@ fn a_proxy_must_not_get_the_token_of_a_file() {
     assert!(of(&[]) && of(&[("http_proxy", "")]) && of(&[("https_proxy", "http://proxy:3128")]));
     assert!(!of(&[("http_proxy", "http://proxy:3128")]) && !of(&[("ALL_PROXY", "http://proxy:3128")]));
     let with = |without| of(&[("http_proxy", "http://proxy:3128"), ("NO_PROXY", without)]);
-    assert!(with("localhost,127.0.0.1") && with("*") && with(".svc 127.0.0.0/8"));
+    assert!(with("localhost,127.0.0.1") && with("*") && with(".svc, 127.0.0.0/8 ,id.example"));
     assert!(!with("localhost,10.0.0.0/8"));
+}
+
+#[test]
+fn a_list_of_hosts_without_proxy_is_read_as_libcurl_reads_it() {
+    for all in ["*", "127.0.0.1", "a,,127.0.0.1/32", "a\t,127.1.2.3/8", "127.0.0.1/0", "127.0.0.0/31,b"] {
+        assert!(exempts_loopback(all), "{all}");
+    }
+    // It asks the proxy in each of these cases, however they look.
+    for none in ["", "localhost", "a,*", "*,a", " *", "127.0.0.2", "127.0.0.1/33", "0.0.0.0/0", "127.", "::1"]
+    {
+        assert!(!exempts_loopback(none), "{none}");
+    }
+    assert!(!exempts_loopback("localhost 127.0.0.1"), "what comes after a blank is not read");
 }
 
 #[tokio::test]

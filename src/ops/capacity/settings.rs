@@ -1,5 +1,6 @@
 //! What of a configuration matters for how much a stage can do. Pure.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,16 +27,20 @@ pub struct Set {
     pub held: u64,
     pub partitions: u32,
     pub replication: u32,
-    /// How long topics keep records, seconds: the input, the rungs, the dead letters (for ever when absent).
-    pub retention: f64,
-    pub waiting_retention: f64,
+    /// How long topics keep records, seconds, for ever when absent: the input, the rungs, the dead letters.
+    pub retention: Option<f64>,
+    pub waiting_retention: Option<f64>,
     pub dlq_retention: Option<f64>,
-    /// The waits of a record that fails again and again, seconds.
+    /// What records fail with; what has no limits of its own when absent.
+    pub code: Option<Code>,
+    /// The waits of a record that fails with it again and again, seconds.
     pub waits: Vec<f64>,
+    /// How many waits the codes allow that have limits of their own.
+    pub others: BTreeMap<Code, usize>,
 }
 
-/// Where the topics of a stage, and the stage, are configured.
-pub fn set(config: &Config, pipeline: &str, stage: &str) -> Option<Set> {
+/// Where the topics of a stage, and the stage, are configured. `code`: what its records fail with.
+pub fn set(config: &Config, pipeline: &str, stage: &str, code: Option<Code>) -> Option<Set> {
     let configured = config.pipelines.get(pipeline)?;
     let of_stage = configured.stage(stage)?;
     let topology = Topology::derive(config);
@@ -51,18 +56,23 @@ pub fn set(config: &Config, pipeline: &str, stage: &str) -> Option<Set> {
         held: u64::try_from(bytes.saturating_add(held_waiting)).unwrap_or(u64::MAX),
         partitions: input.partitions,
         replication: input.replication.unwrap_or(REPLICATION),
-        retention: keeps(input).unwrap_or_default(),
-        waiting_retention: waiting.unwrap_or_default(),
+        retention: keeps(input),
+        waiting_retention: waiting,
         dlq_retention: keeps(dlq),
-        waits: waits(ladder),
+        code,
+        waits: waits(&ladder, code),
+        others: ladder.overrides.keys().map(|code| (*code, waits(&ladder, Some(*code)).len())).collect(),
     })
 }
 
 /// The waits that the ladder gives a record that fails at once, again and again, without what is spread at random.
-fn waits(ladder: Ladder) -> Vec<f64> {
-    let ladder = Ladder { jitter: 0.0, ..ladder };
+fn waits(ladder: &Ladder, code: Option<Code>) -> Vec<f64> {
+    let mut ladder = Ladder { jitter: 0.0, ..ladder.clone() };
+    if code.is_none() {
+        ladder.overrides.clear();
+    }
     let (first, mut now) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-    let fault = Fault::new(Code::LlmServerError, "");
+    let fault = Fault::new(code.unwrap_or(Code::StageFailed), "");
     let mut waits = Vec::new();
     for failures in 0..WAITS_MAX {
         let past = Past { failures, first_failure: Some(first), seed: 0 };

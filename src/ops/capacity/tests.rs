@@ -1,7 +1,10 @@
 //! Examples that were computed by hand.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::config::Config;
+use crate::flow::Code;
 
 fn work() -> Work {
     Work {
@@ -24,10 +27,12 @@ fn set() -> Set {
         held: 80 << 20,
         partitions: 6,
         replication: 3,
-        retention: 7.0 * DAY,
-        waiting_retention: 7.0 * DAY,
+        retention: Some(7.0 * DAY),
+        waiting_retention: Some(7.0 * DAY),
         dlq_retention: None,
+        code: None,
         waits: vec![1.0, 10.0, 60.0],
+        others: BTreeMap::new(),
     }
 }
 
@@ -131,9 +136,9 @@ fn kafka_keeps_what_came_for_its_time_in_every_replica() {
     let half = Work { failing: 0.5, ..work() };
     let disk = plan(&half, &set(), None).disk;
     // 50 × 4 KiB × 3 × 7 days.
-    assert!(near(disk.input, 50.0 * 4096.0 * 3.0 * 7.0 * 86_400.0));
+    assert!(near(disk.input.unwrap(), 50.0 * 4096.0 * 3.0 * 7.0 * 86_400.0));
     // 0.875 waits of a record, of 5 KiB each.
-    assert!(near(disk.rungs, 50.0 * 0.875 * 5120.0 * 3.0 * 7.0 * 86_400.0));
+    assert!(near(disk.rungs.unwrap(), 50.0 * 0.875 * 5120.0 * 3.0 * 7.0 * 86_400.0));
     // 0.0625 of them dead, of 14 KiB each.
     assert!(near(disk.dead_per_day, 50.0 * 0.0625 * 14_336.0 * 3.0 * 86_400.0));
     assert_eq!(disk.dead, None);
@@ -165,11 +170,38 @@ fn the_configuration_says_the_rest() {
     assert_eq!(set.waits, [1.0, 3.0, 9.0], "four attempts have three waits between them");
     assert_eq!(
         (set.retention, set.waiting_retention, set.dlq_retention),
-        (2.0 * DAY, 7.0 * DAY, Some(30.0 * DAY))
+        (Some(2.0 * DAY), Some(7.0 * DAY), Some(30.0 * DAY))
     );
-    assert_eq!(super::set(&config, "a", "no-such"), None);
+    assert_eq!(super::set(&config, "a", "no-such", None), None);
+}
+
+#[test]
+fn what_fails_with_a_code_that_has_limits_of_its_own_waits_by_these() {
+    let text = "version: 1\nkafka: { bootstrap: 'localhost:9092' }\nproviders: { p: { base_url: 'http://127.0.0.1/v1' } }\n\
+                pipelines:\n  a:\n    input: { topic: in }\n    output: { topic: out }\n    \
+                retry: { max_attempts: 4, base: 1s, factor: 3, rungs: [1s, 5s, 1m], \
+                overrides: { llm.server_error: { max_attempts: 2 } } }\n    \
+                stages:\n      - { name: embed, kind: { embed: { provider: p, model: m } } }\n";
+    let config = Config::parse(text, "lazaret.yaml").expect("a configuration");
+    let all = set_of(&config);
+    assert_eq!(all.waits, [1.0, 3.0, 9.0]);
+    assert_eq!(all.others, BTreeMap::from([(Code::LlmServerError, 1)]));
+    let one = super::set(&config, "a", "embed", Some(Code::LlmServerError)).expect("a stage");
+    assert_eq!(one.waits, [1.0]);
+    let failing = Work { failing: 0.1, ..work() };
+    let is_said = |set: &Set| {
+        plan(&failing, set, None).advice.iter().any(|line| line.contains("llm.server_error (up to 1"))
+    };
+    assert!(is_said(&all) && !is_said(&one));
+}
+
+#[test]
+fn what_is_kept_for_ever_has_no_bound_and_is_not_nothing() {
+    let for_ever = plan(&work(), &Set { retention: None, ..set() }, None);
+    assert_eq!(for_ever.disk.input, None);
+    assert!(for_ever.advice.iter().any(|line| line.contains("kept for ever")), "{:?}", for_ever.advice);
 }
 
 fn set_of(config: &Config) -> Set {
-    super::set(config, "a", "embed").expect("a stage")
+    super::set(config, "a", "embed", None).expect("a stage")
 }

@@ -52,6 +52,8 @@ pub enum End<'a> {
     Dead { id: &'a str, fault: &'a Fault },
     /// The stage pauses, and tries it again.
     Paused { fault: &'a Fault },
+    /// It waits behind an earlier record of its key, though it was run.
+    Parked { fault: Option<&'a Fault> },
     /// Somebody gave it up.
     Discarded,
     /// It was handed back before anything became of it.
@@ -65,6 +67,7 @@ impl<'a> End<'a> {
             End::Retry { .. } => "retry",
             End::Dead { .. } => "dlq",
             End::Paused { .. } => "paused",
+            End::Parked { .. } => "parked",
             End::Discarded => "discarded",
             End::Released { .. } => "released",
         }
@@ -73,7 +76,7 @@ impl<'a> End<'a> {
     pub(super) fn fault(&self) -> Option<&'a Fault> {
         match self {
             End::Retry { fault, .. } | End::Dead { fault, .. } | End::Paused { fault } => Some(fault),
-            End::Released { fault } => *fault,
+            End::Parked { fault } | End::Released { fault } => *fault,
             End::Ok | End::Discarded => None,
         }
     }

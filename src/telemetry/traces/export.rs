@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Together;
+use super::answers::{Heard, Listening, Rejected};
 use super::settings::{Settings, SettingsError};
 use crate::telemetry::metrics::{self, SpanEnd};
 
@@ -30,12 +31,14 @@ pub struct Export {
 impl Export {
     /// Asks the collector for nothing yet.
     pub fn open(settings: &Settings, instance: &str) -> Result<Self, SettingsError> {
-        let exporter = exporter(settings, instance)?;
+        let heard = Heard::default();
+        let exporter = exporter(settings, instance, heard.clone())?;
         metrics::spans_known();
         let (queue, waiting) = mpsc::channel(settings.queue_max);
         let stop = CancellationToken::new();
         let sending = Sending {
             exporter,
+            heard,
             waiting,
             stop: stop.clone(),
             batch_max: settings.batch_max,
@@ -71,7 +74,7 @@ impl Drop for Export {
     }
 }
 
-fn exporter(settings: &Settings, instance: &str) -> Result<SpanExporter, SettingsError> {
+fn exporter(settings: &Settings, instance: &str, heard: Heard) -> Result<SpanExporter, SettingsError> {
     let wrong = |error: &dyn std::error::Error| SettingsError::Client {
         endpoint: settings.endpoint.clone(),
         cause: error.to_string(),
@@ -85,7 +88,7 @@ fn exporter(settings: &Settings, instance: &str) -> Result<SpanExporter, Setting
         client = client.no_proxy();
     }
     let client = client.build().map_err(|error| wrong(&error))?;
-    let builder = SpanExporter::builder().with_http().with_http_client(client);
+    let builder = SpanExporter::builder().with_http().with_http_client(Listening { client, heard });
     let builder = builder.with_protocol(Protocol::HttpBinary).with_timeout(settings.timeout);
     let mut exporter = builder.build().map_err(|error| wrong(&error))?;
     exporter.set_resource(&resource(instance));
@@ -112,6 +115,7 @@ fn resource(instance: &str) -> Resource {
 /// The task.
 struct Sending {
     exporter: SpanExporter,
+    heard: Heard,
     waiting: Receiver<SpanData>,
     stop: CancellationToken,
     batch_max: usize,
@@ -124,16 +128,32 @@ impl Sending {
         while let Some(batch) = self.batch().await {
             let spans = batch.len();
             match self.exporter.export(batch).await {
-                Ok(()) => {
-                    metrics::spans(SpanEnd::Exported, spans);
-                    self.complaint.over();
-                }
+                Ok(()) => self.taken(spans),
                 Err(error) => {
                     metrics::spans(SpanEnd::Failed, spans);
-                    self.complaint.about(spans, &error.to_string(), Instant::now());
+                    let cause = format!(
+                        "the collector does not take them ({error}); does it listen there, and for OTLP over HTTP?"
+                    );
+                    self.complaint.about(spans, &cause, Instant::now());
                 }
             }
         }
+    }
+
+    /// The request was taken, and all in it but what the collector has told.
+    fn taken(&mut self, spans: usize) {
+        let Some(Rejected { spans: rejected, cause }) = self.heard.take() else {
+            metrics::spans(SpanEnd::Exported, spans);
+            return self.complaint.over();
+        };
+        let rejected = rejected.min(spans);
+        metrics::spans(SpanEnd::Exported, spans - rejected);
+        metrics::spans(SpanEnd::Failed, rejected);
+        let cause = match cause.as_str() {
+            "" => "the collector rejects them, and does not say why".to_owned(),
+            cause => format!("the collector rejects them: {cause}"),
+        };
+        self.complaint.about(rejected, &cause, Instant::now());
     }
 
     /// Spans that are sent together: as many as may be, or what has come by the time that the first has waited long enough.
@@ -176,12 +196,7 @@ impl Complaint {
         self.lost += spans;
         if self.last.is_none_or(|last| now.saturating_duration_since(last) >= COMPLAIN_EVERY) {
             let (endpoint, lost) = (self.endpoint.as_str(), std::mem::take(&mut self.lost));
-            tracing::warn!(
-                endpoint,
-                lost,
-                "spans are lost, because the collector does not take them ({cause}); does it listen there, and for OTLP \
-                 over HTTP?"
-            );
+            tracing::warn!(endpoint, lost, "spans are lost, because {cause}");
             (self.last, self.is_told) = (Some(now), true);
         }
     }

@@ -95,7 +95,7 @@ impl Spans {
         match end {
             End::Retry { due, .. } => attributes.push(KeyValue::new(names::RETRY_DUE, rfc3339(*due))),
             End::Dead { id, .. } => attributes.push(KeyValue::new(names::DLQ_ID, (*id).to_owned())),
-            End::Ok | End::Paused { .. } | End::Discarded | End::Released { .. } => {}
+            End::Ok | End::Paused { .. } | End::Parked { .. } | End::Discarded | End::Released { .. } => {}
         }
         attributes
     }

@@ -90,6 +90,7 @@ fn what_fails_is_kept_whoever_says_otherwise_and_so_is_what_has_failed_or_was_se
     }
     assert_eq!(unseen(fresh).run(&End::Released { fault: None }, |_| ()).1.len(), 0);
     assert_eq!(unseen(fresh).run(&End::Released { fault: Some(fault) }, |_| ()).1.len(), 1);
+    assert_eq!(unseen(fresh).run(&End::Parked { fault: Some(fault) }, |_| ()).1.len(), 1);
     assert_eq!(unseen(|trail| trail.attempt = 1).run(&End::Ok, |_| ()).1.len(), 1);
     assert_eq!(unseen(|trail| trail.redrives = 1).run(&End::Ok, |_| ()).1.len(), 1);
 }

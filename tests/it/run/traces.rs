@@ -9,7 +9,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -383,6 +385,39 @@ async fn a_collector_that_is_not_there_costs_a_line_and_nothing_else() {
     assert_eq!(complaints.len(), 1, "{complaints:#?}");
     assert!(complaints[0]["endpoint"].as_str().is_some_and(|shown| shown.starts_with(&endpoint)));
     assert!(!log.contains("s3cr3t"), "headers are secrets");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_that_the_collector_rejects_are_lost_and_the_others_of_the_request_are_not() {
+    let Some(mut rig) = Rig::new("traces-rejected", EMBED, "").await else { return };
+    let partial = ExportTracePartialSuccess { rejected_spans: 1, error_message: "it is\ntoo old".into() };
+    let answer = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+    let router = Router::new().route("/v1/traces", post(async move || answer.clone()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    rig.environment.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint);
+    rig.environment.insert("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "500".to_owned());
+    let mut worker = rig.worker(&[]).await;
+    rig.send(super::jobs(&rig.topic("in"), 40)).await;
+    eventually("all are indexed", async || (rig.jobs("index", "done").await == 40).then_some(())).await;
+    let told = async || {
+        let metrics = worker.metrics().await;
+        let of = |end: &str| {
+            let name = format!("lazaret_trace_spans_total{{end=\"{end}\"}} ");
+            let told = metrics.lines().find_map(|line| line.strip_prefix(&name));
+            told.and_then(|spans| spans.parse::<u64>().ok()).filter(|spans| *spans > 0)
+        };
+        of("failed").zip(of("exported"))
+    };
+    let (failed, exported) = eventually("spans are counted", told).await;
+    assert!(failed < exported, "one of each request: {failed} of {exported}");
+    let log = worker.log();
+    assert!(worker.terminate().await.success());
+    let complaints = lines(&log, "spans are lost");
+    assert_eq!(complaints.len(), 1, "{complaints:#?}");
+    let message = complaints[0]["message"].as_str().unwrap_or_default();
+    assert!(message.ends_with("the collector rejects them: it is too old"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

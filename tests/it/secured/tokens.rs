@@ -1,11 +1,13 @@
 //! Logging in by a token: of a token endpoint in this process that issues what the broker believes, and out of a file.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
@@ -20,6 +22,8 @@ use serde_json::json;
 use super::{Secured, fails, passage};
 use crate::rig::{Rig, eventually, jwt};
 use crate::run::EMBED;
+use lazaret::config::{Config, Size};
+use lazaret::kafka::tail::{Heard, Tailing, tail};
 
 /// What the issuer knows the client by, and what must not be seen anywhere.
 const SECRET: &str = "client-secret-0815";
@@ -51,11 +55,16 @@ impl Issuer {
 }
 
 /// A token endpoint: for whom it issues tokens, how long they are good, and how often it was asked.
+#[derive(Clone)]
 struct Endpoint {
     url: String,
     issuer: Arc<Mutex<Issuer>>,
     seconds: Arc<AtomicI64>,
     issued: Arc<AtomicUsize>,
+    /// How many are hung up on before the next one is answered.
+    down: Arc<AtomicUsize>,
+    /// How many that were.
+    hung_up: Arc<AtomicUsize>,
 }
 
 impl Endpoint {
@@ -67,29 +76,42 @@ impl Endpoint {
             issuer: Arc::new(Mutex::new(issuer)),
             seconds: Arc::new(seconds.into()),
             issued: Arc::default(),
+            down: Arc::default(),
+            hung_up: Arc::default(),
         };
-        let (issuer, seconds, issued) =
-            (endpoint.issuer.clone(), endpoint.seconds.clone(), endpoint.issued.clone());
-        let answer = async move |headers: HeaderMap, body: String| {
-            let login =
-                headers.get(header::AUTHORIZATION).and_then(|text| text.to_str().ok()).unwrap_or_default();
-            let login = STANDARD.decode(login.trim_start_matches("Basic ")).unwrap_or_default();
-            let login = String::from_utf8_lossy(&login).into_owned();
-            match login.split_once(':') {
-                Some((user, SECRET)) => {
-                    assert!(
-                        body.contains("grant_type=client_credentials") && body.contains("scope=kafka"),
-                        "{body}"
-                    );
-                    let token = issuer.lock().expect("a lock").token(user, seconds.load(Ordering::SeqCst));
-                    issued.fetch_add(1, Ordering::SeqCst);
-                    Json(json!({ "access_token": token, "token_type": "Bearer" })).into_response()
-                }
-                _ => (StatusCode::UNAUTHORIZED, Json(json!({ "error": "invalid_client" }))).into_response(),
-            }
-        };
+        let answering = endpoint.clone();
+        let answer = async move |headers: HeaderMap, body: String| answering.answer(&headers, &body);
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/token", post(answer))).await });
         endpoint
+    }
+
+    fn answer(&self, headers: &HeaderMap, body: &str) -> Response {
+        if self.down.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            self.hung_up.fetch_add(1, Ordering::SeqCst);
+            let broken = futures::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("gone"))]);
+            return Body::from_stream(broken).into_response();
+        }
+        let login =
+            headers.get(header::AUTHORIZATION).and_then(|text| text.to_str().ok()).unwrap_or_default();
+        let login = STANDARD.decode(login.trim_start_matches("Basic ")).unwrap_or_default();
+        let login = String::from_utf8_lossy(&login).into_owned();
+        match login.split_once(':') {
+            Some((user, SECRET)) => {
+                assert!(
+                    body.contains("grant_type=client_credentials") && body.contains("scope=kafka"),
+                    "{body}"
+                );
+                let issuer = self.issuer.lock().expect("a lock");
+                let token = issuer.token(user, self.seconds.load(Ordering::SeqCst));
+                self.issued.fetch_add(1, Ordering::SeqCst);
+                Json(json!({ "access_token": token, "token_type": "Bearer" })).into_response()
+            }
+            _ => (StatusCode::UNAUTHORIZED, Json(json!({ "error": "invalid_client" }))).into_response(),
+        }
+    }
+
+    fn hung_up(&self) -> usize {
+        self.hung_up.load(Ordering::SeqCst)
     }
 
     fn issued(&self) -> usize {
@@ -224,4 +246,56 @@ async fn what_is_wrong_with_a_token_is_told_at_once() {
     std::fs::remove_file(&file).expect("removed");
     let told = fails(&rig, &["topics", "drift"]).await;
     assert!(told.contains("kafka.security.token.file"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_that_is_starting_is_waited_for() {
+    let Some(secured) = Secured::find() else { return };
+    let rig = Rig::on(&secured.everything(), "tokenlate", EMBED, "").await;
+    secured.grant(&rig, &[("topics", "topics")]);
+    let endpoint = Endpoint::new(Issuer::of(&secured), 600).await;
+    endpoint.down.store(3, Ordering::SeqCst);
+    rig.reconfigure(&secured.everything(), &by_token(&secured, &asked(&rig, &endpoint, "topics", SECRET)));
+    assert!(rig.tell(&["topics", "drift"]).await);
+    assert_eq!(endpoint.hung_up(), 3);
+    // One that never comes is told with its name, when the time is up.
+    endpoint.down.store(usize::MAX, Ordering::SeqCst);
+    rig.reconfigure("bootstrap:", "timeout: 3s, bootstrap:");
+    let told = fails(&rig, &["topics", "drift"]).await;
+    assert!(told.contains("there is no token") && told.contains(&endpoint.url), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_goes_on_as_long_as_its_token_is_good_though_no_new_one_comes() {
+    let Some(secured) = Secured::find() else { return };
+    let rig = Rig::on(&secured.everything(), "tokengone", EMBED, "").await;
+    secured.grant(&rig, &[("stages", "stage")]);
+    // A new one is asked for when four fifths of its time are over.
+    let endpoint = Endpoint::new(Issuer::of(&secured), 20).await;
+    rig.reconfigure(&secured.everything(), &by_token(&secured, &asked(&rig, &endpoint, "stage", SECRET)));
+    let text = std::fs::read_to_string(rig.path("lazaret.yaml")).expect("a configuration file");
+    let config = Config::parse(&text, "lazaret.yaml").expect("a configuration");
+
+    let tailing = Tailing { topics: vec![rig.topic("in")], offsets: [].into() };
+    let (began, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (begins, hears) = (began.clone(), heard.clone());
+    let reading = tokio::spawn(async move {
+        let visit = move |what| {
+            match what {
+                Heard::Bounds(_) => _ = begins.fetch_add(1, Ordering::SeqCst),
+                Heard::Record(_) => _ = hears.fetch_add(1, Ordering::SeqCst),
+                Heard::Silence => {}
+            }
+            ControlFlow::Continue(())
+        };
+        tail(&config.kafka, "tokens", Size::mib(1), tailing, visit).await
+    });
+    eventually("it reads", async || (began.load(Ordering::SeqCst) > 0).then_some(())).await;
+    endpoint.down.store(usize::MAX, Ordering::SeqCst);
+    eventually("no new token comes", async || (endpoint.hung_up() > 0).then_some(())).await;
+    rig.send(vec![passage(&rig, 0, "a passage")]).await;
+    eventually("it is read", async || (heard.load(Ordering::SeqCst) > 0).then_some(())).await;
+    // The broker hangs up when the token's time is over, and lets nobody in with it.
+    let problem = reading.await.expect("no panic").expect_err("a refused login").to_string();
+    assert!(problem.contains("there is no token") && problem.contains(&endpoint.url), "{problem}");
 }
