@@ -42,6 +42,7 @@ if [[ -z ${LAZARET_TEST_POSTGRES:-} ]]; then
 	# shellcheck disable=SC1091
 	. "$LAZARET_RUN/env"
 fi
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$LAZARET_CACHE/target}
 # The recorder starts a Kafka of its own for each ledger. It only has to know that it may.
 export LAZARET_TEST_KAFKA=${LAZARET_TEST_KAFKA:-its-own}
 LAZARET_RECORD_PROGRAM=$program LAZARET_RECORD_TO=$PWD/tests/fixtures/release-$commit \

@@ -37,6 +37,12 @@ pub fn of_file(path: &Path) -> String {
     sql + "COMMIT;\n"
 }
 
+/// The version of what a file holds.
+pub fn format(path: &Path) -> i64 {
+    let db = Connection::open(path).expect("opened");
+    db.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a number")
+}
+
 /// Makes the file again.
 pub fn into_file(sql: &str, path: &Path) {
     Connection::open(path).expect("opened").execute_batch(sql).expect("filled");
