@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use lazaret::ledger::{JobRow, State};
 use lazaret::message::{Coordinates, Record};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::release::Release;
 use self::scenario::{NAME, document};
@@ -136,9 +136,9 @@ async fn runs_go_on(scene: &Scene) {
     }
     let run = async |name: &str| {
         let runs = rig.ask(&["redrive", "ls", "-o", "json"]).await;
-        let runs = runs["redrives"].as_array().expect("runs").iter();
-        let found = runs.cloned().find(|run: &Value| run["plan"]["name"] == name);
-        found.unwrap_or_else(|| panic!("there is a run {name}"))
+        let mut runs = runs["redrives"].as_array().expect("runs").iter();
+        let found = runs.find(|run| run["plan"]["name"] == name);
+        found.cloned().unwrap_or_else(|| panic!("there is no run {name}"))
     };
     assert_eq!(run("spoiled-3").await["state"], "finished");
     eventually("the run that was left to the service has ended", async || {

@@ -104,20 +104,17 @@ impl Scene {
     pub fn due(&self) -> BTreeMap<String, Timestamp> {
         let rung = format!("{STAGE}.retry.20s");
         let topic = self.rig.topic(&rung);
-        let position = |partition| {
-            let known = self.release.stand.positions.iter();
+        let committed = |partition| {
+            let mut known = self.release.stand.positions.iter();
             known
-                .filter(|p| p.topic == topic && p.partition == partition)
-                .map(|p| p.offset)
-                .next()
-                .unwrap_or(0)
+                .find(|known| known.topic == topic && known.partition == partition)
+                .map_or(0, |known| known.offset)
         };
-        let waits = self.release.of(&rung).filter(|record| record.at.offset >= position(record.at.partition));
-        waits
-            .map(|record| {
-                (job(record), record.headers.text("lazaret.due.at").expect("due").parse().expect("a time"))
-            })
-            .collect()
+        let waits =
+            self.release.of(&rung).filter(|record| record.at.offset >= committed(record.at.partition));
+        let due =
+            |record: &Record| record.headers.text("lazaret.due.at").expect("due").parse().expect("a time");
+        waits.map(|record| (job(record), due(record))).collect()
     }
 
     /// By the job with which their texts begin: the calls that the provider got from this build.
