@@ -43,6 +43,7 @@ pip_there() { python3 -m pip --version || pip --version; }
 
 test_needs() {
 	want curl have curl
+	want sqlite3 have sqlite3 # the copies of docs/upgrading.md
 	want openssl have openssl # certificates of the broker that asks who one is
 	want maven have mvn
 	want python3-pip pip_there # PostgreSQL with pgvector comes in a Python package

@@ -28,5 +28,6 @@ mod secured;
 mod submit;
 mod support;
 mod topics;
+mod upgrade;
 mod verify;
 mod watch;

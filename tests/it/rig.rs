@@ -34,6 +34,8 @@ pub struct Rig {
     pub name: String,
     /// What workers find in their environment, besides.
     pub environment: BTreeMap<String, String>,
+    /// This build, unless a test runs another one.
+    pub program: PathBuf,
 }
 
 impl Rig {
@@ -63,8 +65,13 @@ impl Rig {
 
     /// The same, with ledger, index and quarantine in this database if there is one.
     pub async fn over(kafka: &str, test: &str, pipelines: &str, extra: &str, url: Option<&str>) -> Rig {
+        Rig::named(kafka, &support::unique(test), pipelines, extra, url).await
+    }
+
+    /// The same under a name that is given, which nobody else may have on that cluster and in that database.
+    pub async fn named(kafka: &str, name: &str, pipelines: &str, extra: &str, url: Option<&str>) -> Rig {
         let provider = provider::start(Options::default()).await.expect("a provider");
-        let (name, folder) = (support::unique(test), tempfile::tempdir().expect("a folder"));
+        let (name, folder) = (name.to_owned(), tempfile::tempdir().expect("a folder"));
         let file = |name: &str| format!("path: '{{folder}}/{name}.db'");
         let (ledger, index, quarantine) = match url {
             None => (file("ledger"), file("index"), file("quarantine")),
@@ -92,7 +99,8 @@ impl Rig {
         let text = text.replace("{p}", &name).replace("{folder}", &folder.path().display().to_string());
         let config = Config::parse(&text, "lazaret.yaml").unwrap_or_else(|e| panic!("{e:?}\n{text}"));
         let topology = Topology::derive(&config);
-        let rig = Rig { topology, config, folder, provider, name, environment: BTreeMap::new() };
+        let (environment, program) = (BTreeMap::new(), PathBuf::from(env!("CARGO_BIN_EXE_lazaret")));
+        let rig = Rig { topology, config, folder, provider, name, environment, program };
         rig.write(&text);
         for applied in lazaret::ops::topics::apply(&rig.config, false).await.expect("topics can be made") {
             assert_eq!(applied.outcome, lazaret::ops::topics::Outcome::Done, "{}", applied.topic);
@@ -128,7 +136,7 @@ impl Rig {
 
     /// Runs `lazaret` with this configuration to its good end, and returns what it printed.
     pub fn lazaret(&self, args: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
+        let mut command = Command::new(&self.program);
         succeed(command.arg("--config").arg(self.path("lazaret.yaml")).args(args))
     }
 
@@ -147,7 +155,7 @@ impl Rig {
 
     /// Runs `lazaret` to its end while this runtime serves others.
     pub async fn output(&self, args: &[&str]) -> std::process::Output {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lazaret"));
+        let mut command = tokio::process::Command::new(&self.program);
         command.arg("--config").arg(self.path("lazaret.yaml")).args(args);
         command.output().await.expect("lazaret runs")
     }
@@ -168,7 +176,7 @@ impl Rig {
     pub async fn serve(&self, verb: &str, args: &[&str]) -> Worker {
         let log = self.path(&format!("{}.log", support::unique("worker")));
         let stderr = File::create(&log).expect("a log file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
+        let mut command = Command::new(&self.program);
         command.arg(verb).args(args).arg("--config").arg(self.path("lazaret.yaml"));
         command.envs(&self.environment).env("LAZARET_LOG", "info").stdout(Stdio::null()).stderr(stderr);
         let mut worker = Worker { child: command.spawn().expect("lazaret runs"), log, url: String::new() };
