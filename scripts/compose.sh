@@ -67,7 +67,7 @@ stack() {
 	unshare --mount "${apart[@]}" true 2>/dev/null || apart=()
 	# Its own mounts, network and processes: nothing of it is seen outside, and all of it is gone when it ends. When this script is
 	# killed, whoever waits for them is, too, and they with it.
-	setpriv --pdeathsig KILL -- unshare --mount --net "${apart[@]}" python3 scripts/compose/check.py "$1" "$run/compose" || status=$?
+	setpriv --pdeathsig KILL -- unshare --mount --net ${apart[@]+"${apart[@]}"} python3 scripts/compose/check.py "$1" "$run/compose" || status=$?
 	if [[ -n $made ]] && ((status == 0)); then rm -rf "$run"; else say "the logs are in $run/compose"; fi
 	return "$status"
 }

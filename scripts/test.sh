@@ -163,7 +163,7 @@ fi
 step "Prometheus rules" prometheus_rules
 step "dashboards" scripts/dashboards.py --check
 if have go || [[ -x $(scripts/parts.sh chart home)/bin/helm ]]; then
-	step "Helm chart" scripts/chart.sh
+	step "Helm chart" env LAZARET_BIN="$CARGO_TARGET_DIR/debug/lazaret" scripts/chart.sh
 else
 	skip "Helm chart" "Go is not installed, which builds helm"
 fi

@@ -36,7 +36,7 @@ pub struct Context {
 struct Troubles {
     /// The most telling one, and when it was last told.
     telling: Option<(Trouble, Instant)>,
-    /// What kind the last error was of.
+    /// What kind the last error was of that had to do with logging in.
     last: Option<TroubleKind>,
 }
 
@@ -116,7 +116,7 @@ impl Context {
 
     /// Forgets old trouble, so that a later error is not explained with it: for who has just been answered.
     pub fn clear(&self) {
-        *self.troubles() = Troubles::default();
+        self.troubles().telling = None;
     }
 
     fn troubles(&self) -> MutexGuard<'_, Troubles> {
@@ -138,7 +138,10 @@ impl Context {
             troubles.last = Some(TroubleKind::Issuer);
             return;
         }
-        troubles.last = Some(kind);
+        // Log lines come before errors that were there earlier, and a connection says nothing of logins.
+        if kind >= TroubleKind::Authentication {
+            troubles.last = Some(kind);
+        }
         let hidden = |(known, told): &(Trouble, Instant)| {
             known.kind > kind && now.saturating_duration_since(*told) < HIDES
         };

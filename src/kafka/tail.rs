@@ -129,7 +129,10 @@ impl Tail {
                 None => Heard::Silence,
                 Some(Ok(message)) => Heard::Record(convert::record(&message, message.topic().into())),
                 Some(Err(error)) if is_passing(&error, self.consumer.context()) => {
-                    self.consumer.context().error(error.clone(), &error.to_string());
+                    // It has the code of a refused login.
+                    if !self.consumer.context().lacks_token(&error) {
+                        self.consumer.context().error(error.clone(), &error.to_string());
+                    }
                     Heard::Silence
                 }
                 Some(Err(error)) => return Err(self.consumer.context().problem("read", &error)),

@@ -259,7 +259,7 @@ fn advice(work: &Work, set: &Set, capacity: &Capacity, needed: u64) -> Vec<Strin
         );
     }
     if capacity.disk.input.is_none() {
-        advice.push("the input is kept for ever, and its disk has no bound: `retention` of the pipeline gives it one, unless the topic is another pipeline's as well".to_owned());
+        advice.push("the input is kept for ever, and its disk has no bound, because other topics of the configuration share it: `dlq_retention` bounds dead letters".to_owned());
     }
     if work.failing > 0.0 && set.code.is_none() && !set.others.is_empty() {
         let others = set.others.iter().map(|(code, waits)| format!("{code} (up to {waits} waits)"));

@@ -95,6 +95,8 @@ impl Hands {
             if let Some(work) = &mut held.work {
                 traced::left(&self.kit, work);
             }
+        } else if let Some(work) = &mut held.work {
+            traced::released(&self.kit, work);
         }
     }
 
@@ -298,10 +300,11 @@ impl Hands {
             cancel.cancel();
         }
         self.kit.tally.released();
-        if let Some(work) = held.work {
+        if let Some(mut work) = held.work {
             if self.in_transaction.iter().any(|slots| slots.contains(&slot)) {
                 self.limbo.insert(slot, work);
             } else if self.doubtful.remove(&slot) {
+                traced::released(&self.kit, &mut work);
                 self.doubt.push(*work);
             } else {
                 self.hand_back(slot, work);

@@ -10,11 +10,14 @@ use crate::llm::Bill;
 use crate::message::SpanId;
 use crate::telemetry::traces::{Attempt, End, Subject};
 
-/// An attempt begins. One before it of which nothing became was made while the stage paused.
+/// An attempt begins. One before it of which nothing became was made while the stage paused, or was not taken by Kafka until
+/// the job was somebody else's.
 pub fn begin(kit: &Kit, work: &mut Work) {
     let Some(traces) = &kit.traces else { return };
-    if let Some(fault) = untold(work).and_then(|attempt| attempt.failed().cloned()) {
-        end(kit, work, &End::Paused { fault: &fault });
+    match untold(work).map(|attempt| attempt.failed().cloned()) {
+        Some(Some(fault)) => end(kit, work, &End::Paused { fault: &fault }),
+        Some(None) => end(kit, work, &End::Released { fault: None }),
+        None => {}
     }
     work.attempt = traces.begin(&work.envelope, kit.clock.now());
 }

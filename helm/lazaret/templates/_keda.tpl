@@ -40,7 +40,7 @@
 {{- $endpoint := dig "token" "endpoint" dict $security -}}
 {{- /* It takes lists of both apart by commas, and the configuration has none in an extension; a scope's parts stand by themselves. */ -}}
 {{- $extensions := list -}}
-{{- range $key, $value := $endpoint.extensions -}}{{- $extensions = append $extensions (printf "%s=%s" $key $value) -}}{{- end -}}
+{{- range $key, $value := $endpoint.extensions -}}{{- $extensions = append $extensions (printf "%s=%s" $key (toString $value)) -}}{{- end -}}
 {{- $names := dict -}}
 {{- range $name, $of := dict
   "kafka-username" (dict "parameter" "username" "value" ($security.username | default $endpoint.client_id))
