@@ -22,6 +22,8 @@ pub struct Item {
     pub tenant: Option<String>,
     /// See `ours`.
     pub fate: Option<String>,
+    /// Where it goes, if not to the input.
+    pub topic: Option<String>,
     /// Whether an output is waited for.
     pub comes_out: bool,
 }
@@ -119,6 +121,7 @@ fn feed(
         }
         latest = latest.max(begun.elapsed().saturating_sub(item.at));
         let (key, value) = (n.to_string(), records::value(n as u64));
+        let topic = item.topic.as_deref().unwrap_or(topic);
         let mut record = BaseRecord::to(topic).key(&key).payload(&value);
         record.headers = item.headers();
         records::send(producer, record)?;

@@ -19,6 +19,10 @@ const GATHER: Duration = Duration::from_millis(500);
 /// Bytes of records that a stage holds at least, whatever their size.
 const BYTES_MIN: u64 = 64 << 20;
 
+/// Bytes of what is on its way to Kafka: as much as a busy stage writes while a transaction is under way. Large records go
+/// one by one then.
+const OUTPUTS_MAX: usize = 16 << 20;
+
 /// Bytes of records that wait on rungs and are held to be served by due time, of all partitions of a stage.
 const WAITING_MAX: usize = 16 << 20;
 
@@ -49,6 +53,7 @@ pub fn spec(pipeline: &Pipeline, stage: &Stage, settles: bool) -> Spec {
         concurrency: stage.concurrency,
         window: stage.window,
         bytes: usize::try_from(BYTES_MIN.max(pipeline.record_max.0.saturating_mul(2))).unwrap_or(usize::MAX),
+        outputs: OUTPUTS_MAX,
         ladder: ladder(retry),
         rules: rules(stage),
         commit_every: COMMIT_EVERY,

@@ -1,4 +1,5 @@
-//! One tenant sends as much as a hundred others, and all of it is slow, or fails. What do the others notice?
+//! One tenant sends as much as a hundred others, and all of it is slow, or fails. What do the others notice? Broker, feeder and
+//! reader have the same processors, so it is measured too what they notice when as much is sent to a topic that no stage reads.
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub async fn fair(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     let time = WARM_UP + Duration::from_secs(lab.size(30, 5));
     let quiet = others(time);
     let mut rows = Vec::new();
+    rows.extend(elsewhere(lab, &quiet, time).await?);
     for (how, fate) in [("all slow (200 ms)", "200"), ("all failing", "always")] {
         let loud = with_noise(&quiet, fate, time);
         let (mut tails, mut medians, mut rss) = (Vec::new(), Vec::new(), 0);
@@ -40,6 +42,27 @@ pub async fn fair(lab: &Lab) -> anyhow::Result<Vec<Row>> {
         rows.push(row("median", &medians));
     }
     Ok(rows)
+}
+
+/// What of it is the machine's and the broker's.
+async fn elsewhere(lab: &Lab, quiet: &[Item], time: Duration) -> anyhow::Result<[Row; 2]> {
+    let topic = lab.topic("elsewhere", 6, false).await?;
+    let mut loud = with_noise(quiet, "always", time);
+    for item in loud.iter_mut().filter(|item| item.fate.is_some()) {
+        item.topic = Some(topic.clone());
+    }
+    let (mut tails, mut medians, mut rss) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..lab.repeat {
+        let pair = (once(lab, &loud, &mut rss).await?, once(lab, quiet, &mut rss).await?);
+        medians.push((percentile(&pair.0, 50.0), percentile(&pair.1, 50.0)));
+        tails.push((percentile(&pair.0, 99.0), percentile(&pair.1, 99.0)));
+    }
+    let row = |what: &str, pairs: &[(f64, f64)]| {
+        let what =
+            format!("100 times the records, sent to a topic that no stage reads: {what} of the others");
+        Row::ratio("fair", what, "ms", pairs).used(rss, None)
+    };
+    Ok([row("p99", &tails), row("median", &medians)])
 }
 
 fn others(time: Duration) -> Vec<Item> {

@@ -331,9 +331,10 @@ pub struct Spec {
     pub followers: usize,
     /// Records of a family that are known to be outstanding; with more, its input waits.
     pub outstanding: usize,
-    /// Bytes held of all input partitions together, again of all others together, and again of what was made of them
-    /// and is not written yet.
+    /// Bytes held of all input partitions together, and again of all others together.
     pub bytes: usize,
+    /// Bytes of what was made of them and is not written yet, beyond which no other begins.
+    pub outputs: usize,
     /// Bytes of records that wait on rungs, of all rungs together.
     pub waiting: usize,
     pub ladder: Ladder,

@@ -282,7 +282,7 @@ impl Engine {
 
     /// When Kafka is slow, outputs must not pile up behind a quick stage.
     fn has_places(&self) -> bool {
-        self.window.running() < self.spec.concurrency && self.window.outputs() < self.spec.bytes
+        self.window.running() < self.spec.concurrency && self.window.outputs() < self.spec.outputs
     }
 
     /// Nothing is parked while Kafka does not take what it is given. When the stage stops, all that it holds drains,

@@ -80,20 +80,19 @@ impl Outbox {
         self.ready[course as usize].push_front(id);
     }
 
-    /// When something that gathers waits no longer, the rest goes with it, what has waited longest first; as the `last`
-    /// ones all do. False: nothing of the course goes now.
-    pub fn gather(&mut self, course: Course, last: bool, now: Timestamp) -> bool {
+    /// When something that gathers waits no longer, the rest goes with it, what has waited longest first, or else `all`. False: nothing of the course goes now.
+    pub fn gather(&mut self, course: Course, all: bool, now: Timestamp) -> bool {
         let ready = &mut self.ready[course as usize];
-        if course == Course::On || (!ready.is_empty() && !last) {
+        if course == Course::On || (!ready.is_empty() && !all) {
             return !ready.is_empty();
         }
         let many = self.many;
         let mut lines: Vec<_> = self.lines.values_mut().filter(|line| !line.slots.is_empty()).collect();
-        if !last && !lines.iter().any(|line| line.is_ready(many, now)) {
+        if !all && !lines.iter().any(|line| line.is_ready(many, now)) {
             return false;
         }
         lines.sort_by_key(|line| (!line.is_ready(many, now), line.next.map(Alarm::at)));
-        lines.truncate(if last { usize::MAX } else { PARTITIONS_MAX });
+        lines.truncate(if all { usize::MAX } else { PARTITIONS_MAX });
         for line in lines {
             ready.append(&mut line.slots);
             line.hurry = false;

@@ -182,9 +182,11 @@ impl Engine {
 
     /// The records of the next transaction.
     fn next_batch(&mut self, course: Course, now: Timestamp) -> Vec<SlotId> {
-        let (mut slots, last) = (Vec::new(), !self.draining.is_empty());
+        // What gathers must not keep others from beginning.
+        let full = self.window.outputs() >= self.spec.outputs / 2;
+        let (mut slots, all) = (Vec::new(), full || !self.draining.is_empty());
         // Some may have been forgotten since, all that gathered for a partition even.
-        while slots.is_empty() && self.outbox.gather(course, last, now) {
+        while slots.is_empty() && self.outbox.gather(course, all, now) {
             while slots.len() < TRANSACTION_MAX
                 && let Some(id) = self.outbox.pop(course)
             {

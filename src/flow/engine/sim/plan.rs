@@ -195,6 +195,7 @@ fn spec(dice: &mut Dice, line: Line) -> Spec {
         followers: dice.below(window / 2 + 1),
         outstanding: dice.of(&[1, 3, 100]).unwrap_or(100),
         bytes: dice.of(&[1_000, 10_000_000]).unwrap_or(1_000),
+        outputs: dice.of(&[1_000, 10_000_000]).unwrap_or(1_000),
         ladder: Ladder {
             limits,
             overrides: Default::default(),

@@ -43,6 +43,7 @@ pub fn spec() -> Spec {
         concurrency: 4,
         window: 8,
         bytes: 1_000_000,
+        outputs: 1_000_000,
         ladder: ladder(),
         rules: Vec::new(),
         commit_every: COMMIT_EVERY,

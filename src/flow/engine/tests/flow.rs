@@ -308,7 +308,7 @@ fn an_offset_that_comes_again_after_its_end_is_looked_at_again_because_a_cut_log
 
 #[test]
 fn a_quick_stage_does_not_pile_up_outputs_that_kafka_has_not_taken() {
-    let mut d = Driver::new(|spec| (spec.concurrency, spec.bytes) = (2, 1_000));
+    let mut d = Driver::new(|spec| (spec.concurrency, spec.outputs) = (2, 1_000));
     d.output = 500;
     d.fill(0..6);
     assert_eq!(starts(&d.ran(0, Ran::Output)), [2]);

@@ -179,6 +179,19 @@ fn as_much_as_half_a_window_that_failed_does_not_wait() {
 }
 
 #[test]
+fn what_fails_does_not_wait_when_it_takes_half_of_the_room_that_outputs_have() {
+    let mut d = exactly_once(|spec| spec.outputs = 1_000);
+    d.output = 100;
+    d.fill(0..7);
+    d.fails(0, Code::ParseCorrupt);
+    d.committed();
+    for slot in 1..5 {
+        assert_eq!(transactions(&d.fails(slot, Code::ParseCorrupt)), []);
+    }
+    assert_eq!(transactions(&d.fails(5, Code::ParseCorrupt)), [(vec![1, 2, 3, 4, 5], vec![6])]);
+}
+
+#[test]
 fn what_is_due_soon_does_not_wait_to_be_written_to_its_rung() {
     let mut d = exactly_once(|spec| spec.ladder.limits.base = ms(600));
     d.fill(0..2);
