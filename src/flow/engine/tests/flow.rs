@@ -19,7 +19,7 @@ fn no_more_records_run_than_the_concurrency_allows() {
 
 #[test]
 fn what_an_attempt_has_made_ready_is_produced_without_another_step() {
-    let mut d = Driver::new(|spec| spec.bytes = 1_000);
+    let mut d = Driver::new(|spec| spec.outputs = 1_000);
     d.fill(0..5);
     assert_eq!(d.ran(0, Ran::Ready(1_000)), [], "it is on its way");
     assert!(starts(&d.ran(1, Ran::Ready(1))).is_empty(), "no more fits beside what is on its way");

@@ -180,7 +180,7 @@ fn as_much_as_half_a_window_that_failed_does_not_wait() {
 
 #[test]
 fn what_fails_does_not_wait_when_it_takes_half_of_the_room_that_outputs_have() {
-    let mut d = exactly_once(|spec| spec.outputs = 1_000);
+    let mut d = exactly_once(|spec| (spec.outputs, spec.concurrency, spec.window) = (1_000, 10, 100));
     d.output = 100;
     d.fill(0..7);
     d.fails(0, Code::ParseCorrupt);
