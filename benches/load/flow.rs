@@ -116,7 +116,7 @@ fn feed(
                 break;
             }
             if left < Duration::from_millis(1) {
-                std::thread::sleep(left);
+                std::thread::park_timeout(left);
             }
         }
         latest = latest.max(begun.elapsed().saturating_sub(item.at));

@@ -8,7 +8,7 @@ use super::lines::complain_of_refusal;
 use crate::flow::engine::{Course, Publish, Refusal, SlotId};
 use crate::kafka::ProduceError;
 use crate::message::{OutRecord, TopicPartition};
-use crate::worker::publish;
+use crate::worker::{publish, traced};
 use crate::worker::work::Work;
 
 impl Hands {
@@ -39,7 +39,10 @@ impl Hands {
     /// Nobody knows whether the transaction was committed; another that was open is given up with it.
     pub fn doubt_transactions(&mut self) {
         self.doubtful.extend(self.in_transaction.iter_mut().flat_map(std::mem::take));
-        self.doubt.extend(std::mem::take(&mut self.limbo).into_values().map(|work| *work));
+        for mut work in std::mem::take(&mut self.limbo).into_values() {
+            traced::released(&self.kit, &mut work);
+            self.doubt.push(*work);
+        }
     }
 
     /// These partitions are ours again, and the ledger has been told what was committed of them: what it does not
