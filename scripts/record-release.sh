@@ -5,7 +5,7 @@
 #   scripts/record-release.sh COMMIT          builds it and writes tests/fixtures/release-COMMIT
 #   LAZARET_BIN=… scripts/record-release.sh COMMIT    takes this program for it, instead of building one
 #
-# When a release is made: record it, name the new folder in tests/it/upgrade.rs, and delete the one before the last: data of two
+# When a release is made: record it, name the new folder in tests/it/upgrade.rs, and delete the one before: data of two
 # versions is understood, docs/upgrading.md. Record it before the format of the ledger goes on, since the recorder reads the
 # ledger with the code of the working tree. Needs what the tests need: Kafka and PostgreSQL are started for it.
 set -euo pipefail

@@ -12,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use lazaret::ledger::{JobRow, State};
-use lazaret::message::{Coordinates, Record};
+use lazaret::message::deadletter::Detail;
+use lazaret::message::{Coordinates, DeadLetter, Envelope, Record, trail};
 use serde_json::json;
 
 use self::release::Release;
-use self::scenario::{NAME, document};
+use self::scenario::{FOLLOWERS, NAME, document};
 use self::scene::{STAGE, Scene, page};
 use crate::rig::{eventually, job};
 use crate::support;
@@ -34,6 +35,7 @@ async fn what_the_previous_release_left_behind_goes_on() {
         assert!(page().contains(&said), "docs/upgrading.md does not say: {said}");
     }
     goes_back(&scene, "Of files:").await;
+    assert!(format("quarantine.db") < index, "the copy is of before");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,12 +45,35 @@ async fn what_the_previous_release_left_behind_goes_on_over_postgresql() {
     goes_back(&scene, "Of PostgreSQL:").await;
 }
 
+/// Each field is understood, or it would be missing when the headers are written again.
+#[test]
+fn the_headers_of_the_previous_release_are_written_again_as_they_are() {
+    for ledger in ["sqlite", "postgres"] {
+        let release = Release::read(&release::folder().join(PREVIOUS).join(ledger));
+        let (mut waiting, mut dead) = (0, 0);
+        for record in &release.records {
+            let topic = &*record.at.topic;
+            if ["retry.20s", "park", "redrive"].iter().any(|kind| topic.ends_with(kind)) {
+                let Envelope { original, trail, correlation } = trail::open(record, true);
+                assert_eq!(trail::seal(&original, &trail, &correlation), record.headers, "{topic}");
+                waiting += 1;
+            } else if topic.ends_with("dlq") {
+                let (letter, original) = DeadLetter::read(record).expect("a dead letter");
+                assert_eq!(letter.seal(&original, Detail::Full), record.headers, "{topic}");
+                dead += 1;
+            }
+        }
+        assert!(waiting > 10 && dead > 5, "{waiting} wait, {dead} are dead");
+    }
+}
+
 /// From the copies that are made before, where the page says how, to the second start.
 async fn goes_on(scene: &Scene, copies: &str) {
     is_what_it_was(scene).await;
-    people_are_heard(scene).await;
-    scene.types("## Before").await;
+    // Whoever asks for dead letters with the new program changes the index.
     scene.types(copies).await;
+    scene.types("## Before").await;
+    people_are_heard(scene).await;
 
     let ended = scene.ended_beyond();
     assert!(!ended.is_empty(), "nothing had ended beyond what was committed");
@@ -96,8 +121,17 @@ async fn people_are_heard(scene: &Scene) {
     assert!(audit.to_string().contains("the provider is mended"), "{audit}");
 }
 
-/// Not before it was due.
+/// Not before it was due, and those of a key in their order.
 async fn what_waited_was_run(scene: &Scene) {
+    let held = scene
+        .rig
+        .records("out")
+        .await
+        .iter()
+        .map(job)
+        .filter(|job| job.starts_with("held-"))
+        .collect::<Vec<_>>();
+    assert!(held.len() > FOLLOWERS && held.is_sorted(), "{held:?}");
     for state in [State::Waiting, State::Parked] {
         assert!(!scene.jobs_in(&[state]).is_empty(), "nothing was {state:?} when the release was recorded");
     }

@@ -8,8 +8,8 @@ use super::lines::complain_of_refusal;
 use crate::flow::engine::{Course, Publish, Refusal, SlotId};
 use crate::kafka::ProduceError;
 use crate::message::{OutRecord, TopicPartition};
-use crate::worker::{publish, traced};
 use crate::worker::work::Work;
+use crate::worker::{publish, traced};
 
 impl Hands {
     /// What goes into a transaction for these records.
