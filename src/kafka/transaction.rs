@@ -231,6 +231,8 @@ async fn run(
         (_, fenced @ TransactError::Fenced { .. }) => Err(fenced),
         (Err(worse), _) => Err(worse),
         (Ok(()), TransactError::Record { tag, error }) => Err(culprit::find(steps, batch, tag, error).await),
+        // The client may have said why only after its refusal.
+        (Ok(()), TransactError::Again { cause }) => Err(TransactError::Again { cause: steps.explain(cause) }),
         (Ok(()), failed) => Err(failed),
     }
 }
