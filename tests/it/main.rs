@@ -18,6 +18,7 @@ mod foreign;
 mod kafka;
 mod library;
 mod many;
+mod part;
 mod postgres;
 mod quarantine;
 mod real;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tokio::sync::MutexGuard;
 
 use super::proxy::Proxy;
+use crate::part::script;
 use crate::rig::eventually;
 
 /// Whoever holds it may break brokers.
@@ -95,8 +96,7 @@ impl Drop for Cluster {
 }
 
 fn parts(run: &Path, verb: &str, n: usize) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/parts.sh");
-    let mut command = Command::new(script);
+    let mut command = script();
     command.args(["kafka", verb, &n.to_string()]).env("LAZARET_RUN", run).stdout(Stdio::null());
     let ended = command.status().expect("the script runs");
     if !std::thread::panicking() {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use rusqlite::Connection;
 
+use crate::part::script;
 use crate::postgres::server::connect;
 use crate::rig::succeed;
 
@@ -56,8 +57,7 @@ fn texts(db: &Connection, sql: &str, with: &[&dyn rusqlite::ToSql], columns: usi
 
 /// Where the programs of PostgreSQL are.
 pub fn programs() -> PathBuf {
-    let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/parts.sh");
-    PathBuf::from(succeed(Command::new(parts).args(["postgres", "home"])).trim())
+    PathBuf::from(succeed(script().args(["postgres", "home"])).trim())
 }
 
 /// All of a schema of PostgreSQL.
