@@ -19,48 +19,37 @@ const NOISE: u64 = 100 * PER_SECOND;
 pub async fn fair(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     let time = WARM_UP + Duration::from_secs(lab.size(30, 5));
     let quiet = others(time);
-    let mut rows = Vec::new();
-    rows.extend(elsewhere(lab, &quiet, time).await?);
+    // What of it is the machine's and the broker's.
+    let mut elsewhere = with_noise(&quiet, "always", time);
+    let topic = lab.topic("elsewhere", 6, false).await?;
+    for item in elsewhere.iter_mut().filter(|item| item.fate.is_some()) {
+        item.topic = Some(topic.clone());
+    }
+    let what = "100 times the records, sent to a topic that no stage reads";
+    let mut rows: Vec<Row> = beside(lab, what, &quiet, &elsewhere).await?.into();
     for (how, fate) in [("all slow (200 ms)", "200"), ("all failing", "always")] {
-        let loud = with_noise(&quiet, fate, time);
-        let (mut tails, mut medians, mut rss) = (Vec::new(), Vec::new(), 0);
-        for turn in 0..lab.repeat {
-            let pair = if turn % 2 == 0 {
-                let quiet = once(lab, &quiet, &mut rss).await?;
-                (once(lab, &loud, &mut rss).await?, quiet)
-            } else {
-                (once(lab, &loud, &mut rss).await?, once(lab, &quiet, &mut rss).await?)
-            };
-            medians.push((percentile(&pair.0, 50.0), percentile(&pair.1, 50.0)));
-            tails.push((percentile(&pair.0, 99.0), percentile(&pair.1, 99.0)));
-        }
-        let row = |what: &str, pairs: &[(f64, f64)]| {
-            let what = format!("a tenant with 100 times the records, {how}: {what} of the others");
-            Row::ratio("fair", what, "ms", pairs).used(rss, None)
-        };
-        rows.push(row("p99", &tails).at_most(1.2));
-        rows.push(row("median", &medians));
+        let what = format!("a tenant with 100 times the records, {how}");
+        let [tail, median] = beside(lab, &what, &quiet, &with_noise(&quiet, fate, time)).await?;
+        rows.extend([tail.at_most(1.2), median]);
     }
     Ok(rows)
 }
 
-/// What of it is the machine's and the broker's.
-async fn elsewhere(lab: &Lab, quiet: &[Item], time: Duration) -> anyhow::Result<[Row; 2]> {
-    let topic = lab.topic("elsewhere", 6, false).await?;
-    let mut loud = with_noise(quiet, "always", time);
-    for item in loud.iter_mut().filter(|item| item.fate.is_some()) {
-        item.topic = Some(topic.clone());
-    }
+/// The others' p99 and median, with the noise and without.
+async fn beside(lab: &Lab, what: &str, quiet: &[Item], loud: &[Item]) -> anyhow::Result<[Row; 2]> {
     let (mut tails, mut medians, mut rss) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..lab.repeat {
-        let pair = (once(lab, &loud, &mut rss).await?, once(lab, quiet, &mut rss).await?);
+    for turn in 0..lab.repeat {
+        let pair = if turn % 2 == 0 {
+            let quiet = once(lab, quiet, &mut rss).await?;
+            (once(lab, loud, &mut rss).await?, quiet)
+        } else {
+            (once(lab, loud, &mut rss).await?, once(lab, quiet, &mut rss).await?)
+        };
         medians.push((percentile(&pair.0, 50.0), percentile(&pair.1, 50.0)));
         tails.push((percentile(&pair.0, 99.0), percentile(&pair.1, 99.0)));
     }
-    let row = |what: &str, pairs: &[(f64, f64)]| {
-        let what =
-            format!("100 times the records, sent to a topic that no stage reads: {what} of the others");
-        Row::ratio("fair", what, "ms", pairs).used(rss, None)
+    let row = |number: &str, pairs: &[(f64, f64)]| {
+        Row::ratio("fair", format!("{what}: {number} of the others"), "ms", pairs).used(rss, None)
     };
     Ok([row("p99", &tails), row("median", &medians)])
 }
