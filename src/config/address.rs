@@ -1,6 +1,8 @@
 //! Addresses of servers that are asked over HTTP: what is none, and which are on this machine. Asks nobody.
 
-use url::{Host, Url};
+use std::net::IpAddr;
+
+use url::Url;
 
 /// Why a text is no such address. What to do about it is for whoever knows where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,11 +30,14 @@ pub fn http_address(text: &str) -> Result<Url, AddressError> {
 
 /// Whether it is this machine's own: nobody stands between, not even the proxy that the environment names.
 pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(domain)) => domain == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+    url.host_str().is_some_and(is_this_machine)
+}
+
+/// A host name, or an address with or without brackets.
+pub fn is_this_machine(host: &str) -> bool {
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost",
     }
 }
 

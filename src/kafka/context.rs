@@ -83,11 +83,14 @@ impl Context {
             && self.troubles().last.is_some_and(|kind| kind >= TroubleKind::Issuer)
     }
 
-    /// An error with the trouble that may be behind it.
-    pub fn explain(&self, error: &KafkaError) -> String {
+    /// An error, or what was said of one, with the trouble that may be behind it, unless it names that.
+    pub fn explain(&self, error: impl std::fmt::Display) -> String {
+        let error = error.to_string();
         match self.trouble() {
-            Some(trouble) => format!("{error} (last trouble: {})", trouble.text),
-            None => error.to_string(),
+            Some(trouble) if !error.contains(&trouble.text) => {
+                format!("{error} (last trouble: {})", trouble.text)
+            }
+            _ => error,
         }
     }
 

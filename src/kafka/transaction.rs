@@ -232,7 +232,9 @@ async fn run(
         (Err(worse), _) => Err(worse),
         (Ok(()), TransactError::Record { tag, error }) => Err(culprit::find(steps, batch, tag, error).await),
         // The client may have said why only after its refusal.
-        (Ok(()), TransactError::Again { cause }) => Err(TransactError::Again { cause: steps.explain(cause) }),
+        (Ok(()), TransactError::Again { cause }) => {
+            Err(TransactError::Again { cause: steps.explain(&cause) })
+        }
         (Ok(()), failed) => Err(failed),
     }
 }

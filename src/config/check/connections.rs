@@ -1,10 +1,9 @@
 //! Rules about what Lazaret talks to: Kafka, the registry, the providers, its own address.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::{Findings, access, security};
-use crate::config::address::{AddressError, http_address};
+use crate::config::address::{AddressError, http_address, is_this_machine};
 use crate::config::model::{Config, GroupProtocol, Kafka, Postgres, Secret};
 use crate::config::properties::{CLASSIC_ONLY, reserved};
 use crate::config::units::Span;
@@ -136,14 +135,6 @@ fn membership(kafka: &Kafka, found: &mut Findings) {
         let message = format!("'{name}' is the broker's to say under protocol 'consumer'");
         let hint = "remove it, and set group.consumer.* on the brokers or the group, or use protocol classic";
         found.error(format!("kafka.properties.{name}"), message, hint);
-    }
-}
-
-/// A host name, or an address with or without brackets.
-pub fn is_this_machine(host: &str) -> bool {
-    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => host == "localhost",
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rules about how Lazaret logs in at Kafka, and what of that others could read.
 
 use super::Findings;
-use super::connections::{host_and_port, is_this_machine, url};
-use crate::config::address::{http_address, is_loopback};
+use super::connections::{host_and_port, url};
+use crate::config::address::{http_address, is_loopback, is_this_machine};
 use crate::config::model::{Kafka, Protocol, Security, TokenEndpoint, TokenSource};
 
 /// Logs in by a token.

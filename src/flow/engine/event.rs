@@ -168,13 +168,6 @@ pub enum Course {
 
 impl Course {
     pub const ALL: [Self; 2] = [Self::On, Self::Aside];
-
-    pub fn of(what: &Publish) -> Self {
-        match what {
-            Publish::Output | Publish::Discard => Self::On,
-            Publish::Retry { .. } | Publish::Dead { .. } | Publish::Park => Self::Aside,
-        }
-    }
 }
 
 /// Why a transaction was not committed. Nothing of it can be seen by anybody.

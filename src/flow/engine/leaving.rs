@@ -106,6 +106,11 @@ impl Engine {
         }
     }
 
+    pub(super) fn is_leaving_at(&self, id: SlotId, step: Step) -> bool {
+        let is = |phase: &Phase| matches!(phase, Phase::Leaving(_, at) if *at == step);
+        self.window.get(id).is_some_and(|slot| is(&slot.phase))
+    }
+
     /// Kafka or the ledger did not take it. Whether that says something about the record depends on what it was to
     /// become: an output that does not fit is a failure like any other, and a retry that does not fit is a dead letter.
     /// A dead letter has nowhere else to go: it tells less, or loses its date, or is kept and tried again, whatever the reason.

@@ -61,9 +61,7 @@ impl Outbox {
 
     pub fn push(&mut self, id: SlotId, what: &Publish, family: i32, now: Timestamp) {
         let (aside, hurry) = match what {
-            Publish::Output | Publish::Discard => {
-                return self.ready[Course::of(what) as usize].push_back(id);
-            }
+            Publish::Output | Publish::Discard => return self.ready[Course::On as usize].push_back(id),
             Publish::Retry { rung, due, .. } => {
                 (Aside::Rung(*rung), now.saturating_add(self.gather + AHEAD).is_ok_and(|soon| *due < soon))
             }
@@ -80,17 +78,19 @@ impl Outbox {
         self.ready[course as usize].push_front(id);
     }
 
-    /// When something that gathers waits no longer, the rest goes with it, what has waited longest first, or else `all`. False: nothing of the course goes now.
+    /// When something that gathers waits no longer, what has waited longest goes with it; at once, where `all` goes. False:
+    /// nothing of the course goes now.
     pub fn gather(&mut self, course: Course, all: bool, now: Timestamp) -> bool {
         let ready = &mut self.ready[course as usize];
         if course == Course::On || (!ready.is_empty() && !all) {
             return !ready.is_empty();
         }
         let many = self.many;
-        let mut lines: Vec<_> = self.lines.values_mut().filter(|line| !line.slots.is_empty()).collect();
-        if !all && !lines.iter().any(|line| line.is_ready(many, now)) {
+        let is_ready = |line: &Line| !line.slots.is_empty() && line.is_ready(many, now);
+        if !all && !self.lines.values().any(is_ready) {
             return false;
         }
+        let mut lines: Vec<_> = self.lines.values_mut().filter(|line| !line.slots.is_empty()).collect();
         lines.sort_by_key(|line| (!line.is_ready(many, now), line.next.map(Alarm::at)));
         lines.truncate(if all { usize::MAX } else { PARTITIONS_MAX });
         for line in lines {

@@ -158,19 +158,21 @@ impl Engine {
 
     /// What is written is concluded when it is its turn; undone, if it holds a record that is not ours any more.
     fn go_on(&mut self, course: Course) {
-        let Some(mut transaction) = self.transactions.0[course as usize].take() else { return };
-        if transaction.state == State::Written {
-            let ours = |id: &SlotId| self.leaving_at(*id, Step::Send).is_some();
-            if self.ousted || !transaction.slots.iter().all(ours) {
-                transaction.state = State::Undoing;
-                self.effects.push(Effect::Conclude { course, commit: None });
-            } else if self.again.is_none() && self.transactions.may_conclude() {
-                let commit = self.hand_out(&transaction.slots);
-                transaction.state = State::committing(&commit);
-                self.effects.push(Effect::Conclude { course, commit: Some(commit) });
-            }
-        }
-        self.transactions.0[course as usize] = Some(transaction);
+        let is_written = |transaction: &mut Transaction| transaction.state == State::Written;
+        let Some(transaction) = self.transactions.0[course as usize].take_if(is_written) else { return };
+        let ours = |id: &SlotId| self.is_leaving_at(*id, Step::Send);
+        let state = if self.ousted || !transaction.slots.iter().all(ours) {
+            self.effects.push(Effect::Conclude { course, commit: None });
+            State::Undoing
+        } else if self.again.is_none() && self.transactions.may_conclude() {
+            let commit = self.hand_out(&transaction.slots);
+            let state = State::committing(&commit);
+            self.effects.push(Effect::Conclude { course, commit: Some(commit) });
+            state
+        } else {
+            State::Written
+        };
+        self.transactions.0[course as usize] = Some(Transaction { state, ..transaction });
     }
 
     /// These end now, and what has ended is handed out.

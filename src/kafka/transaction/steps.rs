@@ -143,14 +143,9 @@ impl Steps {
         self.until_done("commit a transaction", || client.commit_transaction(SLICE), is_retriable)
     }
 
-    /// A cause with the trouble that may be behind it, unless it names one.
-    pub fn explain(&self, cause: String) -> String {
-        match self.context.trouble() {
-            Some(trouble) if !cause.contains(&trouble.text) => {
-                format!("{cause} (last trouble: {})", trouble.text)
-            }
-            _ => cause,
-        }
+    /// A cause with the trouble that may be behind it.
+    pub fn explain(&self, cause: &str) -> String {
+        self.context.explain(cause)
     }
 
     /// Undoes everything. When that fails, the transaction is open until a new transactor or the broker ends it.
